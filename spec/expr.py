@@ -1,0 +1,406 @@
+"""Expressions: what guards, updates, activity conditions and rules are made of.
+
+Owns the expression forms, their simplifying constructors and the generic walks over them. Knows
+nothing of machines, time-outs or text. Every form is total: evaluating a well-typed expression
+never fails. Values are plain integers (booleans 0 and 1, enumeration members their position,
+references the number of the instance with 0 for "none").
+
+Three forms (`Happens`, `Post`, and quantifiers) do not survive to the interpreters: `spec.rules`
+removes the first two when it weaves observers into a System, `spec.ground` expands the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+# An instance: a number after grounding, the name of a bound parameter before, None for a variable
+# that exists once.
+Index = int | str | None
+
+Comparison = Literal["<", "<=", ">=", ">"]
+StepKind = Literal["call", "return", "callback", "event", "expiry", "timer", "due", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A constant."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The value of state variable `name` of instance `index`."""
+
+    name: str
+    index: Index = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexValue:
+    """The number of a bound instance, as a value (what `owner = i` stores)."""
+
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Whether two bound instances are the same one."""
+
+    left: Index
+    right: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    arg: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ite:
+    """`then` where `cond` holds, `other` elsewhere; both branches have the same type."""
+
+    cond: Expr
+    then: Expr
+    other: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Whether `arg` has one of `values` (sorted, non-empty)."""
+
+    arg: Expr
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Eq:
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Le:
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Forall:
+    """`body` for every instance of `family`, bound to the name `param`."""
+
+    param: str
+    family: str
+    body: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    param: str
+    family: str
+    body: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCmp:
+    """Clock `clock` of `index` against a constant in the System's time unit."""
+
+    clock: str
+    index: Index
+    op: Comparison
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockDiff:
+    """A diagonal constraint: `clock[index] - minus[minus_index] op bound`."""
+
+    clock: str
+    index: Index
+    minus: str
+    minus_index: Index
+    op: Comparison
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happens:
+    """True in a step with this label (rules and assumptions only).
+
+    `name` is the entry, callback, event or timer; for `reset` the machine. `value` is the result or
+    argument, None for any. `index` is the instance whose event it is.
+    """
+
+    kind: StepKind
+    name: str
+    value: str | None
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The value of a state formula after the step (rules and assumptions only)."""
+
+    body: Expr
+
+
+Expr = (
+    Lit
+    | Ref
+    | IndexValue
+    | Same
+    | Not
+    | And
+    | Or
+    | Ite
+    | In
+    | Eq
+    | Le
+    | Add
+    | Sub
+    | Forall
+    | Exists
+    | ClockCmp
+    | ClockDiff
+    | Happens
+    | Post
+)
+
+TRUE = Lit(1)
+FALSE = Lit(0)
+
+_NEGATED: dict[Comparison, Comparison] = {"<": ">=", "<=": ">", ">=": "<", ">": "<="}
+
+
+def conj(args: Iterable[Expr]) -> Expr:
+    """The conjunction, flattened, without repetitions, folded where it is constant."""
+    seen: dict[Expr, None] = {}
+    for arg in args:
+        for part in arg.args if isinstance(arg, And) else (arg,):
+            if part == FALSE:
+                return FALSE
+            if part != TRUE:
+                seen[part] = None
+    parts = tuple(seen)
+    return TRUE if not parts else parts[0] if len(parts) == 1 else And(parts)
+
+
+def disj(args: Iterable[Expr]) -> Expr:
+    """The disjunction, flattened, without repetitions, folded where it is constant."""
+    seen: dict[Expr, None] = {}
+    for arg in args:
+        for part in arg.args if isinstance(arg, Or) else (arg,):
+            if part == TRUE:
+                return TRUE
+            if part != FALSE:
+                seen[part] = None
+    parts = tuple(seen)
+    return FALSE if not parts else parts[0] if len(parts) == 1 else Or(parts)
+
+
+def neg(arg: Expr) -> Expr:
+    """The negation; constants, double negations and clock comparisons are folded."""
+    match arg:
+        case Lit(value):
+            return Lit(0 if value else 1)
+        case Not(inner):
+            return inner
+        case ClockCmp(clock, index, op, bound):
+            return ClockCmp(clock, index, _NEGATED[op], bound)
+        case ClockDiff(clock, index, minus, minus_index, op, bound):
+            return ClockDiff(clock, index, minus, minus_index, _NEGATED[op], bound)
+        case _:
+            return Not(arg)
+
+
+def implies(premise: Expr, conclusion: Expr) -> Expr:
+    return disj((neg(premise), conclusion))
+
+
+def ite(cond: Expr, then: Expr, other: Expr) -> Expr:
+    if isinstance(cond, Lit):
+        return then if cond.value else other
+    return then if then == other else Ite(cond, then, other)
+
+
+def equal(left: Expr, right: Expr) -> Expr:
+    if isinstance(left, Lit) and isinstance(right, Lit):
+        return Lit(int(left.value == right.value))
+    if isinstance(left, Lit):
+        left, right = right, left
+    if isinstance(right, Lit):
+        return member(left, (right.value,))
+    return TRUE if left == right else Eq(left, right)
+
+
+def member(arg: Expr, values: Iterable[int]) -> Expr:
+    """Whether `arg` has one of `values`."""
+    wanted = tuple(sorted(set(values)))
+    if not wanted:
+        return FALSE
+    if isinstance(arg, Lit):
+        return Lit(int(arg.value in wanted))
+    return In(arg, wanted)
+
+
+def same(left: Index, right: Index) -> Expr:
+    if left == right:
+        return TRUE
+    if isinstance(left, int) and isinstance(right, int):
+        return FALSE
+    return Same(left, right)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The direct sub-expressions, in order."""
+    match expr:
+        case Lit() | Ref() | IndexValue() | Same() | ClockCmp() | ClockDiff() | Happens():
+            return ()
+        case Not(arg) | In(arg, _) | Post(arg):
+            return (arg,)
+        case And(args) | Or(args):
+            return args
+        case Ite(cond, then, other):
+            return (cond, then, other)
+        case Eq(left, right) | Le(left, right) | Add(left, right) | Sub(left, right):
+            return (left, right)
+        case Forall(_, _, body) | Exists(_, _, body):
+            return (body,)
+        case _:
+            assert_never(expr)
+
+
+def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
+    """`expr` with its direct sub-expressions replaced by `parts`, simplified."""
+    match expr:
+        case Lit() | Ref() | IndexValue() | Same() | ClockCmp() | ClockDiff() | Happens():
+            return expr
+        case Not():
+            return neg(parts[0])
+        case In(_, values):
+            return member(parts[0], values)
+        case Post():
+            return Post(parts[0])
+        case And():
+            return conj(parts)
+        case Or():
+            return disj(parts)
+        case Ite():
+            return ite(parts[0], parts[1], parts[2])
+        case Eq():
+            return equal(parts[0], parts[1])
+        case Le():
+            left, right = parts
+            if isinstance(left, Lit) and isinstance(right, Lit):
+                return Lit(int(left.value <= right.value))
+            return Le(left, right)
+        case Add():
+            left, right = parts
+            if isinstance(left, Lit) and isinstance(right, Lit):
+                return Lit(left.value + right.value)
+            return Add(left, right)
+        case Sub():
+            left, right = parts
+            if isinstance(left, Lit) and isinstance(right, Lit):
+                return Lit(left.value - right.value)
+            return Sub(left, right)
+        case Forall(param, family, _):
+            return parts[0] if isinstance(parts[0], Lit) else Forall(param, family, parts[0])
+        case Exists(param, family, _):
+            return parts[0] if isinstance(parts[0], Lit) else Exists(param, family, parts[0])
+        case _:
+            assert_never(expr)
+
+
+def transform(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
+    """Bottom-up rewriting: `leaf` may answer for a whole sub-expression, None means "go in"."""
+    replaced = leaf(expr)
+    if replaced is not None:
+        return replaced
+    parts = children(expr)
+    if not parts:
+        return expr
+    return rebuild(expr, tuple(transform(part, leaf) for part in parts))
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """`expr` and all its sub-expressions, outermost first."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
+    """`expr` with bound instance names replaced (by other names, or by numbers)."""
+
+    def swap(index: Index) -> Index:
+        return binding.get(index, index) if isinstance(index, str) else index
+
+    def leaf(node: Expr) -> Expr | None:
+        match node:
+            case Ref(name, index):
+                return Ref(name, swap(index))
+            case IndexValue(index):
+                moved = swap(index)
+                return Lit(moved) if isinstance(moved, int) else IndexValue(moved)
+            case Same(left, right):
+                return same(swap(left), swap(right))
+            case ClockCmp(clock, index, op, bound):
+                return ClockCmp(clock, swap(index), op, bound)
+            case ClockDiff(clock, index, minus, minus_index, op, bound):
+                return ClockDiff(clock, swap(index), minus, swap(minus_index), op, bound)
+            case Happens(kind, name, value, index):
+                return Happens(kind, name, value, swap(index))
+            case Forall(param, family, body):
+                inner = {k: v for k, v in binding.items() if k != param}
+                return rebuild(node, (rename(body, inner),))
+            case Exists(param, family, body):
+                inner = {k: v for k, v in binding.items() if k != param}
+                return rebuild(node, (rename(body, inner),))
+            case _:
+                return None
+
+    return transform(expr, leaf)
+
+
+def refs(expr: Expr) -> Iterator[Ref]:
+    """Every state variable read by `expr` (with its index as written)."""
+    for node in walk(expr):
+        if isinstance(node, Ref):
+            yield node
+
+
+def clocks_read(expr: Expr) -> Iterator[tuple[str, Index]]:
+    """Every clock compared in `expr`."""
+    for node in walk(expr):
+        if isinstance(node, ClockCmp):
+            yield (node.clock, node.index)
+        elif isinstance(node, ClockDiff):
+            yield (node.clock, node.index)
+            yield (node.minus, node.minus_index)

@@ -1,0 +1,280 @@
+"""A System for one number of instances: what the interpreters and the encoders work on.
+
+Owns the expansion of bound parameters, quantifiers and broadcasts, and the layout of a state as
+two flat tuples. Knows nothing of meaning beyond that: `spec.semantics` says what a step is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rhscheck.spec.expr import (
+    FALSE,
+    Exists,
+    Expr,
+    Forall,
+    Index,
+    Lit,
+    Ref,
+    conj,
+    disj,
+    rename,
+    transform,
+)
+from rhscheck.spec.system import (
+    SELF,
+    BoolType,
+    EnumType,
+    IntType,
+    Label,
+    Param,
+    RefType,
+    StateVar,
+    System,
+    Transition,
+    Type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One state variable of one instance. `low`, `high`: its values, both included."""
+
+    variable: StateVar
+    index: int | None
+    low: int
+    high: int
+
+    @property
+    def name(self) -> str:
+        name = self.variable.name
+        return name if self.index is None else f"{name}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSlot:
+    name: str
+    index: int | None
+    active: Expr
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTransition:
+    """A transition for one choice of its parameters.
+
+    `updates`: (position in Ground.slots, value); at most one a position. `resets`: positions in
+    Ground.clocks. Guards and values hold only Ref, clock and connective forms with number indices.
+    """
+
+    template: Transition
+    binding: tuple[tuple[str, int], ...]
+    label: Label
+    also: tuple[Label, ...]
+    guard: Expr
+    updates: tuple[tuple[int, Expr], ...]
+    resets: tuple[int, ...]
+
+    @property
+    def actor(self) -> str:
+        return self.template.actor
+
+
+@dataclass(frozen=True, slots=True)
+class GroundDeadline:
+    """`clock` is a position in Ground.clocks, or None for "no delay while active"."""
+
+    name: str
+    index: int | None
+    active: Expr
+    clock: int | None
+    bound: int
+    strict: bool
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The System with `n` instances of every parametric family.
+
+    A discrete state is a tuple of values in the order of `slots`, a valuation of the clocks a tuple
+    in the order of `clocks`. `transitions` are in canonical order: source order, then instances.
+    """
+
+    system: System
+    n: int
+    slots: tuple[Slot, ...]
+    clocks: tuple[ClockSlot, ...]
+    transitions: tuple[GroundTransition, ...]
+    deadlines: tuple[GroundDeadline, ...]
+    initially: Expr
+    slot_of: dict[tuple[str, int | None], int]
+    clock_of: dict[tuple[str, int | None], int]
+
+    def size(self, family: str) -> int:
+        """How many instances `family` has here."""
+        size = self.system.family(family).size
+        return self.n if size is None else size
+
+    def instances(self, family: str | None) -> tuple[int | None, ...]:
+        """The indices of a family's instances; (None,) for what exists once."""
+        return (None,) if family is None else tuple(range(1, self.size(family) + 1))
+
+    def expand(self, expr: Expr, binding: dict[str, Index]) -> Expr:
+        """`expr` with parameters bound and quantifiers unrolled, simplified."""
+        return expand(expr, binding, self.system, self.n)
+
+
+def value_range(kind: Type, system: System, n: int) -> tuple[int, int]:
+    """The least and the greatest value of a type when parametric families have `n` instances."""
+    match kind:
+        case BoolType():
+            return (0, 1)
+        case EnumType(_, members):
+            return (0, len(members) - 1)
+        case IntType(low, high):
+            return (low, high)
+        case RefType(family, optional):
+            size = system.family(family).size
+            return (0 if optional else 1, n if size is None else size)
+
+
+def expand(expr: Expr, binding: dict[str, Index], system: System, n: int) -> Expr:
+    """`expr` with parameters bound to numbers and quantifiers unrolled, simplified."""
+
+    def unroll(node: Expr) -> Expr | None:
+        if isinstance(node, Forall | Exists):
+            size = system.family(node.family).size
+            bodies = (
+                transform(rename(node.body, {node.param: k}), unroll)
+                for k in range(1, (n if size is None else size) + 1)
+            )
+            return conj(bodies) if isinstance(node, Forall) else disj(bodies)
+        return None
+
+    return transform(rename(expr, binding), unroll)
+
+
+def bindings(params: tuple[Param, ...], system: System, n: int) -> Iterator[dict[str, Index]]:
+    """Every choice of instances for `params`, in canonical order."""
+    sizes = [system.family(param.family).size for param in params]
+    ranges = [range(1, (n if size is None else size) + 1) for size in sizes]
+    for choice in itertools.product(*ranges):
+        yield {param.name: number for param, number in zip(params, choice, strict=True)}
+
+
+def _label(label: Label, binding: dict[str, Index]) -> Label:
+    index = label.index
+    if isinstance(index, str):
+        index = binding[index]
+    return Label(label.kind, label.machine, label.name, label.value, index)
+
+
+def ground(system: System, n: int) -> Ground:
+    """The System for `n` instances (n >= 1) of every parametric family.
+
+    Transitions whose guard folds to false are left out. Raises KeyError where the System refers to
+    a variable, clock or family that it does not declare (an error of whoever built it).
+    """
+    slots: list[Slot] = []
+    clocks: list[ClockSlot] = []
+
+    def instances(family: str | None) -> tuple[int | None, ...]:
+        if family is None:
+            return (None,)
+        size = system.family(family).size
+        return tuple(range(1, (n if size is None else size) + 1))
+
+    for variable in system.variables:
+        low, high = value_range(variable.type, system, n)
+        slots.extend(Slot(variable, index, low, high) for index in instances(variable.family))
+    slot_of = {(slot.variable.name, slot.index): at for at, slot in enumerate(slots)}
+    for clock in system.clocks:
+        for index in instances(clock.family):
+            active = expand(clock.active, {SELF: index}, system, n)
+            clocks.append(ClockSlot(clock.name, index, active, clock.role))
+    clock_of = {(clock.name, clock.index): at for at, clock in enumerate(clocks)}
+
+    # A variable with one possible value is folded away: readings and constants cost nothing.
+    fixed = {
+        (slot.variable.name, slot.index): slot.low
+        for slot in slots
+        if slot.low == slot.high
+    }
+
+    def fold(expr: Expr) -> Expr:
+        if not fixed:
+            return expr
+
+        def leaf(node: Expr) -> Expr | None:
+            if isinstance(node, Ref) and (node.name, node.index) in fixed:
+                return Lit(fixed[(node.name, node.index)])  # type: ignore[index]
+            return None
+
+        return transform(expr, leaf)
+
+    transitions: list[GroundTransition] = []
+    for template in system.transitions:
+        for binding in bindings(template.params, system, n):
+            guard = fold(expand(template.guard, binding, system, n))
+            if guard == FALSE:
+                continue
+            updates: dict[int, Expr] = {}
+            for update in template.updates:
+                for choice in bindings(
+                    (update.each,) if update.each is not None else (), system, n
+                ):
+                    scope = {**binding, **choice}
+                    index = scope[update.index] if isinstance(update.index, str) else update.index
+                    at = slot_of[(update.var, index)]  # type: ignore[index]
+                    value = fold(expand(update.value, scope, system, n))
+                    if value != Ref(update.var, index):
+                        updates[at] = value
+            resets = tuple(
+                clock_of[(r.clock, binding[r.index] if isinstance(r.index, str) else r.index)]  # type: ignore[index]
+                for r in template.resets
+            )
+            transitions.append(
+                GroundTransition(
+                    template,
+                    tuple((k, v) for k, v in binding.items() if isinstance(v, int)),
+                    _label(template.label, binding),
+                    tuple(_label(label, binding) for label in template.also),
+                    guard,
+                    tuple(sorted(updates.items())),
+                    tuple(sorted(set(resets))),
+                )
+            )
+    deadlines: list[GroundDeadline] = []
+    for deadline in system.deadlines:
+        for index in instances(deadline.family):
+            active = fold(expand(deadline.active, {SELF: index}, system, n))
+            if active == FALSE:
+                continue
+            at_clock = None if deadline.clock is None else clock_of[(deadline.clock, index)]
+            deadlines.append(
+                GroundDeadline(
+                    deadline.name,
+                    index,
+                    active,
+                    at_clock,
+                    deadline.bound,
+                    deadline.strict,
+                    deadline.owner,
+                )
+            )
+    return Ground(
+        system,
+        n,
+        tuple(slots),
+        tuple(
+            ClockSlot(clock.name, clock.index, fold(clock.active), clock.role) for clock in clocks
+        ),
+        tuple(transitions),
+        tuple(deadlines),
+        fold(expand(system.initially, {}, system, n)),
+        slot_of,
+        clock_of,
+    )
