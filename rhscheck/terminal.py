@@ -1,0 +1,154 @@
+"""Where a command's result goes: files written whole or not at all, streams, colour, progress.
+
+Owns everything the front door knows about terminals, pipes and files for output. Knows nothing of
+specs, verdicts or options: it is handed finished text or bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Literal, TextIO
+
+import click
+
+ColorChoice = Literal["auto", "always", "never"]
+# A callback for long work: one short line saying what is being done now.
+Report = Callable[[str], None]
+
+
+class OutputError(Exception):
+    """The result cannot be written where the user asked for it; the message says why."""
+
+
+def wants_color(choice: ColorChoice, path: str | None) -> bool:
+    """Whether to colour text: as asked; else on a terminal, unless NO_COLOR or TERM=dumb."""
+    if choice != "auto":
+        return choice == "always"
+    if path is not None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
+
+
+def can_show(characters: str, path: str | None) -> bool:
+    """Whether the output's encoding has these characters (files are always UTF-8)."""
+    if path is not None:
+        return True
+    try:
+        characters.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def same_file(path: str, other: str) -> bool:
+    """Whether both names lead to one existing file."""
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return False
+
+
+def write_result(
+    content: str | bytes, path: str | None, *, color: bool = False, inputs: Iterable[str] = ()
+) -> None:
+    """Write a finished result to `path`, or to standard output where it is None or `-`.
+
+    A file appears complete or not at all. `inputs` are files that were read; writing over one of
+    them is refused. Raises OutputError. A reader that has closed the pipe is no error.
+    """
+    if path is None or path == "-":
+        _write_stream(content, color)
+        return
+    for source in inputs:
+        if same_file(path, source):
+            raise OutputError(
+                f"{path}: this is the input; writing the result there would destroy it"
+            )
+    data = content if isinstance(content, bytes) else click.unstyle(content).encode("utf-8")
+    try:
+        _replace_file(Path(path), data)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_message(text: str) -> None:
+    """Write a line to standard error; nobody listening is no error."""
+    try:
+        click.echo(_encodable(text, sys.stderr), err=True)
+    except OSError as error:
+        _silence(sys.stderr, error)
+
+
+def _write_stream(content: str | bytes, color: bool) -> None:
+    try:
+        if isinstance(content, bytes):
+            click.echo(content, nl=False)
+        else:
+            click.echo(_encodable(content, sys.stdout), nl=False, color=color)
+        sys.stdout.flush()
+    except OSError as error:
+        _silence(sys.stdout, error)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """`text` with what the stream cannot encode replaced, so that no output is lost to one sign."""
+    encoding = stream.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def _silence(stream: TextIO, error: OSError) -> None:
+    """After a broken pipe: send the rest, and Python's own flush at exit, nowhere."""
+    if error.errno not in (errno.EPIPE, errno.EINVAL):  # EINVAL is how Windows says it
+        raise OutputError(f"{stream.name}: cannot be written: {error.strerror or error}") from error
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    path = Path(os.path.realpath(path))  # write through a symbolic link, do not replace it
+    mode = path.stat().st_mode if path.exists() else None
+    if mode is not None and not stat.S_ISREG(mode):
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.write_bytes(data)  # a device or a pipe has no content to protect
+        return
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).chmod(0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
+        Path(name).replace(path)
+    except BaseException:  # an interrupt, too, leaves nothing behind
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@contextlib.contextmanager
+def progress(first: str, *, quiet: bool) -> Iterator[Report]:
+    """A live line on standard error, beginning with `first`; nothing unless it is a terminal.
+
+    The line disappears at the end; what is yielded replaces it.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _line: None
+        return
+    from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
+    from rich.markup import escape  # noqa: PLC0415
+
+    with Console(stderr=True).status(escape(first)) as status:
+        yield lambda line: status.update(escape(line))
