@@ -65,26 +65,27 @@ from rhscheck.spec.system import (
     Param,
     RefType,
     StateVar,
+    System,
     Update,
 )
 
 K = Param("k", F)
 
 
-def abstraction_of(system):
+def abstraction_of(system: System) -> LocalAbstraction:
     made = abstract(system)
     assert isinstance(made, LocalAbstraction)
     return made
 
 
-def reasons_of(system):
+def reasons_of(system: System) -> tuple[Reason, ...]:
     made = abstract(system)
     assert isinstance(made, Dependence)
     return made.reasons
 
 
 # ---- the legal System --------------------------------------------------------------------------
-def test_own_copies_come_first_and_environment_copies_keep_only_shared_effects():
+def test_own_copies_come_first_and_environment_copies_keep_only_shared_effects() -> None:
     made = abstraction_of(hosted())
     assert [t.key for t in made.system.transitions] == [
         "open",
@@ -103,7 +104,7 @@ def test_own_copies_come_first_and_environment_copies_keep_only_shared_effects()
     assert made.system.family(F).size == 1
 
 
-def test_the_environment_keeps_the_guard_on_shared_state():
+def test_the_environment_keeps_the_guard_on_shared_state() -> None:
     made = abstraction_of(hosted())
     (hang,) = [t for t in made.system.transitions if t.key == "hang~others"]
     # It may not re-enter Dumping while dumping: that would reset the 60 s clock.
@@ -114,7 +115,7 @@ def test_the_environment_keeps_the_guard_on_shared_state():
     assert hang.expires is None
 
 
-def test_a_broadcast_of_a_shared_step_reaches_the_kept_instance():
+def test_a_broadcast_of_a_shared_step_reaches_the_kept_instance() -> None:
     made = abstraction_of(hosted())
     (gone,) = [t for t in made.system.transitions if t.key == "gone"]
     assert gone.updates == (
@@ -125,13 +126,13 @@ def test_a_broadcast_of_a_shared_step_reaches_the_kept_instance():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_every_step_of_the_legal_system_has_a_counterpart(n):
+def test_every_step_of_the_legal_system_has_a_counterpart(n: int) -> None:
     system = hosted()
     made = abstraction_of(system)
     assert [uncovered_step(system, made, n, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_system_without_parametric_family_is_its_own_abstraction():
+def test_a_system_without_parametric_family_is_its_own_abstraction() -> None:
     system = replace(hosted(), families=(Family(F, 2),))
     made = abstraction_of(system)
     assert made.system is system
@@ -140,7 +141,7 @@ def test_a_system_without_parametric_family_is_its_own_abstraction():
 
 
 # ---- what is refused, with its line ------------------------------------------------------------
-def test_two_parametric_families_are_refused():
+def test_two_parametric_families_are_refused() -> None:
     system = hosted(families=(Family("Group", None),), variables=(flag("g", family="Group"),))
     assert reasons_of(system) == (
         Reason(
@@ -149,7 +150,7 @@ def test_two_parametric_families_are_refused():
     )
 
 
-def test_a_shared_variable_that_stores_an_instance_number_is_refused():
+def test_a_shared_variable_that_stores_an_instance_number_is_refused() -> None:
     owner = StateVar("owner", None, RefType(F, optional=True), (0,), "data", span=line(61))
     take = step(8, "take", member(Ref("owner"), (0,)), (share("owner", IndexValue(SELF)),))
     assert reasons_of(hosted(variables=(owner,), transitions=(*TRANSITIONS, take))) == (
@@ -158,7 +159,7 @@ def test_a_shared_variable_that_stores_an_instance_number_is_refused():
     )
 
 
-def test_an_instance_number_in_an_integer_is_refused():
+def test_an_instance_number_in_an_integer_is_refused() -> None:
     last = StateVar("last", None, IntType(0, 9), (0,), "data", span=line(61))
     note = step(8, "note", TRUE, (share("last", IndexValue(SELF)),))
     assert reasons_of(hosted(variables=(last,), transitions=(*TRANSITIONS, note))) == (
@@ -166,21 +167,21 @@ def test_an_instance_number_in_an_integer_is_refused():
     )
 
 
-def test_one_particular_instance_is_refused():
+def test_one_particular_instance_is_refused() -> None:
     first = step(8, "first", loc(ON, at=1), (share("proc", DUMPING),), params=())
     assert reasons_of(hosted(transitions=(*TRANSITIONS, first))) == (
         Reason("`loc[1]` names one particular instance of `Resource`", line(8)),
     )
 
 
-def test_a_clock_that_runs_with_other_instances_is_refused():
+def test_a_clock_that_runs_with_other_instances_is_refused() -> None:
     clock = ClockVar("busy", None, SOME_ON, "timer", span=line(62))
     assert reasons_of(hosted(clocks=(clock,))) == (
         Reason("clock `busy` runs or stops with other instances of `Resource`", line(62)),
     )
 
 
-def test_a_value_copied_from_another_instance_without_bound_is_refused():
+def test_a_value_copied_from_another_instance_without_bound_is_refused() -> None:
     wide = (
         StateVar("mine", F, IntType(0, 99), (0,), "data"),
         StateVar("seen", None, IntType(0, 99), (0,), "data"),
@@ -191,7 +192,7 @@ def test_a_value_copied_from_another_instance_without_bound_is_refused():
     )
 
 
-def test_an_ambiguous_double_assignment_is_refused():
+def test_an_ambiguous_double_assignment_is_refused() -> None:
     twice = step(
         8,
         "twice",
@@ -204,7 +205,7 @@ def test_an_ambiguous_double_assignment_is_refused():
 
 
 # ---- what costs precision, with its line -------------------------------------------------------
-def test_a_guard_over_all_instances_keeps_what_it_says_of_the_kept_one():
+def test_a_guard_over_all_instances_keeps_what_it_says_of_the_kept_one() -> None:
     quiet = Forall("k", F, neg(calling("k")))
     halt = step(8, "halt", quiet, (share("proc", GONE),), params=())
     system = hosted(transitions=(*TRANSITIONS, halt))
@@ -216,7 +217,7 @@ def test_a_guard_over_all_instances_keeps_what_it_says_of_the_kept_one():
     assert [uncovered_step(system, made, 2, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_guard_over_some_instance_becomes_true_for_the_others():
+def test_a_guard_over_some_instance_becomes_true_for_the_others() -> None:
     halt = step(8, "halt", conj((proc(UP), SOME_ON)), (share("proc", GONE),), params=())
     system = hosted(transitions=(*TRANSITIONS, halt))
     made = abstraction_of(system)
@@ -226,7 +227,7 @@ def test_a_guard_over_some_instance_becomes_true_for_the_others():
     assert [uncovered_step(system, made, 2, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_lane_over_other_instances_is_weakened_and_named():
+def test_a_lane_over_other_instances_is_weakened_and_named() -> None:
     lane = Forall("k", F, disj((Same("k", SELF), neg(calling("k")))))
     narrow = (replace(TRANSITIONS[0], guard=conj((TRANSITIONS[0].guard, lane))), *TRANSITIONS[1:])
     system = hosted(transitions=narrow)
@@ -237,7 +238,7 @@ def test_a_lane_over_other_instances_is_weakened_and_named():
     assert "open" not in made.exact
 
 
-def test_a_quantifier_that_only_finds_the_owner_loses_nothing():
+def test_a_quantifier_that_only_finds_the_owner_loses_nothing() -> None:
     own = Exists("k", F, conj((Same("k", SELF), loc(ON, at="k"))))
     sight = Sight(hosted(), F)
     seen = sight.weaken(Exists("k", F, conj((Same("k", 1), loc(ON, at="k")))), frozenset())
@@ -246,7 +247,7 @@ def test_a_quantifier_that_only_finds_the_owner_loses_nothing():
     assert "x" in made.exact
 
 
-def test_a_deadline_that_depends_on_others_is_weakened_and_blind():
+def test_a_deadline_that_depends_on_others_is_weakened_and_blind() -> None:
     active = conj((loc(ON), Forall("k", F, disj((Same("k", SELF), loc(IDLE, at="k"))))))
     deadline = Deadline("lonely", F, active, None, 0, "RHS", span=line(63))
     system = hosted(deadlines=(deadline,))
@@ -258,7 +259,7 @@ def test_a_deadline_that_depends_on_others_is_weakened_and_blind():
     assert [uncovered_step(system, made, 2, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_shared_value_that_depends_on_another_instance_becomes_a_choice():
+def test_a_shared_value_that_depends_on_another_instance_becomes_a_choice() -> None:
     tell = step(8, "tell", proc(UP), (share("f", Ite(loc(ON), Lit(1), Ref("f"))),))
     system = hosted(variables=(flag("f"),), transitions=(*TRANSITIONS, tell))
     made = abstraction_of(system)
@@ -269,7 +270,7 @@ def test_a_shared_value_that_depends_on_another_instance_becomes_a_choice():
     assert [uncovered_step(system, made, 3, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_two_instances_in_one_step_give_a_copy_for_each_part():
+def test_two_instances_in_one_step_give_a_copy_for_each_part() -> None:
     hand_over = step(
         8,
         "hand_over",
@@ -289,7 +290,7 @@ def test_two_instances_in_one_step_give_a_copy_for_each_part():
     assert [uncovered_step(system, made, 3, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_fixed_family_stays_whole_in_the_environment():
+def test_a_fixed_family_stays_whole_in_the_environment() -> None:
     monitors = Family("Monitor", 2)
     up = StateVar("up", "Monitor", EnumType("Up", ("no", "yes")), (1,), "data")
     host = StateVar("host", F, RefType("Monitor", optional=False), (1, 2), "data")
@@ -316,7 +317,7 @@ def test_a_fixed_family_stays_whole_in_the_environment():
     assert [uncovered_step(system, made, 3, seed, 60) for seed in range(10)] == [None] * 10
 
 
-def test_a_condition_on_initial_states_is_kept_for_the_kept_instance():
+def test_a_condition_on_initial_states_is_kept_for_the_kept_instance() -> None:
     spread = StateVar("kind", F, LOC, (0, 1), "data")
     all_equal = Forall("k", F, member(Ref("kind", "k"), (1,)))
     system = hosted(variables=(spread,), initially=all_equal)
@@ -326,24 +327,24 @@ def test_a_condition_on_initial_states_is_kept_for_the_kept_instance():
 
 
 # ---- rules -------------------------------------------------------------------------------------
-def test_a_rule_about_two_instances_names_its_line():
+def test_a_rule_about_two_instances_names_its_line() -> None:
     assert rule_dependence(hosted(), TWO_ON) == Reason(
         "rule two_on speaks of several instances at once: `i` and `k`", line(97)
     )
 
 
-def test_a_rule_about_one_particular_instance_names_its_line():
+def test_a_rule_about_one_particular_instance_names_its_line() -> None:
     assert rule_dependence(hosted(), rule("r", "never", Never(loc(ON, at=2)), params=())) == Reason(
         "in rule r, `loc[2]` names one particular instance of `Resource`", line(90)
     )
 
 
-def test_a_rule_about_one_instance_is_about_the_kept_one():
+def test_a_rule_about_one_instance_is_about_the_kept_one() -> None:
     made = abstraction_of(hosted())
     assert local_goal(made, SOME_ON) == Goal(loc(ON, at=1), False)
 
 
-def test_a_second_quantifier_in_a_rule_is_weakened():
+def test_a_second_quantifier_in_a_rule_is_weakened() -> None:
     made = abstraction_of(hosted())
     both = Exists(
         "i", F, Exists("k", F, conj((neg(Same("i", "k")), loc(ON, at="i"), loc(ON, at="k"))))
@@ -354,7 +355,7 @@ def test_a_second_quantifier_in_a_rule_is_weakened():
 
 
 # ---- formulas ----------------------------------------------------------------------------------
-def test_normal_form_pushes_negation_to_the_atoms():
+def test_normal_form_pushes_negation_to_the_atoms() -> None:
     a, b = Ref("a"), ClockCmp("c", None, ">=", 3)
     assert normal_form(Not(conj((a, b)))) == disj((Not(a), ClockCmp("c", None, "<", 3)))
     assert normal_form(Not(Forall("k", F, loc(ON, at="k")))) == Exists("k", F, Not(loc(ON, at="k")))
