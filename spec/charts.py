@@ -1,0 +1,1002 @@
+"""State charts to transitions: what each line of a machine means as guarded updates.
+
+Owns handlers, precedence of inner over outer states, targets, timers, chained calls, polling,
+synchronisation and resets (SEMANTICS sections 1 and 2). Knows nothing of rules.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from rhscheck.spec import syntax as s
+from rhscheck.spec.diagnostic import Code, Note
+from rhscheck.spec.expr import (
+    FALSE,
+    TRUE,
+    ClockCmp,
+    Expr,
+    Index,
+    IndexValue,
+    Lit,
+    Ref,
+    conj,
+    ite,
+    member,
+    neg,
+    rename,
+)
+from rhscheck.spec.names import Machine, StateNode, Symbols, find_state
+from rhscheck.spec.source import Span
+from rhscheck.spec.system import (
+    CALL_EXPIRED,
+    CALL_IDLE,
+    CALL_RUNNING,
+    CALL_TYPE,
+    SELF,
+    TIME,
+    BoolType,
+    ClockVar,
+    Deadline,
+    EnumType,
+    IntType,
+    Label,
+    Param,
+    RefType,
+    Reset,
+    StateVar,
+    Transition,
+    Update,
+)
+from rhscheck.spec.terms import Context, Terms
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One handler of one event in one state, before precedence is settled.
+
+    `base` holds what the event itself requires (the call is in flight …), `when` what was written.
+    `rank` breaks ties within a state: late handlers and defaults yield.
+    """
+
+    node: StateNode
+    kind: str
+    name: str
+    value: str | None
+    actor: str
+    when: Expr
+    base: Expr
+    handler: s.Handler | None
+    span: Span
+    rank: int = 0
+    updates: tuple[Update, ...] = ()
+    resets: tuple[Reset, ...] = ()
+    expires: str | None = None
+    unhandled: bool = False
+    exclusive: Expr = TRUE
+
+    @property
+    def event(self) -> tuple[str, str, str | None]:
+        return (self.kind, self.name, self.value)
+
+
+@dataclass(slots=True)
+class Polling:
+    """An `every`: entry, state, names of its due variable and the condition to start."""
+
+    decl: s.EveryDecl
+    node: StateNode
+    entry: str
+    due: str
+    ready: Expr
+
+
+@dataclass(slots=True)
+class Chained:
+    """A `then call`: entry, the state that keeps it alive, its flag and the condition to start."""
+
+    entry: str
+    node: StateNode
+    flag: str
+    ready: Expr
+    span: Span
+
+
+@dataclass(slots=True)
+class Chart:
+    """What one machine contributes to the System."""
+
+    machine: Machine
+    variables: list[StateVar] = field(default_factory=list)
+    clocks: list[ClockVar] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    polling: list[Polling] = field(default_factory=list)
+    chained: list[Chained] = field(default_factory=list)
+    restarts: list[tuple[str, tuple[s.EventRef, ...], StateNode]] = field(default_factory=list)
+    places: dict[str, StateNode] = field(default_factory=dict)  # whose entry restarts a clock
+    owed: dict[int, Chained] = field(default_factory=dict)  # by the position of the candidate
+    requires: Expr = TRUE
+    constant: set[str] = field(default_factory=set)
+
+
+class Charts:
+    """Builds the charts of all machines, then joins them where they synchronise."""
+
+    def __init__(self, symbols: Symbols, terms: Terms) -> None:
+        self.symbols = symbols
+        self.problems = symbols.problems
+        self.terms = terms
+        self.charts: dict[str, Chart] = {}
+        self._assigned: set[str] = set()
+
+    # -- the whole ---------------------------------------------------------------------------------
+    def build(self) -> tuple[list[StateVar], list[ClockVar], list[Deadline], list[Transition]]:
+        """Variables, clocks, deadlines and transitions, in source order."""
+        for machine in self.symbols.machines.values():
+            self.charts[machine.name] = self._chart(machine)
+        self._note_assigned()
+        for chart in self.charts.values():
+            self._check_alternatives(chart)
+            self._settle(chart)
+            for at, candidate in enumerate(chart.candidates):
+                chained = self._chain(chart, candidate)
+                if chained is not None:
+                    chart.owed[at] = chained
+        for chart in self.charts.values():
+            for polling in chart.polling:
+                chart.deadlines.append(
+                    Deadline(f"{polling.due} urgent", chart.machine.family,
+                             self._poll_ready(chart, polling), None, 0,
+                             self.actor(polling.decl.actor), span=polling.decl.span)
+                )  # fmt: skip
+        transitions: list[Transition] = []
+        for chart in self.charts.values():
+            transitions.extend(self._transitions(chart))
+        variables = [v for chart in self.charts.values() for v in chart.variables]
+        variables += [self._data(v.name, None, v.decl, v.type) for v in self.symbols.shared.values()]
+        written = {update.var for t in transitions for update in t.updates}
+        variables = [replace(v, constant=v.name not in written) for v in variables]
+        return (
+            variables,
+            [c for chart in self.charts.values() for c in chart.clocks],
+            [d for chart in self.charts.values() for d in chart.deadlines],
+            _unique_keys(transitions),
+        )
+
+    def _context(self, machine: Machine, scope: StateNode | None = None) -> Context:
+        index: Index = SELF if machine.family is not None else None
+        bound: dict[str, tuple[Machine, Index]] = {}
+        if machine.decl.index is not None:
+            bound[machine.decl.index.text] = (machine, SELF)
+        return Context(machine, index, bound, scope)
+
+    # -- one machine -------------------------------------------------------------------------------
+    def _chart(self, machine: Machine) -> Chart:
+        chart = Chart(machine)
+        context = self._context(machine)
+        index = context.index
+        if machine.decl.requires is not None:
+            chart.requires = self._requires(machine.decl.requires, context)
+        leaves = tuple(leaf.path or machine.name for leaf in machine.leaves)
+        start = machine.root.entry_leaf().leaves
+        chart.variables.append(
+            StateVar(machine.location, machine.family, EnumType(machine.name, leaves), start,
+                     "location", machine.name, span=machine.decl.span)
+        )  # fmt: skip
+        for variable in machine.variables.values():
+            chart.variables.append(
+                self._data(variable.name, machine, variable.decl, variable.type)
+            )
+        for entry in machine.entries.values():
+            chart.variables.append(
+                StateVar(machine.call(entry.name), machine.family, CALL_TYPE, (CALL_IDLE,), "call",
+                         machine.name, span=entry.span)
+            )  # fmt: skip
+            if entry.timeout is not None:
+                running = conj((
+                    member(Ref(machine.call(entry.name), index), (CALL_RUNNING,)), chart.requires,
+                ))  # fmt: skip
+                clock = machine.call_clock(entry.name)
+                chart.clocks.append(ClockVar(clock, machine.family, running, "call", entry.span))
+                chart.deadlines.append(
+                    Deadline(clock, machine.family, running, clock, entry.timeout,
+                             self.symbols.host(), span=entry.span)
+                )  # fmt: skip
+        for node in machine.root.walk():
+            self._state(chart, node)
+        self._defaults(chart)
+        return chart
+
+    def _requires(self, node: s.Expression, context: Context) -> Expr:
+        """`requires host.Up` is short for `requires in host.Up`."""
+        if isinstance(node, s.Path) and len(node.parts) > 1:
+            node = s.Atom("in", (node,), None, node.span)
+        return self.terms.condition(node, context)
+
+    def _data(
+        self, name: str, machine: Machine | None, decl: s.VarDecl, kind: object
+    ) -> StateVar:
+        assert isinstance(kind, BoolType | EnumType | IntType | RefType)
+        family = None if machine is None else machine.family
+        values: tuple[int, ...]
+        if isinstance(decl.initial, s.AnyValue):
+            values = self._all_values(kind)
+        else:
+            expr = self.terms.value(decl.initial, kind, Context())
+            values = (expr.value,) if isinstance(expr, Lit) else (0,)
+            if not isinstance(expr, Lit):
+                self.problems.error(
+                    Code.NOT_CONSTANT, "an initial value must be a constant, or `any`",
+                    decl.initial.span,
+                )  # fmt: skip
+        return StateVar(
+            name, family, kind, values, "data", machine.name if machine is not None else "",
+            span=decl.span,
+        )  # fmt: skip
+
+    def _all_values(self, kind: BoolType | EnumType | IntType | RefType) -> tuple[int, ...]:
+        match kind:
+            case BoolType():
+                return (0, 1)
+            case EnumType(_, members):
+                return tuple(range(len(members)))
+            case IntType(low, high):
+                return tuple(range(low, high + 1))
+            case RefType(family, optional):
+                size = next(f.size for f in self.symbols.families if f.name == family)
+                if size is None:
+                    self.problems.error(
+                        Code.NOT_CONSTANT,
+                        f"`any` instance of {family} depends on N; give a definite value",
+                        Span("", 0, 0, 0, 0),
+                    )
+                    size = 1
+                return tuple(range(0 if optional else 1, size + 1))
+
+    def _here(self, chart: Chart, node: StateNode) -> Expr:
+        """The instance is in `node` and what it requires holds."""
+        machine = chart.machine
+        index = self._context(machine).index
+        inside = (
+            TRUE
+            if len(node.leaves) == len(machine.leaves)
+            else member(Ref(machine.location, index), node.leaves)
+        )
+        return conj((inside, chart.requires))
+
+    def _state(self, chart: Chart, node: StateNode) -> None:
+        machine = chart.machine
+        family = machine.family
+        index = self._context(machine).index
+        number = 0
+        for item in node.decl.body:
+            match item:
+                case s.ClockDecl(name):
+                    active = TRUE if node.parent is None else self._here(chart, node)
+                    full = machine.clocks[name.text][0]
+                    chart.places[full] = node
+                    chart.clocks.append(ClockVar(full, family, active, "raw", item.span))
+                case s.DeadlineDecl():
+                    self._deadline(chart, node, item)
+                case s.TimerDecl(name, duration, restart):
+                    full = f"{machine.name}.timer.{name.text}"
+                    chart.places[full] = node
+                    bound = self.terms.constant_time(duration)
+                    here = self._here(chart, node)
+                    chart.clocks.append(ClockVar(full, family, here, "timer", item.span))
+                    chart.deadlines.append(
+                        Deadline(full, family, here, full, bound, self.symbols.host(), span=item.span)
+                    )
+                    chart.restarts.append((full, restart, node))
+                case s.EveryDecl():
+                    self._every(chart, node, item)
+                case s.Handler():
+                    number += 1
+                    self._handler(chart, node, item, number)
+                case s.StateDecl() | s.VarDecl() | s.LaneDecl():
+                    pass
+        del index
+
+    def _deadline(self, chart: Chart, node: StateNode, item: s.DeadlineDecl) -> None:
+        context = self._context(chart.machine, node)
+        bound = self.terms.condition(item.condition, context)
+        if not isinstance(bound, ClockCmp) or bound.op not in ("<=", "<"):
+            self.problems.error(
+                Code.TYPE, "a deadline has the form `deadline CLOCK <= TIME`", item.condition.span
+            )
+            return
+        when = TRUE if item.when is None else self.terms.condition(item.when, context)
+        owner = self.symbols.host() if item.owner is None else self.actor(item.owner)
+        chart.deadlines.append(
+            Deadline(
+                f"{bound.clock} deadline {item.span.line}", chart.machine.family,
+                conj((self._here(chart, node), when)), bound.clock, bound.bound, owner,
+                strict=bound.op == "<", span=item.span,
+            )
+        )  # fmt: skip
+
+    def _every(self, chart: Chart, node: StateNode, item: s.EveryDecl) -> None:
+        machine = chart.machine
+        family = machine.family
+        context = self._context(machine, node)
+        index = context.index
+        entry = item.entry.text
+        if entry not in machine.entries:
+            return  # reported when the entries were collected
+        period = self.terms.constant_time(item.period)
+        place = node.path or machine.name
+        due = f"{machine.name}.due.{entry}@{place}"
+        clock = f"{machine.name}.every.{entry}@{place}"
+        chart.places[clock] = node
+        here = self._here(chart, node)
+        chart.variables.append(
+            StateVar(due, family, BoolType(), (0,), "due", machine.name, span=item.span)
+        )
+        waiting = conj((here, neg(Ref(due, index))))
+        chart.clocks.append(ClockVar(clock, family, waiting, "every", item.span))
+        chart.deadlines.append(
+            Deadline(clock, family, waiting, clock, period, self.actor(item.actor), span=item.span)
+        )
+        when = TRUE if item.when is None else self.terms.condition(item.when, context)
+        idle = member(Ref(machine.call(entry), index), (CALL_IDLE,))
+        ready = conj((here, Ref(due, index), idle, when))
+        chart.polling.append(Polling(item, node, entry, due, ready))
+        chart.candidates.append(
+            Candidate(
+                node, "due", entry, None, TIME, TRUE,
+                conj((neg(Ref(due, index)), ClockCmp(clock, index, ">=", period))), None, item.span,
+                updates=(Update(due, index, TRUE),), expires=clock,
+            )
+        )  # fmt: skip
+        chart.candidates.append(
+            Candidate(
+                node, "call", entry, None, self.actor(item.actor), when,
+                conj((Ref(due, index), idle)), None, item.span,
+                updates=(Update(due, index, FALSE),
+                         Update(machine.call(entry), index, Lit(CALL_RUNNING))),
+            )
+        )  # fmt: skip
+
+    def actor(self, name: s.Name) -> str:
+        """The actor called `name`, reported when it is not declared."""
+        if name.text not in self.symbols.actors:
+            self.problems.unknown("actor", name.text, self.symbols.actors, name.span)
+        self.symbols.use("actor", name.text)
+        return name.text
+
+    def _defaults(self, chart: Chart) -> None:
+        """What happens to expiries, returns and callbacks that no state handles."""
+        machine = chart.machine
+        index = self._context(machine).index
+        root = machine.root
+        for entry in machine.entries.values():
+            call = Ref(machine.call(entry.name), index)
+            if entry.timeout is not None:
+                chart.candidates.append(
+                    Candidate(
+                        root, "expiry", entry.name, None, TIME, TRUE, TRUE, None, entry.span,
+                        rank=2, expires=machine.call_clock(entry.name),
+                    )
+                )  # fmt: skip
+            for result in entry.results:
+                chart.candidates.append(
+                    Candidate(
+                        root, "return", entry.name, result, entry.actor, TRUE,
+                        neg(member(call, (CALL_IDLE,))), None, entry.span, rank=2, unhandled=True,
+                        updates=(Update(machine.call(entry.name), index, Lit(CALL_IDLE)),),
+                    )
+                )  # fmt: skip
+        for callback in machine.callbacks.values():
+            base = self.callback_condition(machine, callback.condition)
+            for argument in callback.arguments or (None,):
+                chart.candidates.append(
+                    Candidate(
+                        root, "callback", callback.name, argument, callback.actor, TRUE, base, None,
+                        callback.span, rank=2, unhandled=True,
+                    )
+                )  # fmt: skip
+
+    def callback_condition(self, machine: Machine, condition: s.Expression | None) -> Expr:
+        """When a callback may come at all."""
+        if condition is None:
+            return TRUE
+        return self.terms.condition(condition, self._context(machine))
+
+    # -- handlers ----------------------------------------------------------------------------------
+    def _handler(self, chart: Chart, node: StateNode, item: s.Handler, number: int) -> None:
+        machine = chart.machine
+        context = self._context(machine, node)
+        index = context.index
+        when = TRUE
+        if item.clauses.when is not None:
+            when = self.terms.condition(item.clauses.when, context)
+        actor = self.symbols.host() if item.actor is None else self.actor(item.actor)
+        rank = 1 if item.late else 0
+        for event in item.events:
+            name = event.name.text
+            base: Expr = TRUE
+            values: tuple[str | None, ...] = (None,)
+            updates: tuple[Update, ...] = ()
+            kind: str = event.kind
+            expires: str | None = None
+            match event.kind:
+                case "call":
+                    if name not in machine.entries:
+                        continue
+                    self.symbols.use("entry", name)
+                    base = member(Ref(machine.call(name), index), (CALL_IDLE,))
+                    updates = (Update(machine.call(name), index, Lit(CALL_RUNNING)),)
+                case "return":
+                    entry = machine.entries.get(name)
+                    if entry is None:
+                        self._not_called(machine, event)
+                        continue
+                    actor = entry.actor
+                    values = self._chosen(event, entry.results, f"result of {name}")
+                    base = neg(member(Ref(machine.call(name), index), (CALL_IDLE,)))
+                    updates = (Update(machine.call(name), index, Lit(CALL_IDLE)),)
+                case "callback":
+                    callback = machine.callbacks.get(name)
+                    if callback is None:
+                        self.problems.unknown("callback", name, self.symbols.callbacks,
+                                              event.name.span)  # fmt: skip
+                        continue
+                    self.symbols.use("callback", name)
+                    actor = callback.actor
+                    values = self._chosen(event, callback.arguments, f"argument of {name}")
+                    base = self.callback_condition(machine, callback.condition)
+                case "timeout":
+                    entry = machine.entries.get(name)
+                    if entry is None:
+                        self._not_called(machine, event)
+                        continue
+                    if entry.timeout is None:
+                        self.problems.error(
+                            Code.UNKNOWN_NAME, f"entry {name} has no time-out", event.name.span,
+                            f"declare `entry {name} … timeout TIME`",
+                        )  # fmt: skip
+                        continue
+                    kind, actor, expires = "expiry", TIME, machine.call_clock(name)
+                case "event":
+                    if item.kind == "on" and name in machine.timers:
+                        kind, actor = "timer", TIME
+                        expires = f"{machine.name}.timer.{name}"
+                        self.symbols.use("timer", f"{machine.name}.{name}")
+                        holder = machine.timers[name]
+                        decl = next(
+                            d for d in holder.decl.body
+                            if isinstance(d, s.TimerDecl) and d.name.text == name
+                        )  # fmt: skip
+                        bound = self.terms.constant_time(decl.duration)
+                        base = ClockCmp(expires, index, ">=", bound)
+                    elif item.kind == "on":
+                        kind = "sync"
+            if item.kind in ("within", "after"):
+                base = conj((base, self._timed(chart, node, item, number, when, actor)))
+            for value in values:
+                chart.candidates.append(
+                    Candidate(
+                        node, kind, name, value, actor, when, base, item, item.span, rank, updates,
+                        expires=expires,
+                    )
+                )  # fmt: skip
+            if item.urgent:
+                here = conj((self._here(chart, node), base, when))
+                chart.deadlines.append(
+                    Deadline(f"{machine.name} urgent {name} {item.span.line}", machine.family, here,
+                             None, 0, actor, span=item.span)
+                )  # fmt: skip
+
+    def _timed(
+        self, chart: Chart, node: StateNode, item: s.Handler, number: int, when: Expr, actor: str
+    ) -> Expr:
+        machine = chart.machine
+        assert item.bound is not None  # the grammar: within and after have one
+        bound = self.terms.constant_time(item.bound)
+        clock = f"{machine.name}.{item.kind}.{node.path or machine.name}#{number}"
+        chart.places[clock] = node
+        here = self._here(chart, node)
+        chart.clocks.append(ClockVar(clock, machine.family, here, "within", item.span))
+        if item.kind == "within":
+            chart.deadlines.append(
+                Deadline(clock, machine.family, conj((here, when)), clock, bound, actor,
+                         span=item.span)
+            )  # fmt: skip
+            return TRUE
+        return ClockCmp(clock, self._context(machine).index, ">=", bound)
+
+    def _not_called(self, machine: Machine, event: s.EventRef) -> None:
+        name = event.name.text
+        if name in self.symbols.entries:
+            self.problems.error(
+                Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", event.name.span
+            )
+        else:
+            self.problems.unknown("entry", name, self.symbols.entries, event.name.span)
+
+    def _chosen(
+        self, event: s.EventRef, known: tuple[str, ...], what: str
+    ) -> tuple[str | None, ...]:
+        if event.results is None:
+            return tuple(known) or (None,)
+        for result in event.results:
+            if result not in known:
+                self.problems.unknown(what, result, known, event.span)
+        return tuple(r for r in event.results if r in known)
+
+    # -- precedence --------------------------------------------------------------------------------
+    def _settle(self, chart: Chart) -> None:
+        """Only an enabled inner handler overrides an outer one on the same event."""
+        by_event: dict[tuple[str, str, str | None], list[Candidate]] = {}
+        for candidate in chart.candidates:
+            by_event.setdefault(candidate.event, []).append(candidate)
+        index = self._context(chart.machine).index
+        location = Ref(chart.machine.location, index)
+        for candidate in chart.candidates:
+            overriding: list[Expr] = []
+            covered: set[int] = set()
+            for other in by_event[candidate.event]:
+                if other is candidate or not _overrides(other, candidate):
+                    continue
+                if other.when == TRUE:
+                    covered.update(other.node.leaves)
+                else:
+                    overriding.append(
+                        neg(conj((self._inside(chart, location, other.node.leaves), other.when)))
+                    )
+            left = tuple(leaf for leaf in candidate.node.leaves if leaf not in covered)
+            candidate.exclusive = conj((self._inside(chart, location, left), *overriding))
+            if not left and candidate.handler is not None:
+                other = next(
+                    o for o in by_event[candidate.event]
+                    if o is not candidate and _overrides(o, candidate) and o.when == TRUE
+                )  # fmt: skip
+                self.problems.warning(
+                    Code.SHADOWED,
+                    f"`{_text(candidate)}` is always overridden by an inner transition",
+                    candidate.span, f"line {other.span.line} handles it everywhere; remove one",
+                )  # fmt: skip
+
+    def _inside(self, chart: Chart, location: Ref, leaves: tuple[int, ...]) -> Expr:
+        return TRUE if len(leaves) == len(chart.machine.leaves) else member(location, leaves)
+
+    # -- chained calls -----------------------------------------------------------------------------
+    def _chain(self, chart: Chart, candidate: Candidate) -> Chained | None:
+        clauses = candidate.handler.clauses if candidate.handler is not None else s.Clauses()
+        if clauses.then_call is None:
+            return None
+        machine = chart.machine
+        entry = clauses.then_call.text
+        if entry not in machine.entries:
+            self._not_called(machine, s.EventRef("call", clauses.then_call))
+            return None
+        self.symbols.use("entry", entry)
+        anchor = candidate.node
+        if clauses.targets:
+            target = find_state(self.symbols, machine, clauses.targets[0], candidate.node)
+            anchor = target if target is not None else anchor
+        flag = f"{machine.name}.then.{entry}@{anchor.path or machine.name}"
+        for known in chart.chained:
+            if known.flag == flag:
+                return known
+        index = self._context(machine).index
+        idle = member(Ref(machine.call(entry), index), (CALL_IDLE,))
+        free = [
+            self.terms.lane_free(machine, index, lane.members, lane.decl.holds_expired)
+            for lane in machine.lanes.values()
+            if entry in lane.members
+        ]
+        ready = conj((self._here(chart, anchor), Ref(flag, index), idle, *free))
+        chained = Chained(entry, anchor, flag, ready, clauses.then_call.span)
+        chart.chained.append(chained)
+        chart.variables.append(
+            StateVar(flag, machine.family, BoolType(), (0,), "then", machine.name,
+                     span=clauses.then_call.span)
+        )  # fmt: skip
+        chart.deadlines.append(
+            Deadline(flag, machine.family, ready, None, 0, self.symbols.host(),
+                     span=clauses.then_call.span)
+        )  # fmt: skip
+        return chained
+
+    def _precedence(self, chart: Chart, candidate: Candidate) -> Expr:
+        """A chained call, then a due `every`, take a freed lane before any other caller."""
+        if candidate.kind != "call":
+            return TRUE
+        lanes = [lane for lane in chart.machine.lanes.values() if candidate.name in lane.members]
+        rivals = {name for lane in lanes for name in lane.members}
+        first = [c.ready for c in chart.chained if c.entry in rivals]
+        if candidate.handler is not None:
+            first += [self._poll_ready(chart, p) for p in chart.polling if p.entry in rivals]
+        return conj([neg(ready) for ready in first])
+
+    def _poll_ready(self, chart: Chart, polling: Polling) -> Expr:
+        lanes = [lane for lane in chart.machine.lanes.values() if polling.entry in lane.members]
+        rivals = {name for lane in lanes for name in lane.members}
+        return conj((
+            polling.ready, *(neg(c.ready) for c in chart.chained if c.entry in rivals),
+        ))  # fmt: skip
+
+    # -- transitions -------------------------------------------------------------------------------
+    def _transitions(self, chart: Chart) -> Iterator[Transition]:
+        machine = chart.machine
+        index = self._context(machine).index
+        order = sorted(
+            range(len(chart.candidates)),
+            key=lambda at: (chart.candidates[at].rank == 2, chart.candidates[at].span.start),
+        )
+        for at in order:
+            candidate = chart.candidates[at]
+            if candidate.kind == "sync":
+                continue  # taken together with the step that it synchronises with
+            yield from self._outcomes(chart, candidate, chart.owed.get(at))
+        for chained in chart.chained:
+            updates = (
+                Update(chained.flag, index, FALSE),
+                Update(machine.call(chained.entry), index, Lit(CALL_RUNNING)),
+            )
+            yield Transition(
+                f"{machine.name} then call {chained.entry} {chained.node.path}",
+                Label("call", machine.name, chained.entry, None, index), self.symbols.host(),
+                self._params(machine), chained.ready, updates, span=chained.span,
+            )  # fmt: skip
+        yield from self._absorbed(chart)
+
+    def _params(self, machine: Machine) -> tuple[Param, ...]:
+        return (Param(SELF, machine.family),) if machine.family is not None else ()
+
+    def _absorbed(self, chart: Chart) -> Iterator[Transition]:
+        """Returns and callbacks while what the instance requires does not hold."""
+        if chart.requires == TRUE:
+            return
+        machine = chart.machine
+        index = self._context(machine).index
+        down = neg(chart.requires)
+        for entry in machine.entries.values():
+            call = Ref(machine.call(entry.name), index)
+            for result in entry.results:
+                yield Transition(
+                    f"{machine.name} absorbed return {entry.name}({result})",
+                    Label("return", machine.name, entry.name, result, index), entry.actor,
+                    self._params(machine), conj((down, neg(member(call, (CALL_IDLE,))))),
+                    (Update(call.name, index, Lit(CALL_IDLE)),), absorbed=True, span=entry.span,
+                )  # fmt: skip
+        for callback in machine.callbacks.values():
+            condition = self.callback_condition(machine, callback.condition)
+            for argument in callback.arguments or (None,):
+                yield Transition(
+                    f"{machine.name} absorbed {callback.name}({argument})",
+                    Label("callback", machine.name, callback.name, argument, index), callback.actor,
+                    self._params(machine), conj((down, condition)), absorbed=True,
+                    span=callback.span,
+                )  # fmt: skip
+
+    def _outcomes(
+        self, chart: Chart, candidate: Candidate, chained: Chained | None
+    ) -> Iterator[Transition]:
+        """One transition for each target, value of `any` and partner in synchronisation."""
+        machine = chart.machine
+        index = self._context(machine).index
+        guard = conj((
+            candidate.exclusive, chart.requires, candidate.base, candidate.when,
+            self._precedence(chart, candidate),
+        ))  # fmt: skip
+        updates = list(candidate.updates)
+        label_kind = candidate.kind
+        if candidate.kind == "expiry":
+            call = Ref(machine.call(candidate.name), index)
+            entry = machine.entries[candidate.name]
+            assert entry.timeout is not None  # candidates exist for entries with a time-out only
+            guard = conj((
+                guard, member(call, (CALL_RUNNING,)),
+                ClockCmp(machine.call_clock(candidate.name), index, ">=", entry.timeout),
+            ))  # fmt: skip
+            updates.append(Update(call.name, index, Lit(CALL_EXPIRED)))
+        if chained is not None:
+            updates.append(Update(chained.flag, index, TRUE))
+        label = Label(label_kind, machine.name, candidate.name, candidate.value, index)  # type: ignore[arg-type]
+        choices = self._effects(chart, candidate)
+        targets = self._targets(chart, candidate)
+        resets = self._restarted(chart, candidate)
+        wiped, machines = self._resets(chart, candidate)
+        clauses = candidate.handler.clauses if candidate.handler is not None else s.Clauses()
+        partners = self._partners(clauses, candidate, chart)
+        for number, (target, choice, partner) in enumerate(
+            itertools.product(targets, choices, partners)
+        ):
+            params, values = choice
+            moved, entered = self._move(chart, candidate.node, target, chained)
+            peer_guard, peer_updates, peer_resets, peer_params, also = partner
+            everything = [*updates, *moved, *values, *peer_updates, *wiped]
+            self._assigned_twice(everything, candidate)
+            yield Transition(
+                f"{machine.name} {candidate.node.path} {_text(candidate)}"
+                + (f" #{number + 1}" if len(targets) * len(choices) * len(partners) > 1 else ""),
+                label, candidate.actor,
+                (*self._params(machine), *peer_params, *params),
+                conj((guard, peer_guard)),
+                tuple(_last_wins(everything)),
+                tuple(dict.fromkeys([*resets, *entered, *peer_resets])),
+                machines, candidate.expires,
+                unhandled=candidate.unhandled, also=also, span=candidate.span,
+            )  # fmt: skip
+
+    def _targets(self, chart: Chart, candidate: Candidate) -> list[StateNode | None]:
+        clauses = candidate.handler.clauses if candidate.handler is not None else s.Clauses()
+        found: list[StateNode | None] = []
+        for path in clauses.targets:
+            node = find_state(self.symbols, chart.machine, path, candidate.node)
+            if node is not None:
+                found.append(node)
+        return found or [None]
+
+    def _move(
+        self, chart: Chart, source: StateNode, target: StateNode | None, chained: Chained | None
+    ) -> tuple[list[Update], list[Reset]]:
+        """The updates of leaving and entering states, and the clocks that restart."""
+        if target is None:
+            return [], []
+        machine = chart.machine
+        index = self._context(machine).index
+        leaf = target.entry_leaf()
+        updates = [Update(machine.location, index, Lit(leaf.leaves[0]))]
+        above = set(map(id, target.ancestors()))
+        # The innermost state that is not left: it holds both ends and is not itself the target.
+        domain = next(n for n in source.ancestors() if id(n) in above and n is not target)
+        kept = set(map(id, domain.ancestors()))
+        for flag, node in (
+            *((c.flag, c.node) for c in chart.chained), *((p.due, p.node) for p in chart.polling),
+        ):  # fmt: skip
+            owed_here = chained is not None and chained.flag == flag
+            if id(node) not in kept and not owed_here:
+                updates.append(Update(flag, index, FALSE))
+        entered = [n for n in leaf.ancestors() if id(n) not in kept]
+        places = set(map(id, entered))
+        resets = [
+            Reset(clock.name, index)
+            for clock in chart.clocks
+            if clock.name in chart.places and id(chart.places[clock.name]) in places
+        ]
+        return updates, resets
+
+    def _restarted(self, chart: Chart, candidate: Candidate) -> list[Reset]:
+        index = self._context(chart.machine).index
+        resets: list[Reset] = []
+        for clock, events, _ in chart.restarts:
+            for event in events:
+                kind = "expiry" if event.kind == "timeout" else event.kind
+                if (kind, event.name.text) == (candidate.kind, candidate.name) and (
+                    event.results is None or candidate.value in event.results
+                ):
+                    resets.append(Reset(clock, index))
+        if candidate.handler is not None:
+            for assign in candidate.handler.clauses.effects:
+                name = chart.machine.clocks.get(assign.target.parts[0])
+                if name is not None and len(assign.target.parts) == 1:
+                    self.symbols.use("clock", f"{chart.machine.name}.{assign.target.parts[0]}")
+                    value = assign.value
+                    zero = isinstance(value, s.Number) and value.value == 0
+                    zero = zero or (isinstance(value, s.Duration) and value.us == 0)
+                    if not zero:
+                        self.problems.error(
+                            Code.TYPE, "a clock can only be set to 0", assign.span
+                        )
+                    resets.append(Reset(name[0], index))
+        return resets
+
+    def _effects(
+        self, chart: Chart, candidate: Candidate
+    ) -> list[tuple[tuple[Param, ...], tuple[Update, ...]]]:
+        """Every choice of the values of `any` among the written effects."""
+        if candidate.handler is None:
+            return [((), ())]
+        context = self._context(chart.machine, candidate.node)
+        options: list[list[tuple[tuple[Param, ...], Update]]] = []
+        for assign in candidate.handler.clauses.effects:
+            if len(assign.target.parts) == 1 and assign.target.parts[0] in chart.machine.clocks:
+                continue
+            target = self._assign_target(assign, context)
+            if target is None:
+                continue
+            name, index, kind = target
+            self._assigned.add(name)
+            if not isinstance(assign.value, s.AnyValue):
+                options.append([((), Update(name, index, self.terms.value(assign.value, kind, context)))])
+            elif isinstance(kind, RefType):
+                param = Param(self.terms.fresh("any"), kind.family)
+                choices: list[tuple[tuple[Param, ...], Update]] = [
+                    ((param,), Update(name, index, IndexValue(param.name)))
+                ]
+                if kind.optional:
+                    choices.append(((), Update(name, index, Lit(0))))
+                options.append(choices)
+            else:
+                options.append([((), Update(name, index, Lit(v))) for v in self._all_values(kind)])
+        return [
+            (tuple(p for params, _ in choice for p in params), tuple(u for _, u in choice))
+            for choice in itertools.product(*options)
+        ]
+
+    def _assign_target(
+        self, assign: s.Assign, context: Context
+    ) -> tuple[str, Index, BoolType | EnumType | IntType | RefType] | None:
+        parts = assign.target.parts
+        if len(parts) == 1:
+            name = parts[0]
+            if context.machine is not None and name in context.machine.variables:
+                variable = context.machine.variables[name]
+                return (variable.name, context.index, variable.type)
+            shared = self.symbols.shared.get(name)
+            if shared is not None:
+                return (shared.name, None, shared.type)
+        elif len(parts) == 2 and parts[0] in self.symbols.machines:
+            machine = self.symbols.machines[parts[0]]
+            if machine.family is None and parts[1] in machine.variables:
+                variable = machine.variables[parts[1]]
+                return (variable.name, None, variable.type)
+        known = [*self.symbols.shared]
+        if context.machine is not None:
+            known += [*context.machine.variables, *context.machine.clocks]
+        self.problems.unknown("variable to assign", str(assign.target), known, assign.target.span)
+        return None
+
+    # -- other machines ----------------------------------------------------------------------------
+    def _partners(
+        self, clauses: s.Clauses, candidate: Candidate, chart: Chart
+    ) -> list[tuple[Expr, tuple[Update, ...], tuple[Reset, ...], tuple[Param, ...], tuple[Label, ...]]]:
+        if clauses.sync is None:
+            return [(TRUE, (), (), (), ())]
+        path = clauses.sync
+        context = self._context(chart.machine, candidate.node)
+        wrappers = len(self.terms._wrappers)
+        machine, index, rest = self.terms.subject(path, context, whole=True)
+        bound = self.terms._wrappers[wrappers:]
+        del self.terms._wrappers[wrappers:]
+        event = ".".join(rest)
+        if machine is None or machine is chart.machine and not bound:
+            owners = [m for m in self.symbols.machines.values() if event in m.events]
+            machine = owners[0] if len(owners) == 1 and owners[0].family is None else None
+            index = None
+        handlers: list[Candidate] = []
+        if machine is not None:
+            peer = self.charts[machine.name]
+            handlers = [c for c in peer.candidates if c.kind == "sync" and c.name == event]
+        if machine is None or not handlers:
+            known = [c.name for ch in self.charts.values() for c in ch.candidates if c.kind == "sync"]
+            self.problems.unknown("event to synchronise with", str(path), known, path.span)
+            return [(TRUE, (), (), (), ())]
+        self.symbols.use("event", f"{machine.name}.{event}")
+        params = tuple(Param(name, family) for name, family, _ in bound)
+        links = conj([condition for _, _, condition in bound])
+        found = []
+        for handler in handlers:
+            binding: dict[str, Index] = {SELF: index} if machine.family is not None else {}
+            for target, choice in itertools.product(
+                self._targets(peer, handler), self._effects(peer, handler)
+            ):
+                moved, entered = self._move(peer, handler.node, target, None)
+                guard = conj((links, rename(
+                    conj((handler.exclusive, peer.requires, handler.base, handler.when)), binding)
+                ))  # fmt: skip
+                updates = tuple(
+                    Update(u.var, binding.get(u.index, u.index) if isinstance(u.index, str) else u.index,
+                           rename(u.value, binding), u.each)
+                    for u in (*moved, *choice[1])
+                )  # fmt: skip
+                resets = tuple(
+                    Reset(r.clock, binding.get(r.index, r.index) if isinstance(r.index, str) else r.index)
+                    for r in (*entered, *self._restarted(peer, handler))
+                )  # fmt: skip
+                label = Label("event", machine.name, event, None, index)
+                found.append((guard, updates, resets, (*params, *choice[0]), (label,)))
+        return found
+
+    def _resets(
+        self, chart: Chart, candidate: Candidate
+    ) -> tuple[list[Update], tuple[tuple[str, Expr], ...]]:
+        """`resets M where …`: every variable of those instances gets its initial value back."""
+        clause = candidate.handler.clauses.resets if candidate.handler is not None else None
+        if clause is None:
+            return [], ()
+        machine = self.symbols.machines.get(clause.machine.text)
+        if machine is None:
+            self.problems.unknown("machine", clause.machine.text, self.symbols.machines,
+                                  clause.machine.span)  # fmt: skip
+            return [], ()
+        own = self._context(chart.machine).bound
+        each = self.terms.fresh("each") if machine.family is not None else None
+        context = Context(machine, each, {**own})
+        if machine.decl.index is not None and machine.decl.index.text not in own:
+            context.bound[machine.decl.index.text] = (machine, each)
+        where = TRUE if clause.where is None else self.terms.condition(clause.where, context)
+        updates: list[Update] = []
+        for variable in self.charts[machine.name].variables:
+            if variable.role == "data" and variable.name not in self._assigned:
+                continue
+            if len(variable.initial) != 1:
+                self.problems.error(
+                    Code.CONSTANT_ANY, f"`{variable.name}` has no definite initial value to reset to",
+                    variable.span, "give it one, or never assign it",
+                    (Note("reset here", clause.span),),
+                )  # fmt: skip
+                continue
+            value = ite(where, Lit(variable.initial[0]), Ref(variable.name, each))
+            param = None if machine.family is None else Param(str(each), machine.family)
+            updates.append(Update(variable.name, each, value, param))
+        condition = rename(where, {str(each): SELF}) if each is not None else where
+        return updates, ((machine.name, condition),)
+
+    def _note_assigned(self) -> None:
+        """Which variables any transition assigns, before resets are built."""
+        for chart in self.charts.values():
+            for candidate in chart.candidates:
+                if candidate.handler is not None:
+                    context = self._context(chart.machine, candidate.node)
+                    for assign in candidate.handler.clauses.effects:
+                        if assign.target.parts[0] in chart.machine.clocks:
+                            continue
+                        target = self._assign_target(assign, context)
+                        if target is not None:
+                            self._assigned.add(target[0])
+
+    # -- checks ------------------------------------------------------------------------------------
+    def _assigned_twice(self, updates: list[Update], candidate: Candidate) -> None:
+        if candidate.handler is None:
+            return
+        seen: dict[str, s.Assign] = {}
+        for assign in candidate.handler.clauses.effects:
+            name = str(assign.target)
+            if name in seen:
+                self.problems.error(
+                    Code.ASSIGNED_TWICE, f"`{name}` is assigned twice in one step", assign.span,
+                    "a step changes each variable at most once",
+                    (Note("first assigned here", seen[name].span),),
+                )  # fmt: skip
+            seen[name] = assign
+        del updates
+
+    def _check_alternatives(self, chart: Chart) -> None:
+        for candidate in chart.candidates:
+            if candidate.handler is None:
+                continue
+            clauses = candidate.handler.clauses
+            if clauses.then_call is not None and len(clauses.targets) > 1:
+                self.problems.error(
+                    Code.SYNTAX, "`then call` needs a single target", candidate.span,
+                    "write one line for each target",
+                )  # fmt: skip
+
+
+def _overrides(other: Candidate, candidate: Candidate) -> bool:
+    """Whether `other` takes precedence: deeper, or as deep and less of a fallback."""
+    if other.node is candidate.node:
+        return other.rank < candidate.rank
+    return any(node is candidate.node for node in other.node.ancestors())
+
+
+def _text(candidate: Candidate) -> str:
+    return Label(candidate.kind, "", candidate.name, candidate.value).short  # type: ignore[arg-type]
+
+
+def _last_wins(updates: list[Update]) -> Iterator[Update]:
+    """At most one update a variable and instance: written effects override bookkeeping."""
+    chosen: dict[tuple[str, Index], Update] = {}
+    for update in updates:
+        chosen.pop((update.var, update.index), None)
+        chosen[(update.var, update.index)] = update
+    yield from chosen.values()
+
+
+def _unique_keys(transitions: list[Transition]) -> list[Transition]:
+    counts: dict[str, int] = {}
+    result: list[Transition] = []
+    for transition in transitions:
+        count = counts.get(transition.key, 0) + 1
+        counts[transition.key] = count
+        key = transition.key if count == 1 else f"{transition.key} ({count})"
+        result.append(replace(transition, key=key))
+    return result
+
+

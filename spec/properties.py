@@ -1,0 +1,418 @@
+"""Rules, assumptions, fairness, expectations, scenarios and the trace block.
+
+Owns the meaning of the rule forms (SEMANTICS section 4) as obligations over step formulas. Knows
+nothing of observers: `spec.rules` weaves those.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, assert_never
+
+from rhscheck.spec import syntax as s
+from rhscheck.spec.diagnostic import Code, did_you_mean
+from rhscheck.spec.expr import Expr, Happens, Index, Post, conj, disj, neg, walk
+from rhscheck.spec.names import Machine, Symbols
+from rhscheck.spec.system import (
+    SELF,
+    Assert,
+    Assumption,
+    Can,
+    Early,
+    Expectation,
+    Fairness,
+    Label,
+    LeadsTo,
+    Never,
+    NeverAfter,
+    NeverBefore,
+    Obligation,
+    Observe,
+    Param,
+    Rule,
+    RuleKind,
+    Scenario,
+    TraceBlock,
+    Wait,
+    Within,
+)
+from rhscheck.spec.terms import Context, Terms
+
+VERDICTS = ("proved", "violated", "witnessed", "impossible", "bounded", "unknown")
+_Node = TypeVar("_Node")
+
+
+class Properties:
+    """Elaborates what stands beside the machines."""
+
+    def __init__(self, symbols: Symbols, terms: Terms) -> None:
+        self.symbols = symbols
+        self.problems = symbols.problems
+        self.terms = terms
+
+    # -- rules -------------------------------------------------------------------------------------
+    def rules(self, decl: s.RuleDecl, machine: Machine | None) -> list[Rule]:
+        """The rules that one `rule` line stands for: one, or one an element of its `for`."""
+        parts = self._expand(decl, machine)
+        merged = self._merged(parts)
+        found: list[Rule] = []
+        for element, params, kind, obligation in merged:
+            name = decl.name.text if not element else f"{decl.name.text}[{element}]"
+            found.append(
+                Rule(name, decl.name.text, decl.sentence, kind, params, obligation, span=decl.span)
+            )
+        return found
+
+    def assumptions(self, decl: s.RuleDecl, machine: Machine | None) -> list[Assumption]:
+        """As `rules`, for `assume … of ACTOR`."""
+        assert decl.actor is not None  # the caller tells rules and assumptions apart by it
+        actor = decl.actor.text
+        if actor not in self.symbols.actors:
+            self.problems.unknown("actor", actor, self.symbols.actors, decl.actor.span)
+        self.symbols.use("actor", actor)
+        found: list[Assumption] = []
+        for element, params, _, obligation in self._merged(self._expand(decl, machine)):
+            if isinstance(obligation, Can | LeadsTo):
+                self.problems.error(
+                    Code.ASSUMPTION_ACTOR, "an assumption forbids something or bounds a time",
+                    decl.span, "use `never …`, `invariant …` or `when … leads to … within T`; `fair` for progress",
+                )  # fmt: skip
+                continue
+            name = decl.name.text if not element else f"{decl.name.text}[{element}]"
+            found.append(Assumption(name, decl.sentence, actor, params, obligation, decl.span))
+        return found
+
+    def _merged(
+        self, parts: list[tuple[str, tuple[Param, ...], RuleKind, Obligation]]
+    ) -> list[tuple[str, tuple[Param, ...], RuleKind, Obligation]]:
+        """Prohibitions over several elements are one prohibition; permissions stay apart."""
+        if len(parts) < 2:
+            return [("", params, kind, what) for _, params, kind, what in parts]
+        obligations = [what for *_, what in parts]
+        _, params, kind, first = parts[0]
+        if any(other != params for _, other, _, _ in parts):
+            return parts
+        if all(isinstance(o, Never) for o in obligations):
+            whole = disj([o.formula for o in obligations if isinstance(o, Never)])
+            return [("", params, kind, Never(whole))]
+        for form in (NeverBefore, NeverAfter):
+            same = [o for o in obligations if isinstance(o, form)]
+            if len(same) == len(obligations) and isinstance(first, NeverBefore | NeverAfter):
+                if all(o.milestone == first.milestone for o in same):
+                    what = disj([o.what for o in same])
+                    return [("", params, kind, form(what, first.milestone))]
+        return parts
+
+    def _expand(
+        self, decl: s.RuleDecl, machine: Machine | None
+    ) -> list[tuple[str, tuple[Param, ...], RuleKind, Obligation]]:
+        params: list[Param] = []
+        bound: dict[str, tuple[Machine, Index]] = {}
+        choices: list[list[tuple[str, str]]] = []
+        if machine is not None and machine.family is not None:
+            params.append(Param(SELF, machine.family))
+        for clause in decl.quantifiers:
+            family = self._family(clause)
+            if family is not None and family.family is not None:
+                for name in clause.names:
+                    params.append(Param(name.text, family.family))
+                    bound[name.text] = (family, name.text)
+                if len(clause.names) > 1 and not clause.distinct:
+                    self.problems.error(
+                        Code.TYPE, "several instances must be `for distinct`", clause.span,
+                        f"write `for distinct {', '.join(n.text for n in clause.names)} in …`",
+                    )  # fmt: skip
+                continue
+            elements = self._elements(clause, machine)
+            for name in clause.names:
+                choices.append([(name.text, element) for element in elements])
+        index: Index = SELF if machine is not None and machine.family is not None else None
+        context = Context(machine, index, bound, None, steps=True)
+        if machine is not None and machine.decl.index is not None:
+            bound.setdefault(machine.decl.index.text, (machine, SELF))
+        found: list[tuple[str, tuple[Param, ...], RuleKind, Obligation]] = []
+        for choice in itertools.product(*choices):
+            substituted = decl.clause
+            for name, element in choice:
+                substituted = _substitute(substituted, name, element)
+            kind, obligation = self._obligation(substituted, context, decl)
+            found.append((",".join(e for _, e in choice), tuple(params), kind, obligation))
+        return found
+
+    def _family(self, clause: s.ForClause) -> Machine | None:
+        if isinstance(clause.domain, s.Name):
+            machine = self.symbols.machines.get(clause.domain.text)
+            if machine is not None and machine.family is None:
+                self.problems.error(
+                    Code.TYPE, f"machine {machine.name} exists once", clause.span,
+                    "leave the `for` out and write its name",
+                )  # fmt: skip
+            return machine
+        return None
+
+    def _elements(self, clause: s.ForClause, machine: Machine | None) -> list[str]:
+        if isinstance(clause.domain, s.Name):
+            known = list(machine.entries if machine is not None else self.symbols.entries)
+            if clause.domain.text in self.symbols.enums:
+                elements = list(self.symbols.enums[clause.domain.text].members)
+            elif clause.domain.text == "entries":
+                elements = known
+            else:
+                names = [*self.symbols.machines, *self.symbols.enums, "entries"]
+                self.problems.unknown("machine or set", clause.domain.text, names, clause.domain.span)
+                return []
+        else:
+            elements = [name.text for name in clause.domain]
+        for name in clause.minus:
+            if name.text not in elements:
+                self.problems.unknown("element to leave out", name.text, elements, name.span)
+        left_out = {name.text for name in clause.minus}
+        return [element for element in elements if element not in left_out]
+
+    def _obligation(
+        self, clause: s.Clause, context: Context, decl: s.RuleDecl
+    ) -> tuple[RuleKind, Obligation]:
+        terms = self.terms
+        match clause:
+            case s.NeverClause(what, tail, other, bound):
+                first = terms.condition(what, context)
+                if not tail:
+                    return "never", Never(first)
+                assert other is not None  # every tail has one
+                second = terms.condition(other, context)
+                if tail == "while":
+                    return "never", Never(conj((first, second)))
+                if tail == "before":
+                    self._needs_event(second, other.span, "before")
+                    return "before", NeverBefore(first, second)
+                if tail == "after":
+                    self._needs_event(second, other.span, "after")
+                    return "after", NeverAfter(first, second)
+                assert bound is not None  # `never X within T of Y`
+                self._needs_event(first, what.span, "within")
+                self._needs_event(second, other.span, "within")
+                return "early", Early(first, second, terms.constant_time(bound))
+            case s.MutexClause(members):
+                return "mutex", Never(self._mutex(members, context))
+            case s.OnlyClause(states, what):
+                inside = terms.condition(s.Atom("in", states, None, decl.span), context)
+                event = terms.condition(what, context)
+                self._needs_event(event, what.span, "only in")
+                return "only", Never(conj((event, neg(inside))))
+            case s.InvariantClause(what):
+                return "invariant", Never(neg(terms.condition(what, context)))
+            case s.CanClause(what):
+                return "can", Can(terms.condition(what, context))
+            case s.LeadsToClause(trigger, response, bound):
+                pair = (terms.condition(trigger, context), terms.condition(response, context))
+                if bound is None:
+                    return "leads_to", LeadsTo(*pair)
+                return "within", Within(*pair, terms.constant_time(bound))
+            case _:
+                assert_never(clause)
+
+    def _needs_event(self, formula: Expr, span: Any, where: str) -> None:
+        if not any(isinstance(node, Happens | Post) for node in walk(formula)):
+            self.problems.error(
+                Code.STATE_RULE, f"`{where}` needs an event here", span,
+                "name a step, such as `start(Online)`, `return X(success)` or `enter S`",
+            )  # fmt: skip
+
+    def _mutex(
+        self, members: tuple[tuple[s.Path, s.Expression | None], ...], context: Context
+    ) -> Expr:
+        """A member is issued while another is in flight (SEMANTICS 4: judged at the call)."""
+        terms = self.terms
+        starts: list[Expr] = []
+        runs: list[Expr] = []
+        for path, condition in members:
+            holds = None if condition is None else terms.condition(condition, context)
+            start = terms.condition(s.Atom("start", (path,), None, path.span), context)
+            run = terms.condition(s.Atom("inflight", (path,), None, path.span), context)
+            starts.append(start if holds is None else conj((start, Post(holds))))
+            runs.append(run if holds is None else conj((run, holds)))
+        return disj(
+            [
+                conj((starts[a], runs[b]))
+                for a in range(len(members))
+                for b in range(len(members))
+                if a != b
+            ]
+        )
+
+    # -- the rest ----------------------------------------------------------------------------------
+    def fairness(self, decl: s.FairDecl, machine: Machine | None) -> Fairness:
+        """The labels are those of the block's machine, or of the only machine that has them."""
+        if decl.actor.text not in self.symbols.actors:
+            self.problems.unknown("actor", decl.actor.text, self.symbols.actors, decl.actor.span)
+        self.symbols.use("actor", decl.actor.text)
+        labels: list[Label] = []
+        for event in decl.events:
+            for label in self._labels(event, machine, SELF):
+                labels.append(label)
+        return Fairness(decl.actor.text, decl.strong, tuple(labels), decl.span)
+
+    def _labels(self, event: s.EventRef, machine: Machine | None, index: Index) -> list[Label]:
+        """The labels that an event as written stands for; reported when there are none."""
+        name = event.name.text
+        owners = [machine] if machine is not None and self._has(machine, event) else [
+            m for m in self.symbols.machines.values() if self._has(m, event)
+        ]  # fmt: skip
+        if len(owners) != 1:
+            known = {
+                "call": list(self.symbols.entries), "return": list(self.symbols.entries),
+                "timeout": list(self.symbols.entries), "callback": list(self.symbols.callbacks),
+                "event": [e for m in self.symbols.machines.values() for e in (*m.events, *m.timers)],
+            }[event.kind]  # fmt: skip
+            if owners:
+                self.problems.error(
+                    Code.MISSING_OWNER, f"several machines have `{name}`", event.span,
+                    "write the machine first: `M[1]: …`",
+                )  # fmt: skip
+            else:
+                what = "event" if event.kind == "event" else event.kind
+                self.problems.unknown(what, name, known, event.span)
+            return []
+        owner = owners[0]
+        at = index if owner.family is not None else None
+        match event.kind:
+            case "call":
+                self.symbols.use("entry", name)
+                return [Label("call", owner.name, name, None, at)]
+            case "return":
+                self.symbols.use("entry", name)
+                known_results = owner.entries[name].results
+                chosen = known_results if event.results is None else event.results
+                for result in chosen:
+                    if result not in known_results:
+                        self.problems.unknown(f"result of {name}", result, known_results, event.span)
+                return [Label("return", owner.name, name, result, at) for result in chosen]
+            case "timeout":
+                return [Label("expiry", owner.name, name, None, at)]
+            case "callback":
+                self.symbols.use("callback", name)
+                arguments = owner.callbacks[name].arguments
+                values: tuple[str | None, ...] = (
+                    (arguments or (None,)) if event.results is None else event.results
+                )
+                for value in values:
+                    if value is not None and value not in arguments:
+                        self.problems.unknown(f"argument of {name}", value, arguments, event.span)
+                return [Label("callback", owner.name, name, value, at) for value in values]
+            case "event":
+                self.symbols.use("event", f"{owner.name}.{name}")
+                kind = "timer" if name in owner.timers else "event"
+                return [Label("timer" if kind == "timer" else "event", owner.name, name, None, at)]
+            case _:
+                assert_never(event.kind)
+
+    def _has(self, machine: Machine, event: s.EventRef) -> bool:
+        name = event.name.text
+        match event.kind:
+            case "call" | "return" | "timeout":
+                return name in machine.entries
+            case "callback":
+                return name in machine.callbacks
+            case "event":
+                return name in machine.events or name in machine.timers
+            case _:
+                assert_never(event.kind)
+
+    def expectations(self, decl: s.ExpectDecl, known: set[str]) -> list[Expectation]:
+        """One expectation a rule named."""
+        if decl.verdict.text not in VERDICTS:
+            self.problems.unknown("verdict", decl.verdict.text, VERDICTS, decl.verdict.span)
+        for name in decl.rules:
+            if name.text not in known:
+                self.problems.unknown("rule", name.text, known, name.span)
+        return [
+            Expectation(name.text, decl.verdict.text, decl.n, name.span) for name in decl.rules
+        ]
+
+    def scenario(self, decl: s.ScenarioDecl, home: Machine | None) -> Scenario:
+        """The scenario; unqualified labels belong to instance 1 of the machine that has them."""
+        steps: list[Observe | Wait | Assert] = []
+        largest = 1
+        for step in decl.steps:
+            match step:
+                case s.ScenarioWait(duration):
+                    steps.append(Wait(self.terms.constant_time(duration), step.span))
+                case s.ScenarioAssert(formula):
+                    machine = home
+                    index: Index = 1 if machine is not None and machine.family else None
+                    context = Context(machine, index, {}, None)
+                    expr = self.terms.condition(formula, context)
+                    steps.append(Assert(expr, step.span))
+                case s.ScenarioEvent(name, number, event):
+                    chosen = None
+                    if name is not None:
+                        chosen = self.symbols.machines.get(name.text)
+                        if chosen is None:
+                            self.problems.unknown(
+                                "machine", name.text, self.symbols.machines, name.span
+                            )
+                            continue
+                    index = 1 if number is None else number
+                    largest = max(largest, index if chosen is None or chosen.size is None else 1)
+                    labels = self._labels(event, chosen, index)
+                    if len(labels) > 1:
+                        self.problems.error(
+                            Code.TYPE, "a scenario step is one event", event.span,
+                            "name one result, such as `return Online(success)`",
+                        )  # fmt: skip
+                    steps.extend(Observe(label, step.span) for label in labels[:1])
+                case _:
+                    assert_never(step)
+        n = largest if decl.n is None else decl.n
+        return Scenario(decl.name.text, decl.sentence, decl.allowed, n, tuple(steps), decl.span)
+
+    def trace(self, decl: s.TraceDecl) -> TraceBlock:
+        """The trace block; `due` steps are hidden even if it does not say so."""
+        kinds = {"due": "due", "timeout": "expiry", "timer": "timer", "event": "event",
+                 "call": "call", "return": "return", "callback": "callback"}  # fmt: skip
+        codes: list[tuple[str, int | None]] = []
+        hidden: list[tuple[Any, str | None]] = [("due", None)]
+        results = {r for e in self.symbols.entries.values() for r in e.results}
+        results |= {a for c in self.symbols.callbacks.values() for a in c.arguments}
+        for item in decl.items:
+            match item:
+                case s.CodeItem(result, code):
+                    if result.text not in results:
+                        self.problems.unknown("result", result.text, results, result.span)
+                    codes.append((result.text, code))
+                case s.HideItem(kind, name):
+                    if kind.text not in kinds:
+                        self.problems.error(
+                            Code.UNKNOWN_NAME, f"there is no kind of label `{kind.text}`", kind.span,
+                            did_you_mean(kind.text, kinds),
+                        )  # fmt: skip
+                        continue
+                    entry = (kinds[kind.text], None if name is None else name.text)
+                    if entry not in hidden:
+                        hidden.append(entry)
+                case _:
+                    assert_never(item)
+        return TraceBlock(tuple(codes), tuple(hidden))
+
+
+def _substitute(node: _Node, name: str, element: str) -> _Node:
+    """`node` with the bound name of a `for` replaced by one of its elements."""
+    if isinstance(node, s.Path):
+        if node.parts[-1] == name:
+            return replace(node, parts=(*node.parts[:-1], element))
+        return node
+    if isinstance(node, s.Atom) and node.results is not None and name in node.results:
+        node = replace(node, results=tuple(element if r == name else r for r in node.results))
+    if is_dataclass(node) and not isinstance(node, type):
+        changes = {
+            f.name: _substitute(getattr(node, f.name), name, element)
+            for f in fields(node)
+            if f.name not in ("span", "text")
+        }
+        return replace(node, **changes)  # type: ignore[type-var, return-value]
+    if isinstance(node, tuple):
+        return tuple(_substitute(part, name, element) for part in node)  # type: ignore[return-value]
+    return node
+
+

@@ -1,0 +1,767 @@
+"""Expressions of the syntax tree to typed `Expr`.
+
+Owns types of expressions and the meaning of every predicate (`in`, `inflight`, `free`, `start` …).
+Knows nothing of transitions; `Context` says whose names an expression sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from rhscheck.spec import syntax as s
+from rhscheck.spec.diagnostic import Code, did_you_mean
+from rhscheck.spec.expr import (
+    FALSE,
+    TRUE,
+    Add,
+    ClockCmp,
+    ClockDiff,
+    Exists,
+    Expr,
+    Forall,
+    Happens,
+    IndexValue,
+    Index,
+    Le,
+    Lit,
+    Post,
+    Ref,
+    StepKind,
+    Sub,
+    conj,
+    disj,
+    equal,
+    implies,
+    ite,
+    member,
+    neg,
+    rebuild,
+)
+from rhscheck.spec.names import Machine, StateNode, Symbols, find_state_parts
+from rhscheck.spec.source import Span
+from rhscheck.spec.system import (
+    CALL_EXPIRED,
+    CALL_IDLE,
+    CALL_RUNNING,
+    BoolType,
+    EnumType,
+    IntType,
+    RefType,
+    Type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeType:
+    """A constant duration, in the System's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockType:
+    clock: str
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class MemberType:
+    """A name that is a member of several enumerations, or only known from the other side."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoneType:
+    """`none`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorType:
+    """Already reported; fits everything, so that one mistake is reported once."""
+
+
+TermType = Type | TimeType | ClockType | MemberType | NoneType | ErrorType
+Wrapper = tuple[str, str, Expr]  # bound name, family, the reference's value is that name
+Typed = tuple[Expr, TermType]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose names an expression sees.
+
+    `machine` with `index` is the instance that unqualified names belong to; `bound` are further
+    instances by name; `scope` is the state in which the text stands; `steps` allows step formulas.
+    """
+
+    machine: Machine | None = None
+    index: Index = None
+    bound: dict[str, tuple[Machine, Index]] = field(default_factory=dict)
+    scope: StateNode | None = None
+    steps: bool = False
+
+
+class Terms:
+    """Elaborates expressions; errors go to `symbols.problems` and yield harmless values."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self.symbols = symbols
+        self.problems = symbols.problems
+        self._wrappers: list[Wrapper] = []
+        self._fresh = 0
+
+    # -- entry points ------------------------------------------------------------------------------
+    def condition(self, node: s.Expression, context: Context) -> Expr:
+        """A Boolean expression; reported and replaced by `true` if it is none."""
+        expr, kind = self._term(node, context)
+        if isinstance(kind, BoolType | ErrorType):
+            return expr
+        self._mismatch("a condition (true or false)", kind, node.span)
+        return TRUE
+
+    def constant_time(self, node: s.Expression) -> int:
+        """A constant duration in the System's unit."""
+        expr, kind = self._term(node, Context())
+        if isinstance(kind, ErrorType):
+            return 1
+        if isinstance(kind, TimeType) and isinstance(expr, Lit):
+            if expr.value < 0:
+                self.problems.error(Code.RANGE, "a time cannot be negative", node.span)
+                return 1
+            return expr.value
+        if isinstance(kind, IntType):
+            self.problems.error(
+                Code.UNIT, "a time is needed here", node.span, "add a unit, such as `5m` or `300ms`"
+            )
+        else:
+            self._mismatch("a constant time", kind, node.span)
+        return 1
+
+    def constant_int(self, node: s.Expression) -> int:
+        expr, kind = self._term(node, Context())
+        if isinstance(kind, IntType) and isinstance(expr, Lit):
+            return expr.value
+        if isinstance(kind, TimeType):
+            self.problems.error(Code.UNIT, "a number without a unit is needed here", node.span)
+        elif not isinstance(kind, ErrorType):
+            self._mismatch("a constant number", kind, node.span)
+        return 0
+
+    def constant(self, node: s.Expression) -> tuple[int, bool] | None:
+        """A constant number or time: (value, is a time); None if it is neither (reported)."""
+        expr, kind = self._term(node, Context())
+        if isinstance(expr, Lit) and isinstance(kind, TimeType | IntType):
+            return (expr.value, isinstance(kind, TimeType))
+        if not isinstance(kind, ErrorType):
+            self.problems.error(Code.NOT_CONSTANT, "a constant is needed here", node.span)
+        return None
+
+    def value(self, node: s.Expression, wanted: Type, context: Context) -> Expr:
+        """A value of type `wanted`."""
+        depth = len(self._wrappers)
+        expr, kind = self._term(node, context)
+        if len(self._wrappers) > depth:
+            del self._wrappers[depth:]
+            self.problems.error(
+                Code.TYPE, "a value of a referenced instance cannot be assigned", node.span,
+                "bind the instance in the condition instead",
+            )  # fmt: skip
+            return Lit(0)
+        fitted = self._fit(expr, kind, wanted, node.span)
+        return Lit(0) if fitted is None else fitted
+
+    def instance(self, name: str, context: Context) -> tuple[Machine, Index] | None:
+        """The machine and index that a bound instance name means."""
+        return context.bound.get(name)
+
+    # -- terms -------------------------------------------------------------------------------------
+    def _term(self, node: s.Expression, context: Context) -> Typed:
+        match node:
+            case s.Number(value):
+                return Lit(value), IntType(value, value)
+            case s.Duration(us):
+                return Lit(us // self.symbols.unit_us), TimeType()
+            case s.Truth(value):
+                return Lit(int(value)), BoolType()
+            case s.NoneValue():
+                return Lit(0), NoneType()
+            case s.Path():
+                return self._path(node, context)
+            case s.Unary(_, arg):
+                return neg(self.condition(arg, context)), BoolType()
+            case s.Nary(op, args):
+                return self._nary(op, args, node, context)
+            case s.Binary("implies", left, right):
+                both = (self.condition(left, context), self.condition(right, context))
+                return implies(*both), BoolType()
+            case s.Binary():
+                return self._wrapped(node, context), BoolType()
+            case s.Quantified():
+                return self._quantified(node, context), BoolType()
+            case s.Atom():
+                depth = len(self._wrappers)
+                return self._wrap(self._atom(node, context), depth), BoolType()
+            case _:
+                assert_never(node)
+
+    def _wrap(self, expr: Expr, depth: int) -> Expr:
+        """Binds the references met since `depth`: `exists p: host = p and …`."""
+        while len(self._wrappers) > depth:
+            name, family, condition = self._wrappers.pop()
+            expr = Exists(name, family, conj((condition, expr)))
+        return expr
+
+    def _wrapped(self, node: s.Binary, context: Context) -> Expr:
+        depth = len(self._wrappers)
+        return self._wrap(self._compare(node, context), depth)
+
+    def _nary(
+        self, op: str, args: tuple[s.Expression, ...], node: s.Nary, context: Context
+    ) -> Typed:
+        if op in ("and", "or"):
+            parts = [self.condition(arg, context) for arg in args]
+            return (conj(parts) if op == "and" else disj(parts)), BoolType()
+        terms = [self._term(arg, context) for arg in args]
+        if any(isinstance(kind, ErrorType) for _, kind in terms):
+            return Lit(0), ErrorType()
+        times = [isinstance(kind, TimeType) for _, kind in terms]
+        numbers = [isinstance(kind, IntType) for _, kind in terms]
+        if op == "*":
+            constants = [expr.value for expr, _ in terms if isinstance(expr, Lit)]
+            if len(constants) != len(terms) or sum(times) > 1 or not all(
+                t or n for t, n in zip(times, numbers, strict=True)
+            ):
+                self.problems.error(
+                    Code.NOT_CONSTANT, "a product needs constants, at most one of them a time",
+                    node.span,
+                )  # fmt: skip
+                return Lit(0), ErrorType()
+            product = 1
+            for value in constants:
+                product *= value
+            return Lit(product), TimeType() if any(times) else IntType(product, product)
+        (left, left_kind), (right, right_kind) = terms
+        if all(times):
+            return rebuild(Add(left, right) if op == "+" else Sub(left, right), (left, right)), (
+                TimeType()
+            )
+        if op == "-" and isinstance(left_kind, ClockType) and isinstance(right_kind, ClockType):
+            return Lit(0), ErrorType()  # only legal in a comparison, handled there
+        if isinstance(left_kind, IntType) and isinstance(right_kind, IntType):
+            if op == "+":
+                bounds = (left_kind.low + right_kind.low, left_kind.high + right_kind.high)
+                return rebuild(Add(left, right), (left, right)), IntType(*bounds)
+            bounds = (left_kind.low - right_kind.high, left_kind.high - right_kind.low)
+            return rebuild(Sub(left, right), (left, right)), IntType(*bounds)
+        if any(times) and any(numbers):
+            self.problems.error(Code.UNIT, "a time and a number cannot be added", node.span,
+                                "give the number a unit, such as `5s`")  # fmt: skip
+        else:
+            self._mismatch("numbers or times", left_kind, node.span)
+        return Lit(0), ErrorType()
+
+    def _compare(self, node: s.Binary, context: Context) -> Expr:
+        op = node.op
+        diagonal = self._diagonal(node, context)
+        if diagonal is not None:
+            return diagonal
+        left, left_kind = self._term(node.left, context)
+        right, right_kind = self._term(node.right, context)
+        if isinstance(left_kind, ErrorType) or isinstance(right_kind, ErrorType):
+            return TRUE
+        if isinstance(right_kind, ClockType) and not isinstance(left_kind, ClockType):
+            left, left_kind, right, right_kind = right, right_kind, left, left_kind
+            op = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(op, op)
+        if isinstance(left_kind, ClockType):
+            if not isinstance(right_kind, TimeType) or not isinstance(right, Lit):
+                self._mismatch("a constant time to compare the clock with", right_kind, node.span)
+                return TRUE
+            return _clock_compare(op, left_kind.clock, left_kind.index, right.value)
+        if isinstance(left_kind, TimeType) and isinstance(right_kind, TimeType):
+            assert isinstance(left, Lit) and isinstance(right, Lit)  # times are constants
+            return Lit(int(_compare_ints(op, left.value, right.value)))
+        if op in ("==", "!="):
+            both = self._unify(left, left_kind, right, right_kind, node)
+            if both is None:
+                return TRUE
+            result = equal(*both)
+            return result if op == "==" else neg(result)
+        if isinstance(left_kind, IntType) and isinstance(right_kind, IntType):
+            if op in (">", ">="):
+                left, right = right, left
+            pair = (left, right)
+            if op in ("<=", ">="):
+                return rebuild(Le(*pair), pair)
+            return neg(rebuild(Le(right, left), (right, left)))
+        if isinstance(left_kind, TimeType) or isinstance(right_kind, TimeType):
+            self.problems.error(Code.UNIT, "a time can be compared with a clock or a time only",
+                                node.span)  # fmt: skip
+        else:
+            self._mismatch("numbers", left_kind, node.span)
+        return TRUE
+
+    def _diagonal(self, node: s.Binary, context: Context) -> Expr | None:
+        left = node.left
+        if not (isinstance(left, s.Nary) and left.op == "-" and len(left.args) == 2):
+            return None
+        first, second = (self._clock(arg, context) for arg in left.args)
+        if first is None or second is None:
+            return None
+        right, kind = self._term(node.right, context)
+        if not isinstance(kind, TimeType) or not isinstance(right, Lit):
+            self._mismatch("a constant time", kind, node.span)
+            return TRUE
+        parts: list[Expr] = []
+        for op in (">=", "<=") if node.op in ("==", "!=") else (node.op,):
+            parts.append(
+                ClockDiff(first.clock, first.index, second.clock, second.index, op, right.value)  # type: ignore[arg-type]
+            )
+        result = conj(parts)
+        return neg(result) if node.op == "!=" else result
+
+    def _clock(self, node: s.Expression, context: Context) -> ClockType | None:
+        if not isinstance(node, s.Path) or len(node.parts) != 1 or context.machine is None:
+            return None
+        name = node.parts[0]
+        known = context.machine.clocks.get(name)
+        if known is None:
+            return None
+        self.symbols.use("clock", f"{context.machine.name}.{name}")
+        return ClockType(known[0], context.index)
+
+    def _quantified(self, node: s.Quantified, context: Context) -> Expr:
+        machine = self.symbols.machines.get(node.family.text)
+        if machine is None or machine.family is None:
+            families = [m.name for m in self.symbols.machines.values() if m.family is not None]
+            self.problems.unknown("machine with instances", node.family.text, families,
+                                  node.family.span)  # fmt: skip
+            return TRUE
+        name = self.fresh(node.variable.text)
+        inner = replace(context, bound={**context.bound, node.variable.text: (machine, name)})
+        body = self.condition(node.body, inner)
+        kind = Forall if node.kind == "forall" else Exists
+        return rebuild(kind(name, machine.family, body), (body,))
+
+    def fresh(self, stem: str) -> str:
+        """A bound name that no spec text can clash with."""
+        self._fresh += 1
+        return f"{stem}'{self._fresh}"
+
+    # -- names -------------------------------------------------------------------------------------
+    def _path(self, node: s.Path, context: Context) -> Typed:
+        subject = self.subject(node, context, whole=False)
+        machine, index, rest = subject
+        if len(rest) == 0:
+            assert machine is not None and machine.family is not None
+            return IndexValue(index), RefType(machine.family, False)
+        name = rest[0]
+        if len(rest) == 1 and machine is not None:
+            clock = machine.clocks.get(name)
+            if clock is not None:
+                self.symbols.use("clock", f"{machine.name}.{name}")
+                return Lit(0), ClockType(clock[0], index)
+            variable = machine.variables.get(name)
+            if variable is not None:
+                self.symbols.use("variable", variable.name)
+                return Ref(variable.name, index), variable.type
+        if len(node.parts) == 1:
+            return self._global(node, context)
+        if machine is not None and machine is not context.machine:
+            known = [*machine.variables, *machine.clocks]
+            hint = did_you_mean(name, known)
+            if machine.states(rest, None):
+                hint = f"write `in {node}` for a state"
+            self.problems.error(
+                Code.UNKNOWN_NAME, f"machine {machine.name} has no variable `{'.'.join(rest)}`",
+                node.span, hint,
+            )  # fmt: skip
+        else:
+            self._unknown_variable(node, context)
+        return Lit(0), ErrorType()
+
+    def _global(self, node: s.Path, context: Context) -> Typed:
+        name = node.parts[0]
+        symbols = self.symbols
+        shared = symbols.shared.get(name)
+        if shared is not None:
+            symbols.use("variable", shared.name)
+            return Ref(shared.name), shared.type
+        constant = symbols.constants.get(name)
+        if constant is not None:
+            symbols.use("param", name)
+            kind: TermType = (
+                TimeType() if constant.is_time else IntType(constant.value, constant.value)
+            )
+            return Lit(constant.value), kind
+        reading = symbols.readings.get(name)
+        if reading is not None:
+            symbols.use("param", name)
+            options = EnumType(name, reading.options)
+            return Lit(reading.options.index(reading.chosen)), options
+        types = symbols.members(name)
+        readings = [
+            EnumType(r.name, r.options) for r in symbols.readings.values() if name in r.options
+        ]
+        types += [t for t in readings if t not in types]
+        if len(types) == 1:
+            return Lit(types[0].members.index(name)), types[0]
+        if types:
+            return Lit(0), MemberType(name)
+        self._unknown_variable(node, context)
+        return Lit(0), ErrorType()
+
+    def _unknown_variable(self, node: s.Path, context: Context) -> None:
+        symbols = self.symbols
+        known = [*symbols.shared, *symbols.constants, *symbols.readings, *context.bound]
+        if context.machine is not None:
+            known += [*context.machine.variables, *context.machine.clocks]
+            if context.machine.states(node.parts, context.scope):
+                self.problems.error(
+                    Code.TYPE, f"`{node}` is a state, not a variable", node.span,
+                    f"write `in {node}`",
+                )  # fmt: skip
+                return
+        for kind in symbols.enums.values():
+            known += kind.members
+        self.problems.unknown("variable, parameter or value", str(node), known, node.span)
+
+    def subject(
+        self, path: s.Path, context: Context, whole: bool
+    ) -> tuple[Machine | None, Index, tuple[str, ...]]:
+        """Whose name `path` is: machine, instance, and what is left of the path.
+
+        The first part may be a bound instance (`j.Critical`), a machine that exists once, or a
+        variable that refers to an instance (`host.Up`, bound by `exists` around the atom). With
+        `whole` the first part is a subject only if more follows.
+        """
+        first, rest = path.parts[0], path.parts[1:]
+        bound = context.bound.get(first)
+        if bound is not None and (rest or not whole):
+            return (bound[0], bound[1], rest)
+        if rest:
+            machine = self.symbols.machines.get(first)
+            if machine is not None and machine.family is None:
+                return (machine, None, rest)
+            variable = None
+            index: Index = None
+            if context.machine is not None:
+                variable = context.machine.variables.get(first)
+                index = context.index
+            if variable is None:
+                variable, index = self.symbols.shared.get(first), None
+            target = None if variable is None else self.symbols.machine_of(variable.type)
+            if variable is not None and target is not None and target.family is not None:
+                self.symbols.use("variable", variable.name)
+                name = self.fresh(first)
+                condition = equal(Ref(variable.name, index), IndexValue(name))
+                self._wrappers.append((name, target.family, condition))
+                return (target, name, rest)
+            if machine is not None and self.symbols.machines.get(first) is not context.machine:
+                self.problems.error(
+                    Code.MISSING_OWNER, f"machine {first} has instances; which one is meant?",
+                    path.span, f"bind one: `exists x in {first}: (… x.{'.'.join(rest)} …)`",
+                )  # fmt: skip
+        return (context.machine, context.index, path.parts)
+
+    # -- predicates --------------------------------------------------------------------------------
+    def _atom(self, node: s.Atom, context: Context) -> Expr:
+        match node.kind:
+            case "in":
+                return disj([self._in(path, context) for path in node.paths])
+            case "enter":
+                inside = disj([self._in(path, context) for path in node.paths])
+                return self._step(node, context, conj((neg(inside), Post(inside))))
+            case "leave":
+                inside = disj([self._in(path, context) for path in node.paths])
+                return self._step(node, context, conj((inside, neg(Post(inside)))))
+            case "inflight":
+                return disj([self._call(p, context, (CALL_RUNNING, CALL_EXPIRED)) for p in node.paths])
+            case "expired":
+                return disj([self._call(path, context, (CALL_EXPIRED,)) for path in node.paths])
+            case "free":
+                return conj([self._free(path, context) for path in node.paths])
+            case "quiet":
+                return self._quiet(node, context)
+            case "start":
+                return self._step(
+                    node, context, disj([self._happens("call", p, (None,), context) for p in node.paths])
+                )
+            case "timeout":
+                return self._step(
+                    node, context, disj([self._happens("expiry", p, (None,), context) for p in node.paths])
+                )
+            case "return":
+                results = self._results(node, context)
+                return self._step(
+                    node, context, disj([self._happens("return", p, results, context) for p in node.paths])
+                )
+            case "callback":
+                return self._step(node, context, self._callback(node, context))
+            case "event" | "timer":
+                return self._step(node, context, self._named(node, context))
+            case "reset":
+                return self._step(node, context, self._reset(node, context))
+            case _:
+                assert_never(node.kind)
+
+    def _step(self, node: s.Atom, context: Context, expr: Expr) -> Expr:
+        if context.steps:
+            return expr
+        self.problems.error(
+            Code.NOT_BOOLEAN_STEP, f"`{node.kind}` speaks of a step and cannot stand here", node.span,
+            "use a condition on the state, such as `in S` or `inflight(X)`",
+        )  # fmt: skip
+        return TRUE
+
+    def _in(self, path: s.Path, context: Context) -> Expr:
+        machine, index, rest = self.subject(path, context, whole=True)
+        if machine is None:
+            self.missing_owner(path)
+            return TRUE
+        scope = context.scope if machine is context.machine else None
+        node = find_state_parts(self.symbols, machine, rest, path.span, scope)
+        if node is None:
+            return TRUE
+        if len(node.leaves) == len(machine.leaves):
+            return TRUE
+        return member(Ref(machine.location, index), node.leaves)
+
+    def missing_owner(self, path: s.Path) -> None:
+        """Reports a name that belongs to an instance where none is given."""
+        self.problems.error(
+            Code.MISSING_OWNER, f"whose `{path}` is meant?", path.span,
+            f"put the rule into `rules MACHINE {{ … }}`, or write `i.{path}` with `for i in MACHINE`",
+        )  # fmt: skip
+
+    def _entry(self, path: s.Path, context: Context) -> tuple[Machine, Index, str] | None:
+        machine, index, rest = self.subject(path, context, whole=True)
+        name = ".".join(rest)
+        if machine is None:
+            self.missing_owner(path)
+            return None
+        if name not in machine.entries:
+            if name in self.symbols.entries:
+                self.problems.error(
+                    Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", path.span
+                )
+            else:
+                self.problems.unknown("entry", name, self.symbols.entries, path.span)
+            return None
+        self.symbols.use("entry", name)
+        return (machine, index, name)
+
+    def _call(self, path: s.Path, context: Context, values: tuple[int, ...]) -> Expr:
+        entry = self._entry(path, context)
+        if entry is None:
+            return FALSE
+        machine, index, name = entry
+        return member(Ref(machine.call(name), index), values)
+
+    def _free(self, path: s.Path, context: Context) -> Expr:
+        machine, index, rest = self.subject(path, context, whole=True)
+        if machine is None:
+            self.missing_owner(path)
+            return TRUE
+        lane = machine.lanes.get(".".join(rest))
+        if lane is None:
+            known = machine.lanes
+            self.problems.unknown(f"lane in machine {machine.name}", ".".join(rest), known, path.span)
+            return TRUE
+        self.symbols.use("lane", f"{machine.name}.{'.'.join(rest)}")
+        return self.lane_free(machine, index, lane.members, lane.decl.holds_expired)
+
+    def lane_free(
+        self, machine: Machine, index: Index, members: tuple[str, ...], holds: s.Expression | None
+    ) -> Expr:
+        """No member of a lane is in flight; expired calls count where the lane holds them."""
+        keeps = FALSE if holds is None else self.condition(holds, Context(machine, index))
+        parts: list[Expr] = []
+        for name in members:
+            if name in machine.entries:
+                call = Ref(machine.call(name), index)
+                busy_while = ite(keeps, member(call, (CALL_IDLE,)), neg(member(call, (CALL_RUNNING,))))
+                parts.append(busy_while)
+        return conj(parts)
+
+    def _quiet(self, node: s.Atom, context: Context) -> Expr:
+        machine, index = context.machine, context.index
+        if node.paths:
+            path = node.paths[0]
+            machine, index, rest = self.subject(s.Path((*path.parts, ""), path.span), context, False)
+            if rest != ("",):
+                machine = None
+        if machine is None:
+            self.missing_owner(s.Path(("quiet",), node.span))
+            return TRUE
+        return conj(
+            [member(Ref(machine.call(name), index), (CALL_IDLE,)) for name in machine.entries]
+        )
+
+    def _results(self, node: s.Atom, context: Context) -> tuple[str | None, ...]:
+        if node.results is None:
+            return (None,)
+        for path in node.paths:
+            name = path.parts[-1]
+            entry = self.symbols.entries.get(name)
+            for result in node.results:
+                if entry is not None and result not in entry.results:
+                    self.problems.unknown(f"result of {name}", result, entry.results, node.span)
+        return node.results
+
+    def _happens(
+        self, kind: StepKind, path: s.Path, values: tuple[str | None, ...], context: Context
+    ) -> Expr:
+        entry = self._entry(path, context)
+        if entry is None:
+            return FALSE
+        _, index, name = entry
+        return disj([Happens(kind, name, value, self._label_index(entry[0], index)) for value in values])
+
+    def _label_index(self, machine: Machine, index: Index) -> Index:
+        return index if machine.family is not None else None
+
+    def _callback(self, node: s.Atom, context: Context) -> Expr:
+        path = node.paths[0]
+        machine, index, rest = self.subject(path, context, whole=True)
+        name = ".".join(rest)
+        if machine is None:
+            self.missing_owner(path)
+            return FALSE
+        callback = machine.callbacks.get(name)
+        if callback is None:
+            self.problems.unknown("callback", name, self.symbols.callbacks, path.span)
+            return FALSE
+        self.symbols.use("callback", name)
+        for value in node.results or ():
+            if value not in callback.arguments:
+                self.problems.unknown(f"argument of {name}", value, callback.arguments, node.span)
+        values: tuple[str | None, ...] = node.results or (None,)
+        label_index = self._label_index(machine, index)
+        return disj([Happens("callback", name, value, label_index) for value in values])
+
+    def _named(self, node: s.Atom, context: Context) -> Expr:
+        path = node.paths[0]
+        machine, index, rest = self.subject(path, context, whole=True)
+        name = ".".join(rest)
+        if machine is None or (name not in machine.events and name not in machine.timers):
+            owners = [m for m in self.symbols.machines.values() if name in m.events]
+            if len(rest) == 1 and len(owners) == 1 and owners[0].family is None:
+                machine, index = owners[0], None
+            else:
+                known = [n for m in self.symbols.machines.values() for n in (*m.events, *m.timers)]
+                self.problems.unknown("event", str(path), known, path.span)
+                return FALSE
+        kind: StepKind = "timer" if name in machine.timers else "event"
+        self.symbols.use("event", f"{machine.name}.{name}")
+        return Happens(kind, name, None, self._label_index(machine, index))
+
+    def _reset(self, node: s.Atom, context: Context) -> Expr:
+        machine, index = context.machine, context.index
+        if node.paths:
+            bound = context.bound.get(str(node.paths[0]))
+            machine, index = bound if bound is not None else (None, None)
+        if machine is None:
+            self.missing_owner(s.Path(("reset",), node.span))
+            return FALSE
+        return Happens("reset", machine.name, None, index)
+
+    # -- types -------------------------------------------------------------------------------------
+    def _unify(
+        self, left: Expr, left_kind: TermType, right: Expr, right_kind: TermType, node: s.Binary
+    ) -> tuple[Expr, Expr] | None:
+        """Both sides of an equation as values of one type."""
+        if isinstance(left_kind, MemberType | NoneType):
+            both = self._unify(right, right_kind, left, left_kind, node)
+            return None if both is None else (both[1], both[0])
+        if not isinstance(left_kind, BoolType | EnumType | IntType | RefType):
+            self._mismatch("values that can be compared", left_kind, node.span)
+            return None
+        fitted = self._fit(right, right_kind, left_kind, node.right.span, compare=True)
+        return None if fitted is None else (left, fitted)
+
+    def _fit(
+        self, expr: Expr, kind: TermType, wanted: Type, span: Span, compare: bool = False
+    ) -> Expr | None:
+        match kind, wanted:
+            case ErrorType(), _:
+                return None
+            case BoolType(), BoolType():
+                return expr
+            case IntType(low, high), IntType(want_low, want_high):
+                if not compare and isinstance(expr, Lit) and not want_low <= expr.value <= want_high:
+                    self.problems.error(
+                        Code.RANGE, f"{expr.value} is outside {want_low}..{want_high}", span
+                    )
+                del low, high
+                return expr
+            case EnumType(), EnumType():
+                if kind.members == wanted.members:
+                    return expr
+                if isinstance(expr, Lit) and kind.members[expr.value] in wanted.members:
+                    return Lit(wanted.members.index(kind.members[expr.value]))
+            case MemberType(name), EnumType():
+                if name in wanted.members:
+                    return Lit(wanted.members.index(name))
+                self.problems.unknown(f"value of {wanted.name}", name, wanted.members, span)
+                return None
+            case NoneType(), RefType(_, optional):
+                if optional or compare:
+                    return expr
+                self.problems.error(
+                    Code.TYPE, "this reference always means an instance, never `none`", span,
+                    f"declare it as `{wanted.family}?`",
+                )  # fmt: skip
+                return None
+            case RefType(family, optional), RefType(want_family, want_optional):
+                if family == want_family and (compare or want_optional or not optional):
+                    return expr
+        self._mismatch(_type_text(wanted), kind, span)
+        return None
+
+    def _mismatch(self, needed: str, kind: TermType, span: Span) -> None:
+        if not isinstance(kind, ErrorType):
+            self.problems.error(Code.TYPE, f"{needed} is needed here, this is {_type_text(kind)}", span)
+
+
+def _compare_ints(op: str, left: int, right: int) -> bool:
+    return {
+        "==": left == right, "!=": left != right, "<": left < right, "<=": left <= right,
+        ">": left > right, ">=": left >= right,
+    }[op]  # fmt: skip
+
+
+def _clock_compare(op: str, clock: str, index: Index, bound: int) -> Expr:
+    match op:
+        case "==":
+            return conj((ClockCmp(clock, index, ">=", bound), ClockCmp(clock, index, "<=", bound)))
+        case "!=":
+            return disj((ClockCmp(clock, index, ">", bound), ClockCmp(clock, index, "<", bound)))
+        case "<" | "<=" | ">" | ">=":
+            return ClockCmp(clock, index, op, bound)
+        case _:
+            raise ValueError(op)
+
+
+def _type_text(kind: TermType) -> str:
+    match kind:
+        case BoolType():
+            return "a condition"
+        case EnumType(name, members):
+            return f"one of {', '.join(members)} ({name})" if name else f"one of {', '.join(members)}"
+        case IntType():
+            return "a number"
+        case RefType(family, _):
+            return f"an instance of {family}"
+        case TimeType():
+            return "a time"
+        case ClockType():
+            return "a clock"
+        case MemberType(name):
+            return f"the value `{name}`"
+        case NoneType():
+            return "`none`"
+        case ErrorType():
+            return "unknown"
+        case _:
+            assert_never(kind)
+
+
