@@ -25,6 +25,9 @@ from hosted import (
     share,
     step,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from random_systems import Shape, systems
 from simulation import uncovered_step
 
 from rhscheck.checker.independence import Reason, rule_dependence
@@ -362,3 +365,20 @@ def test_normal_form_pushes_negation_to_the_atoms() -> None:
     assert normal_form(Not(Ite(a, b, FALSE))) == disj(
         (conj((a, ClockCmp("c", None, "<", 3))), Not(a))
     )
+
+
+# ---- any System ----------------------------------------------------------------------------------
+@given(systems(Shape(references=False)), st.integers(1, 3), st.integers(0, 1 << 30))
+def test_every_step_of_any_independent_system_has_a_counterpart(
+    system: System, n: int, seed: int
+) -> None:
+    made = abstract(system)
+    assume(isinstance(made, LocalAbstraction))
+    assert isinstance(made, LocalAbstraction)
+    assert uncovered_step(system, made, n, seed, 25) is None
+
+
+@given(systems(Shape(references=True)))
+def test_a_system_is_refused_just_when_it_stores_instance_numbers(system: System) -> None:
+    stores = any(isinstance(variable.type, RefType) for variable in system.variables)
+    assert isinstance(abstract(system), Dependence) == stores
