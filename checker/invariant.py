@@ -47,7 +47,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A set of (discrete state, union of zones). Children come before parents; `root` None: empty."""
+    """A set of (discrete state, zone union). Children come before parents; no `root`: empty."""
 
     nodes: tuple[Node, ...]
     leaves: tuple[tuple[Zone, ...], ...]

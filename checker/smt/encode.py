@@ -34,7 +34,7 @@ from rhscheck.checker.smt.circuits import Bit, Gates, Number
 from rhscheck.checker.smt.clocks import Dense, Grid, grid
 from rhscheck.checker.smt.solve import Context, Formula, Logic, Model
 from rhscheck.checker.smt.values import Layout, Reader, slot_ranges
-from rhscheck.spec.expr import ClockCmp, ClockDiff, Expr
+from rhscheck.spec.expr import ClockCmp, ClockDiff, Comparison, Expr
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.system import IntType
 
@@ -253,6 +253,26 @@ class Encoding:
     def _abstract(self, formula: Expr) -> Expr:
         return atoms.abstract(formula, self.ground, self.tracked)
 
+    def no_delay(self) -> Formula:
+        """No time passes before the step."""
+        if self._clocks is None or self.delay is None:
+            return self.gates.formula(True)
+        return self.gates.formula(self._clocks.standing(self.delay))  # type: ignore[arg-type]
+
+    def clock_is(self, at: int, clock: ClockTerm | None, op: Comparison, bound: int) -> Bit:
+        """Clock `at`, with the value `clock`, against a constant. ValueError if not tracked."""
+        if clock is None or self._clocks is None:
+            raise ValueError(f"clock {self.ground.clocks[at].name} is not tracked")
+        return self._clocks.compare(at, clock, op, bound)  # type: ignore[arg-type]
+
+    def clocks_apart(
+        self, left: ClockTerm | None, right: ClockTerm | None, op: Comparison, bound: int
+    ) -> Bit:
+        """`left - right op bound`. ValueError if one of the clocks is not tracked."""
+        if left is None or right is None or self._clocks is None:
+            raise ValueError("a clock in a difference is not tracked")
+        return self._clocks.difference(left, right, op, bound)  # type: ignore[arg-type]
+
     # ---- the step --------------------------------------------------------------------------------
     def step(self) -> Formula:
         """One transition, chosen by `selectors` (and `pick`), leads from `now` to `then`."""
@@ -374,6 +394,10 @@ class Encoding:
     def equivalent(self, literal: Formula, formula: Formula) -> Formula:
         """`literal` stands for `formula`."""
         return literal == formula
+
+    def outside(self, formulas: Sequence[Formula]) -> Formula:
+        """Not all of `formulas` hold."""
+        return z3.Not(z3.And(formulas)) if formulas else self.gates.formula(False)
 
     def negation(self, formula: Formula) -> Formula:
         """Not `formula`."""

@@ -1,0 +1,230 @@
+"""The independent look at a proof: is this invariant initial, closed under every step, and safe?
+
+Owns the three obligations and their answers. It trusts nobody: not the engine that found the
+invariant, not the abstraction it was found in. What it relies on is the Ground, `checker.smt` and
+Z3. A fresh solver is asked
+
+- initiation: is every initial state inside?
+- consecution: does every discrete step, and every legal delay, stay inside? Clocks that the
+  invariant does not track are abstracted, so a step is possible whenever it is for some of their values;
+- safety: for each property, is no bad state inside?
+
+The invariant of one instance proves a fixed N as the conjunction of one copy an instance; that the
+conjunction is inductive is checked here, never assumed. Queries with a delay and without are
+separate: an invariant closed under both is closed under their sequences.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rhscheck.checker.invariant import Invariant, diagram, slot_order
+from rhscheck.checker.smt.encode import Encoding
+from rhscheck.checker.smt.region import member
+from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unknown, Unsat
+from rhscheck.spec.expr import Expr
+from rhscheck.spec.ground import Ground
+
+_ORDERING_SAMPLE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """`invariant` about some slots and clocks of a Ground.
+
+    `slot_map`: for each slot of the invariant's cells, its position in Ground.slots. `clock_map`:
+    for each clock of `invariant.tracked`, its position in Ground.clocks.
+    """
+
+    invariant: Invariant
+    slot_map: tuple[int, ...]
+    clock_map: tuple[int, ...] = ()
+
+
+def identity(invariant: Invariant, ground: Ground) -> Copy:
+    """The invariant of `ground` itself."""
+    return Copy(invariant, tuple(range(len(ground.slots))), invariant.tracked)
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The answer. `safe`: the properties proved, if `inductive`; else nothing is.
+
+    `failed`: the queries that have a counterexample, in order: `initiation`, `consecution: KEY`
+    (the first failing transition; KEY `delay` for time), `safety: RULE`. `undecided`: (query, reason).
+    `rlimit` is Z3's resource count.
+    """
+
+    inductive: bool
+    safe: tuple[str, ...]
+    failed: tuple[str, ...]
+    undecided: tuple[tuple[str, str], ...]
+    seconds: float
+    rlimit: int
+
+    @property
+    def proved(self) -> bool:
+        """Every query was answered as the proof needs it."""
+        return self.inductive and not self.failed and not self.undecided
+
+
+def recheck(
+    ground: Ground,
+    copies: Sequence[Copy],
+    bad: Mapping[str, Expr],
+    timeout_s: float | None = None,
+) -> Recheck:
+    """Judge the conjunction of `copies` as an inductive invariant of `ground` without `bad` states.
+
+    Properties are state formulas, quantified over instances or not. Raises ValueError where a copy
+    does not fit the Ground.
+    """
+    started = time.monotonic()
+    deadline = Deadline(timeout_s)
+    check = _Check(ground, copies, bad, deadline)
+    inductive = check.initiation()
+    inductive &= check.delays()
+    inductive &= check.steps()
+    safe = tuple(rule for rule in bad if check.safety(rule))
+    return Recheck(
+        inductive,
+        safe if inductive else (),
+        tuple(check.failed),
+        tuple(check.undecided),
+        time.monotonic() - started,
+        check.rlimit,
+    )
+
+
+class _Check:
+    def __init__(
+        self,
+        ground: Ground,
+        copies: Sequence[Copy],
+        bad: Mapping[str, Expr],
+        deadline: Deadline,
+    ) -> None:
+        for copy in copies:
+            _require_fit(copy, ground)
+        tracked = sorted({at for copy in copies for at in copy.clock_map})
+        goals = {rule: ground.expand(formula, {}) for rule, formula in bad.items()}
+        encoding = Encoding(ground, goals, "real" if tracked else "untimed", tracked=tracked)
+        self.failed: list[str] = []
+        self.undecided: list[tuple[str, str]] = []
+        self._ground = ground
+        self._goals = goals
+        self._deadline = deadline
+        self._encoding = encoding
+        self._timed = bool(tracked)
+        diagrams = {
+            id(copy.invariant): diagram(
+                copy.invariant.cells,
+                slot_order([values for values, _ in _sample(copy.invariant)]) or None,
+            )
+            for copy in copies
+        }
+        now, late, then = (
+            [
+                member(
+                    encoding,
+                    diagrams[id(copy.invariant)],
+                    values,
+                    clocks,
+                    copy.slot_map,
+                    copy.clock_map,
+                )
+                for copy in copies
+            ]
+            for values, clocks in (
+                (encoding.now.values, encoding.now.clocks),
+                (encoding.now.values, encoding.late),
+                (encoding.then.values, encoding.then.clocks),
+            )
+        )
+        self._now, self._late, self._then = now, late, then
+        self._inside = Solver(encoding.context, encoding.logic)
+        self._inside.add(encoding.possible(), encoding.no_delay(), *now)
+
+    @property
+    def rlimit(self) -> int:
+        """Z3's resource count for all queries."""
+        return self._inside.rlimit
+
+    def initiation(self) -> bool:
+        encoding = self._encoding
+        solver = Solver(encoding.context, encoding.logic)
+        solver.add(encoding.initial(), encoding.outside(self._now))
+        return self._answer("initiation", solver, ())
+
+    def delays(self) -> bool:
+        """Without tracked clocks a delay changes nothing that the invariant speaks of."""
+        if not self._timed:
+            return True
+        encoding = self._encoding
+        solver = Solver(encoding.context, encoding.logic)
+        solver.add(encoding.possible(), encoding.delay_legal(), *self._now)
+        solver.add(encoding.outside(self._late))
+        return self._answer("consecution: delay", solver, ())
+
+    def steps(self) -> bool:
+        """All transitions at once; only if that fails, one by one for the name of the first."""
+        encoding = self._encoding
+        leaves = encoding.fresh()
+        self._inside.add(encoding.implies(leaves, encoding.step(), encoding.outside(self._then)))
+        match self._inside.check([leaves], self._deadline):
+            case Unsat():
+                return True
+            case Unknown(reason):
+                self.undecided.append(("consecution", reason))
+                return False
+            case Sat():
+                pass
+        for transition, selector in zip(self._ground.transitions, encoding.selectors, strict=True):
+            query = f"consecution: {transition.template.key}"
+            if not self._answer(query, self._inside, (leaves, selector)):
+                return False
+        raise AssertionError("a step leaves the invariant, but no transition does")
+
+    def safety(self, rule: str) -> bool:
+        encoding = self._encoding
+        bad = encoding.fresh()
+        self._inside.add(encoding.implies(bad, encoding.holds(self._goals[rule])))
+        return self._answer(f"safety: {rule}", self._inside, (bad,))
+
+    def _answer(self, query: str, solver: Solver, assumptions: Sequence[Formula]) -> bool:
+        match solver.check(assumptions, self._deadline):
+            case Unsat():
+                return True
+            case Sat():
+                self.failed.append(query)
+            case Unknown(reason):
+                self.undecided.append((query, reason))
+        return False
+
+
+def _sample(invariant: Invariant) -> Sequence[tuple[tuple[int, ...], object]]:
+    """Enough cells, evenly spread, to choose an order of the slots by."""
+    stride = max(1, len(invariant.cells) // _ORDERING_SAMPLE)
+    return invariant.cells[::stride]
+
+
+def _require_fit(copy: Copy, ground: Ground) -> None:
+    width = len(copy.slot_map)
+    if any(len(values) != width for values, _ in copy.invariant.cells):
+        raise ValueError("slot_map needs one position for each value of the invariant's cells")
+    if len(copy.clock_map) != len(copy.invariant.tracked):
+        raise ValueError("clock_map needs one position for each tracked clock")
+    if any(not 0 <= at < len(ground.slots) for at in copy.slot_map) or any(
+        not 0 <= at < len(ground.clocks) for at in copy.clock_map
+    ):
+        raise ValueError("slot_map or clock_map points outside the Ground")
+    clocks = len(copy.clock_map)
+    if any(
+        not (0 <= left <= clocks and 0 <= right <= clocks)
+        for _, zones in copy.invariant.cells
+        for zone in zones
+        for left, right, _, _ in zone
+    ):
+        raise ValueError("a zone speaks of a clock that the invariant does not track")
