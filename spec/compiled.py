@@ -250,6 +250,7 @@ class _Module:
             for value in sorted(allowed):
                 tables.setdefault(at, {}).setdefault(value, []).append(entry)
         calls = []
+        self._lines += [f"def {name}_none(v, add):", "    pass"]
         for at in sorted(tables):
             for value, chosen in sorted(tables[at].items()):
                 self._tries(f"{name}_{at}_{value}", chosen, {at: value})
@@ -264,7 +265,6 @@ class _Module:
         if anywhere:
             self._tries(f"{name}_anywhere", anywhere, {})
             calls.append(f"    {name}_anywhere(v, add)")
-        self._lines += [f"def {name}_none(v, add):", "    pass"]
         # Heads are distinct, so sorting never compares states.
         order = ["    out.sort()"] if len(calls) > 1 else []
         self._lines += [
