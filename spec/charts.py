@@ -295,7 +295,7 @@ class Charts:
                 case s.Handler():
                     number += 1
                     self._handler(chart, node, item, number)
-                case s.StateDecl() | s.VarDecl() | s.LaneDecl():
+                case s.StateDecl() | s.VarDecl() | s.LaneDecl() | s.DefineDecl():
                     pass
         del index
 
@@ -412,6 +412,7 @@ class Charts:
         when = TRUE
         if item.clauses.when is not None:
             when = self.terms.condition(item.clauses.when, context)
+        off = when == FALSE  # a reading that was not chosen: the names were checked, no more
         actor = self.symbols.host() if item.actor is None else self.actor(item.actor)
         rank = 1 if item.late else 0
         for event in item.events:
@@ -475,14 +476,14 @@ class Charts:
                         kind = "sync"
             if item.kind in ("within", "after"):
                 base = conj((base, self._timed(chart, node, item, number, when, actor)))
-            for value in values:
+            for value in () if off else values:
                 chart.candidates.append(
                     Candidate(
                         node, kind, name, value, actor, when, base, item, item.span, rank, updates,
                         expires=expires,
                     )
                 )  # fmt: skip
-            if item.urgent:
+            if item.urgent and not off:
                 here = conj((self._here(chart, node), base, when))
                 chart.deadlines.append(
                     Deadline(f"{machine.name} urgent {name} {item.span.line}", machine.family, here,
@@ -591,6 +592,7 @@ class Charts:
         ready = conj((self._here(chart, anchor), Ref(flag, index), idle, *free))
         chained = Chained(entry, anchor, flag, ready, clauses.then_call.span)
         chart.chained.append(chained)
+        machine.owed.setdefault(entry, []).append(flag)
         chart.variables.append(
             StateVar(flag, machine.family, BoolType(), (0,), "then", machine.name,
                      span=clauses.then_call.span)
@@ -773,9 +775,8 @@ class Charts:
                     resets.append(Reset(clock, index))
         if candidate.handler is not None:
             for assign in candidate.handler.clauses.effects:
-                name = chart.machine.clocks.get(assign.target.parts[0])
-                if name is not None and len(assign.target.parts) == 1:
-                    self.symbols.use("clock", f"{chart.machine.name}.{assign.target.parts[0]}")
+                name = self._clock_named(chart.machine, assign)
+                if name is not None:
                     value = assign.value
                     zero = isinstance(value, s.Number) and value.value == 0
                     zero = zero or (isinstance(value, s.Duration) and value.us == 0)
@@ -783,8 +784,18 @@ class Charts:
                         self.problems.error(
                             Code.TYPE, "a clock can only be set to 0", assign.span
                         )
-                    resets.append(Reset(name[0], index))
+                    resets.append(Reset(name, index))
         return resets
+
+    def _clock_named(self, machine: Machine, assign: s.Assign) -> str | None:
+        """The System name of the raw clock or timer that an effect sets back."""
+        if len(assign.target.parts) != 1:
+            return None
+        name = assign.target.parts[0]
+        if name in machine.clocks:
+            self.symbols.use("clock", f"{machine.name}.{name}")
+            return machine.clocks[name][0]
+        return f"{machine.name}.timer.{name}" if name in machine.timers else None
 
     def _effects(
         self, chart: Chart, candidate: Candidate
@@ -795,7 +806,7 @@ class Charts:
         context = self._context(chart.machine, candidate.node)
         options: list[list[tuple[tuple[Param, ...], Update]]] = []
         for assign in candidate.handler.clauses.effects:
-            if len(assign.target.parts) == 1 and assign.target.parts[0] in chart.machine.clocks:
+            if self._clock_named(chart.machine, assign) is not None:
                 continue
             target = self._assign_target(assign, context)
             if target is None:
@@ -935,7 +946,7 @@ class Charts:
                 if candidate.handler is not None:
                     context = self._context(chart.machine, candidate.node)
                     for assign in candidate.handler.clauses.effects:
-                        if assign.target.parts[0] in chart.machine.clocks:
+                        if self._clock_named(chart.machine, assign) is not None:
                             continue
                         target = self._assign_target(assign, context)
                         if target is not None:

@@ -312,6 +312,12 @@ class _Elaboration:
                         machine.lanes[name.text] = Lane(tuple(m.text for m in members), item)
                     case s.EveryDecl():
                         self._entry(machine, item.entry, True)
+                        machine.due.setdefault(item.entry.text, []).append(
+                            f"{machine.name}.due.{item.entry.text}@{node.path or machine.name}"
+                        )
+                    case s.DefineDecl(name):
+                        self._once("definition", name, {**machine.variables, **machine.defines})
+                        machine.defines[name.text] = item
                     case s.Handler():
                         self._handled(machine, item)
                     case s.StateDecl() | s.DeadlineDecl():
@@ -477,6 +483,11 @@ class _Elaboration:
                         Code.UNUSED, f"lane `{name}` is never asked for", lane.decl.span,
                         f"write `when free({name})` at the calls that it serialises",
                     )  # fmt: skip
+            for name, define in machine.defines.items():
+                if ("define", f"{machine.name}.{name}") not in used:
+                    self.problems.warning(
+                        Code.UNUSED, f"definition `{name}` is never used", define.name.span
+                    )
             for name, node in machine.timers.items():
                 if ("timer", f"{machine.name}.{name}") not in used:
                     self.problems.error(

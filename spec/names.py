@@ -126,6 +126,9 @@ class Machine:
     leaves: tuple[StateNode, ...] = ()
     variables: dict[str, Variable] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
+    defines: dict[str, s.DefineDecl] = field(default_factory=dict)
+    due: dict[str, list[str]] = field(default_factory=dict)  # by entry: names of due variables
+    owed: dict[str, list[str]] = field(default_factory=dict)  # by entry: names of chained-call flags
     clocks: dict[str, tuple[str, StateNode]] = field(default_factory=dict)
     timers: dict[str, StateNode] = field(default_factory=dict)
     entries: dict[str, EntryPoint] = field(default_factory=dict)

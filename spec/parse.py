@@ -202,6 +202,9 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
             _items(body), self._span(meta),
         )  # fmt: skip
 
+    def define(self, meta: Meta, name: Token, value: Any) -> s.DefineDecl:
+        return s.DefineDecl(self._name(name), value, self._span(meta))
+
     def lane(self, meta: Meta, name: Token, members: Any, holds: Any) -> s.LaneDecl:
         return s.LaneDecl(self._name(name), _names(members), holds, self._span(meta))
 
@@ -370,8 +373,10 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
     def can(self, meta: Meta, what: Any) -> s.CanClause:
         return s.CanClause(what)
 
-    def leads_to(self, meta: Meta, trigger: Any, response: Any, bound: Any) -> s.LeadsToClause:
-        return s.LeadsToClause(trigger, response, bound)
+    def leads_to(
+        self, meta: Meta, trigger: Any, later: Any, response: Any, bound: Any
+    ) -> s.LeadsToClause:
+        return s.LeadsToClause(trigger, response, bound, later is not None)
 
     def for_clause(
         self, meta: Meta, distinct: Any, names: Any, domain: Any, _minus: Any, minus: Any
@@ -383,8 +388,8 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
     def domain_name(self, meta: Meta, name: Token) -> s.Name:
         return self._name(name)
 
-    def domain_set(self, meta: Meta, names: Any) -> tuple[s.Name, ...]:
-        return _names(names)
+    def domain_set(self, meta: Meta, paths: Any) -> tuple[s.Name, ...]:
+        return tuple(s.Name(str(path), path.span) for path in paths)
 
     def fair(self, meta: Meta, strong: Any, actor: Token, events: Any) -> s.FairDecl:
         return s.FairDecl(self._name(actor), strong is not None, events, self._span(meta))
@@ -615,16 +620,33 @@ def _syntax_diagnostic(error: UnexpectedInput, source: Source) -> Diagnostic:
     return Diagnostic(Code.SYNTAX, message, span, help=help_text)
 
 
-def _without_line(text: str, line: int) -> str | None:
-    """`text` with line `line` blanked, or None where that would unbalance the blocks."""
+def _goes_on(line: str, next_line: str) -> bool:
+    """Whether an item that holds `line` also holds `next_line` (the rule of `_LineEnds`)."""
+    words = re.findall(r"[A-Za-z_]+|[^\sA-Za-z_]+", re.sub(r'"[^"]*"|#.*', ' " ', line))
+    following = re.findall(r"[A-Za-z_]+|[^\sA-Za-z_]+", next_line)
+    last = words[-1] if words else ""
+    first = following[0] if following else ""
+    return (last in _CONTINUES_AFTER and last not in "{([") or (
+        first in _CONTINUES_BEFORE and first not in "})]"
+    )
+
+
+def _without_item(text: str, line: int) -> str | None:
+    """`text` with the item around line `line` blanked, or None where that unbalances the blocks."""
     lines = text.splitlines(keepends=True)
     if not 0 < line <= len(lines):
         return None
-    bad = lines[line - 1]
+    first = last = line - 1
+    while first > 0 and _goes_on(lines[first - 1], lines[first]):
+        first -= 1
+    while last + 1 < len(lines) and _goes_on(lines[last], lines[last + 1]):
+        last += 1
+    bad = "".join(lines[first : last + 1])
     if any(bad.count(a) != bad.count(b) for a, b in ("{}", "()", "[]")) or not bad.strip():
         return None
-    end = bad[len(bad.rstrip("\r\n")) :]
-    lines[line - 1] = " " * len(bad.rstrip("\r\n")) + end
+    for at in range(first, last + 1):
+        kept = lines[at].rstrip("\r\n")
+        lines[at] = " " * len(kept) + lines[at][len(kept) :]
     return "".join(lines)
 
 
@@ -660,7 +682,7 @@ def parse(source: Source) -> s.Spec:
                 errors.append(found)
             shorter = None
             if len(text) <= RECOVERY_BYTES and len(errors) < MAX_SYNTAX_ERRORS:
-                shorter = _without_line(text, found.span.line)
+                shorter = _without_item(text, found.span.line)
             if shorter is None or shorter == text:
                 raise SpecErrors(errors, [source]) from None
             text = shorter

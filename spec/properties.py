@@ -204,11 +204,11 @@ class Properties:
                 return "invariant", Never(neg(terms.condition(what, context)))
             case s.CanClause(what):
                 return "can", Can(terms.condition(what, context))
-            case s.LeadsToClause(trigger, response, bound):
+            case s.LeadsToClause(trigger, response, bound, later):
                 pair = (terms.condition(trigger, context), terms.condition(response, context))
                 if bound is None:
-                    return "leads_to", LeadsTo(*pair)
-                return "within", Within(*pair, terms.constant_time(bound))
+                    return "leads_to", LeadsTo(*pair, later)
+                return "within", Within(*pair, terms.constant_time(bound), later)
             case _:
                 assert_never(clause)
 
@@ -400,7 +400,7 @@ def _substitute(node: _Node, name: str, element: str) -> _Node:
     """`node` with the bound name of a `for` replaced by one of its elements."""
     if isinstance(node, s.Path):
         if node.parts[-1] == name:
-            return replace(node, parts=(*node.parts[:-1], element))
+            return replace(node, parts=(*node.parts[:-1], *element.split(".")))
         return node
     if isinstance(node, s.Atom) and node.results is not None and name in node.results:
         node = replace(node, results=tuple(element if r == name else r for r in node.results))

@@ -98,7 +98,7 @@ class Quantified:
 
 
 AtomKind = Literal[
-    "in", "enter", "leave", "inflight", "expired", "free", "quiet",
+    "in", "enter", "leave", "inflight", "expired", "free", "quiet", "due", "owed",
     "start", "return", "timeout", "callback", "event", "timer", "reset",
 ]  # fmt: skip
 
@@ -224,6 +224,15 @@ class LaneDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class DefineDecl:
+    """`define slot = …`: a named condition of a machine."""
+
+    name: Name
+    value: Expression
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class ClockDecl:
     name: Name
     span: Span = _span()
@@ -319,7 +328,15 @@ class StateDecl:
 
 
 BodyItem = (
-    StateDecl | Handler | TimerDecl | EveryDecl | DeadlineDecl | ClockDecl | VarDecl | LaneDecl
+    StateDecl
+    | Handler
+    | TimerDecl
+    | EveryDecl
+    | DeadlineDecl
+    | ClockDecl
+    | VarDecl
+    | LaneDecl
+    | DefineDecl
 )
 
 
@@ -381,9 +398,12 @@ class CanClause:
 
 @dataclass(frozen=True, slots=True)
 class LeadsToClause:
+    """With `next` the response must come in a later step than the trigger."""
+
     trigger: Expression
     response: Expression
     bound: Expression | None
+    next: bool = False
 
 
 Clause = NeverClause | MutexClause | OnlyClause | InvariantClause | CanClause | LeadsToClause

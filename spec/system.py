@@ -277,19 +277,27 @@ class Can:
 
 @dataclass(frozen=True, slots=True)
 class LeadsTo:
-    """Whenever `trigger` holds or happens, `response` holds or happens then or later."""
+    """Whenever `trigger` holds or happens, `response` holds or happens then or later.
+
+    With `next` the response must come in a later step than the trigger.
+    """
 
     trigger: Expr
     response: Expr
+    next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The response comes at most `bound` after the earliest unanswered trigger."""
+    """The response comes at most `bound` after the earliest unanswered trigger.
+
+    With `next` a response in the step of the trigger answers earlier triggers only, not this one.
+    """
 
     trigger: Expr
     response: Expr
     bound: int
+    next: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class Terms:
         self.symbols = symbols
         self.problems = symbols.problems
         self._wrappers: list[Wrapper] = []
+        self._open: list[str] = []  # definitions being expanded
         self._fresh = 0
 
     # -- entry points ------------------------------------------------------------------------------
@@ -285,7 +286,14 @@ class Terms:
                 return TRUE
             result = equal(*both)
             return result if op == "==" else neg(result)
-        if isinstance(left_kind, IntType) and isinstance(right_kind, IntType):
+        ordered = (
+            isinstance(left_kind, IntType) and isinstance(right_kind, IntType)
+        ) or (
+            isinstance(left_kind, RefType)
+            and isinstance(right_kind, RefType)
+            and left_kind.family == right_kind.family
+        )
+        if ordered:
             if op in (">", ">="):
                 left, right = right, left
             pair = (left, right)
@@ -363,6 +371,9 @@ class Terms:
             if variable is not None:
                 self.symbols.use("variable", variable.name)
                 return Ref(variable.name, index), variable.type
+            define = machine.defines.get(name)
+            if define is not None:
+                return self._defined(machine, index, define), BoolType()
         if len(node.parts) == 1:
             return self._global(node, context)
         if machine is not None and machine is not context.machine:
@@ -377,6 +388,22 @@ class Terms:
         else:
             self._unknown_variable(node, context)
         return Lit(0), ErrorType()
+
+    def _defined(self, machine: Machine, index: Index, define: s.DefineDecl) -> Expr:
+        key = f"{machine.name}.{define.name.text}"
+        if key in self._open:
+            self.problems.error(
+                Code.TYPE, f"definition `{define.name.text}` refers to itself", define.span
+            )
+            return TRUE
+        self.symbols.use("define", key)
+        bound: dict[str, tuple[Machine, Index]] = {}
+        if machine.decl.index is not None:
+            bound[machine.decl.index.text] = (machine, index)
+        self._open.append(key)
+        expr = self.condition(define.value, Context(machine, index, bound))
+        self._open.pop()
+        return expr
 
     def _global(self, node: s.Path, context: Context) -> Typed:
         name = node.parts[0]
@@ -477,6 +504,8 @@ class Terms:
                 return disj([self._call(p, context, (CALL_RUNNING, CALL_EXPIRED)) for p in node.paths])
             case "expired":
                 return disj([self._call(path, context, (CALL_EXPIRED,)) for path in node.paths])
+            case "due" | "owed":
+                return self._waiting(node, context)
             case "free":
                 return conj([self._free(path, context) for path in node.paths])
             case "quiet":
@@ -555,6 +584,25 @@ class Terms:
             return FALSE
         machine, index, name = entry
         return member(Ref(machine.call(name), index), values)
+
+    def _waiting(self, node: s.Atom, context: Context) -> Expr:
+        """`due(X)`: an `every` of X is due; `owed(X)`: a chained call of X has not started yet."""
+        parts: list[Expr] = []
+        for path in node.paths:
+            entry = self._entry(path, context)
+            if entry is None:
+                continue
+            machine, index, name = entry
+            flags = machine.due if node.kind == "due" else machine.owed
+            if name not in flags:
+                form = "every … call" if node.kind == "due" else "then call"
+                self.problems.error(
+                    Code.UNKNOWN_NAME, f"no `{form} {name}` in machine {machine.name}", node.span,
+                    "" if node.kind == "due" else "`owed` can be used in rules only",
+                )  # fmt: skip
+                continue
+            parts += [Ref(flag, index) for flag in flags[name]]
+        return disj(parts)
 
     def _free(self, path: s.Path, context: Context) -> Expr:
         machine, index, rest = self.subject(path, context, whole=True)
