@@ -124,17 +124,18 @@ def _diagram(system: System, world: Ground, variable: StateVar) -> Diagram:
                     target,
                 )
                 happens.setdefault(key, {}).setdefault(label.value, {})[members[value]] = None
-    arrows: list[Arrow] = []
+    # Results that lead from the same state to the same state share an arrow.
+    shared: dict[tuple[str, str | None, Label, str], dict[str, None]] = {}
     for (label, guard, target), results in happens.items():
-        # Results with the same sources share an arrow.
-        together: dict[tuple[str, ...], list[str]] = {}
         for result, leaves in results.items():
-            together.setdefault(tuple(leaves), []).append(result or "")
-        for sources, names in together.items():
-            joined = "|".join(name for name in names if name) or None
-            text = replace(label, value=joined).short if joined else _short(label)
-            text += f" [{guard}]" if guard else ""
-            arrows.extend(Arrow(one, target, text) for one in _cover(root, set(sources), target))
+            for source in _cover(root, set(leaves), target):
+                together = shared.setdefault((source, target, label, guard), {})
+                if result is not None:
+                    together[result] = None
+    arrows = []
+    for (source, target, label, guard), names in shared.items():
+        text = replace(label, value="|".join(names)).short if names else _short(label)
+        arrows.append(Arrow(source, target, f"{text} [{guard}]" if guard else text))
     left = {leaf for arrow in arrows for leaf in _leaves_of(root, arrow.source)}
     return Diagram(
         variable.machine,
