@@ -267,7 +267,8 @@ def earliest(
     used = sorted(set(path))
     transitions = tuple(ground.transitions[at] for at in used)
     small = replace(ground, transitions=transitions)
-    if not any(atoms(t.guard) for t in transitions) and not atoms(goal):
+    read = [goal, *(t.guard for t in transitions), *(v for t in transitions for _, v in t.updates)]
+    if not any(atoms(formula) for formula in read):
         # Nothing waits for time, and no time at all is always legal.
         return (0,) * (len(path) + 1)
     kind: TimeEncoding = "digital" if closedness(small, [goal]) is None else "grid"
