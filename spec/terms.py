@@ -596,12 +596,14 @@ class Terms:
             flags = machine.due if node.kind == "due" else machine.owed
             if name not in flags:
                 form = "every … call" if node.kind == "due" else "then call"
-                self.problems.error(
-                    Code.UNKNOWN_NAME, f"no `{form} {name}` in machine {machine.name}", node.span,
+                self.problems.warning(
+                    Code.NEVER_FIRES,
+                    f"`{node.kind}({name})` never holds: machine {machine.name} has no"
+                    f" `{form} {name}`",
+                    node.span,
                     "" if node.kind == "due" else "`owed` can be used in rules only",
-                )  # fmt: skip
-                continue
-            parts += [Ref(flag, index) for flag in flags[name]]
+                )
+            parts += [Ref(flag, index) for flag in flags.get(name, ())]
         return disj(parts)
 
     def _free(self, path: s.Path, context: Context) -> Expr:
@@ -759,6 +761,8 @@ class Terms:
                     f"declare it as `{wanted.family}?`",
                 )  # fmt: skip
                 return None
+            case IntType(), RefType() if compare and isinstance(expr, Lit):
+                return expr  # instances are numbered from 1
             case RefType(family, optional), RefType(want_family, want_optional):
                 if family == want_family and (compare or want_optional or not optional):
                     return expr

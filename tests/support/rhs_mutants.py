@@ -1,0 +1,129 @@
+"""Single-edit mutants of rhs.sm: which text is changed, and which rule must notice.
+
+Each mutant is one replacement of a text that occurs exactly once. `rule` is the rule (or permission)
+that has to refute it; `length` the least number of steps of a counterexample, confirmed by
+breadth-first search; None for permissions (shown impossible) and liveness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    old: str
+    new: str
+    rule: str
+    length: int | None = None
+    n: int = 1
+
+
+def mutated(mutant: Mutant) -> str:
+    """The text of rhs.sm with the mutant's edit."""
+    text = (resources.files("rhscheck.spec.library") / "rhs.sm").read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: the text to change occurs {text.count(mutant.old)} times")
+    return text.replace(mutant.old, mutant.new)
+
+
+SAFETY = (
+    Mutant("control-before-open", "    by RCM: call Open -> Opening\n",
+           "    by RCM: call Open -> Opening\n    by RCM: call ResourceControl\n", "R1"),
+    Mutant("control-while-opening", "    return Open(failure) -> Unopened",
+           "    by RCM: call ResourceControl\n    return Open(failure) -> Unopened", "R1strict"),
+    Mutant("close-beside-a-control", "call Close when quiet", "call Close", "R2"),
+    Mutant("reopened-after-close", "  final state Closed ",
+           "  state Closed { by RCM: call Open -> Opening } ", "R2last"),
+    Mutant("worker-outlives-terminate", "(inflight(Online, Offline) or worker))\n      or",
+           "inflight(Online, Offline))\n      or", "R2worker"),
+    Mutant("online-outlives-terminate", "(inflight(Online, Offline) or worker))\n      or",
+           "worker)\n      or", "P3"),
+    Mutant("terminate-while-opening", "    return Open(failure) -> Unopened",
+           "    by RCM: call Terminate\n    return Open(failure) -> Unopened", "R3"),
+    Mutant("terminate-while-closing", "    return Close(success) -> Closed",
+           "    by RCM: call Terminate\n    return Close(success) -> Closed", "R3"),
+    Mutant("control-not-in-the-lane", "lane serial = { ResourceControl, IsAlive",
+           "lane serial = { IsAlive", "R4"),
+    Mutant("poll-not-in-the-lane", "lane serial = { ResourceControl, IsAlive, LooksAlive,",
+           "lane serial = { ResourceControl, IsAlive,", "R4"),
+    Mutant("control-in-progress", "    by RCM: call ResourceControl when slot ",
+           "    by RCM: call ResourceControl ", "R6"),
+    Mutant("control-while-failed", "never start(ResourceControl) while in Failed",
+           "never start(ResourceControl) while in Closing", "R4strict"),
+    Mutant("poll-while-failed", "      initial state Waiting ",
+           "      initial state Waiting { every IsAliveInterval by RHS: call IsAlive when slot } ",
+           "R5"),
+    Mutant("poll-while-offlining", "    state Offlining { ",
+           "    state Offlining { every IsAliveInterval by RHS: call IsAlive when slot\n", "P11"),
+    Mutant("poll-while-pending", "        on onlineSilence -> Waiting",
+           "        on onlineSilence -> Waiting\n"
+           "        every LooksAliveInterval by RHS: call LooksAlive when slot", "R5"),
+    Mutant("silence-not-restarted", " restart on SetResourceStatus(pending)\n        on onlineSilence",
+           "\n        on onlineSilence", "P1[onlineSilence]"),
+    Mutant("silence-too-short", "timer onlineSilence = PendingTimeout",
+           "timer onlineSilence = IsAliveInterval", "P1[onlineSilence]"),
+    Mutant("silence-too-long", "timer offlineSilence = PendingTimeout",
+           "timer offlineSilence = CallTimeout", "B2[Offlining.Pending]"),
+    Mutant("failed-forgets-terminate", "      initial state Waiting ",
+           "      initial state Waiting { by RCM: call Close when quiet -> Closing } ", "P2"),
+    Mutant("late-report-revives", "      initial state Waiting ",
+           "      initial state Waiting { SetResourceStatus(success) -> Online.Polled { worker = false } } ",
+           "P2stale"),
+    Mutant("failure-not-confirmed", "return LooksAlive(failure) then call IsAlive",
+           "return LooksAlive(failure) -> Waiting", "P4"),
+    Mutant("online-deadlock-kills-rhs", "on timeout Online -> Waiting ",
+           "on timeout Online -> Waiting sync host.crash ", "P5"),
+    Mutant("control-deadlock-survives", "LooksAlive, IsAlive, ResourceControl sync host.crash",
+           "LooksAlive, IsAlive sync host.crash", "P5other"),
+    Mutant("terminate-deadlock-survives", "on timeout Open, Close, Terminate, LooksAlive",
+           "on timeout Open, Close, LooksAlive", "B3[Terminate]"),
+    Mutant("open-deadlock-survives", "on timeout Open, Close, Terminate, LooksAlive",
+           "on timeout Close, Terminate, LooksAlive", "P5other"),
+    Mutant("handle-and-polls", "      state Watched { ",
+           "      state Watched { every LooksAliveInterval by RHS: call LooksAlive when slot\n", "P6"),
+    Mutant("looks-alive-too-often", "every LooksAliveInterval by RHS", "every QuickReturn by RHS",
+           "P6early"),
+    Mutant("looks-alive-too-seldom", "every LooksAliveInterval by RHS",
+           "every IsAliveInterval by RHS", "P6late"),
+    Mutant("is-alive-too-often", "every IsAliveInterval by RHS", "every LooksAliveInterval by RHS",
+           "P6earlyIsAlive"),
+    Mutant("is-alive-starves", "{ isAliveFirst, eitherFirst } = isAliveFirst",
+           "{ isAliveFirst, eitherFirst } = eitherFirst", "P6lateIsAlive"),
+    Mutant("death-resets-nothing", " resets Resource where host == p", "", "P7"),
+    Mutant("death-forgets-the-second", "resets Resource where host == p",
+           "resets Resource where host == p and i == 1", "P7every", n=2),
+    Mutant("death-resets-everyone", "resets Resource where host == p", "resets Resource", "P7only",
+           n=2),
+    Mutant("failure-is-not-followed-up", "return LooksAlive(failure) then call IsAlive",
+           "return LooksAlive(failure)", "P10"),
+    Mutant("online-deadlock-unnoticed",
+           "        on timeout Online -> Waiting    # \"RHS notifies RCM. RCM is expected to issue a"
+           " Terminate call.\"\n", "", "B1[Online]"),
+    Mutant("dump-too-slow", "within DumpTimeout by RHS: exit", "within 2 * DumpTimeout by RHS: exit",
+           "B4"),
+    Mutant("terminate-is-forgotten", "      -> Failed.Terminating\n    by RHS",
+           "\n    by RHS", "P2"),
+)  # fmt: skip
+
+PERMISSIONS = (
+    Mutant("terminate-waits-for-online", "or not in Failed) and not in Terminating",
+           "or not in Failed) and not in Terminating and not inflight(Online)", "R3can[Online]"),
+    Mutant("terminate-waits-for-the-slot", "or not in Failed) and not in Terminating",
+           "or not in Failed) and not in Terminating and free(serial)", "P9"),
+    Mutant("no-control-while-pending", "by RCM: call ResourceControl when slot ",
+           "by RCM: call ResourceControl when slot and not worker ", "R6can[Onlining.Pending]"),
+    Mutant("no-control-while-offlining", "by RCM: call ResourceControl when slot ",
+           "by RCM: call ResourceControl when slot and not in Offlining ",
+           "P8[Offlining.Pending]"),
+)  # fmt: skip
+
+# What only liveness sees; the verdict is the one that a liveness engine has to reach.
+LIVENESS = (
+    Mutant("unfair-terminate", "fair RCM: call Terminate, recover", "fair RCM: recover", "L1"),
+    Mutant("unfair-recovery", "fair RCM: call Terminate, recover", "fair RCM: call Terminate", "L3"),
+    Mutant("terminate-only-when-free", "or not in Failed) and not in Terminating",
+           "or not in Failed) and not in Terminating and free(serial)", "L2"),
+)  # fmt: skip
