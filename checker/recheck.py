@@ -6,7 +6,7 @@ Z3. A fresh solver is asked
 
 - initiation: is every initial state inside?
 - consecution: does every discrete step, and every legal delay, stay inside? Clocks that the
-  invariant does not track are abstracted, so a step is possible whenever it is for some of their values;
+  invariant does not track are abstracted: a step is possible if it is for some of their values;
 - safety: for each property, is no bad state inside?
 
 The invariant of one instance proves a fixed N as the conjunction of one copy an instance; that the
@@ -53,8 +53,8 @@ class Recheck:
     """The answer. `safe`: the properties proved, if `inductive`; else nothing is.
 
     `failed`: the queries that have a counterexample, in order: `initiation`, `consecution: KEY`
-    (the first failing transition; KEY `delay` for time), `safety: RULE`. `undecided`: (query, reason).
-    `rlimit` is Z3's resource count.
+    (the first failing transition; KEY `delay` for time), `safety: RULE`. `undecided`: (query,
+    reason). `rlimit` is Z3's resource count.
     """
 
     inductive: bool
@@ -132,8 +132,8 @@ class _Check:
                     diagrams[id(copy.invariant)],
                     values,
                     clocks,
-                    copy.slot_map,
-                    copy.clock_map,
+                    slots=copy.slot_map,
+                    tracked=copy.clock_map,
                 )
                 for copy in copies
             ]

@@ -18,6 +18,7 @@ def member(
     diagram: Diagram,
     values: Sequence[Number],
     clocks: Sequence[ClockTerm | None],
+    *,
     slots: Sequence[int],
     tracked: Sequence[int],
 ) -> Formula:
