@@ -28,8 +28,8 @@ def version_line() -> str:
 def report_bug(error: BaseException, arguments: Sequence[str]) -> str:
     """Write the reproduction file and return the text for standard error (several lines).
 
-    The file holds versions, arguments, the stack trace, what the exception brought along in an
-    attribute `reproduction`, and the input files that the arguments name.
+    The file holds versions, arguments, the stack trace, what the exception brought along in its
+    attributes (a run, a solver's query), and the input files that the arguments name.
     """
     summary = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     lines = [
@@ -60,6 +60,10 @@ def _write(text: str) -> str:
     return name
 
 
+def _carried(error: BaseException) -> list[tuple[str, object]]:
+    return [(name, value) for name, value in vars(error).items() if not name.startswith("_")]
+
+
 def _reproduction(error: BaseException, arguments: Sequence[str]) -> str:
     versions = (f"{part} {importlib.metadata.version(part)}" for part in _PARTS)
     sections = [
@@ -67,9 +71,7 @@ def _reproduction(error: BaseException, arguments: Sequence[str]) -> str:
         f"arguments: {list(arguments)!r}\n",
         "".join(traceback.format_exception(error)),
     ]
-    reproduction = getattr(error, "reproduction", None)
-    if reproduction is not None:
-        sections.append(f"reproduction:\n{reproduction}\n")
+    sections.extend(f"{name}:\n{str(value)[:MAX_COPY]}\n" for name, value in _carried(error))
     for argument in arguments:
         path = Path(argument)
         try:

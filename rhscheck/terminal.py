@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -27,24 +28,31 @@ class OutputError(Exception):
     """The result cannot be written where the user asked for it; the message says why."""
 
 
-def wants_color(choice: ColorChoice, path: str | None) -> bool:
-    """Whether to colour text: as asked; else on a terminal, unless NO_COLOR or TERM=dumb."""
+def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -> bool:
+    """Whether to colour text: as asked; else on a terminal, unless NO_COLOR or TERM=dumb.
+
+    `path` is the file the text goes to, if it is one; `error`: it goes to standard error.
+    """
     if choice != "auto":
         return choice == "always"
     if path is not None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.stdout.isatty()
+    return (sys.stderr if error else sys.stdout).isatty()
 
 
-def can_show(characters: str, path: str | None) -> bool:
-    """Whether the output's encoding has these characters (files are always UTF-8)."""
+def width(path: str | None) -> int | None:
+    """Columns to keep text within: the terminal's, or those that COLUMNS asks for; else None."""
     if path is not None:
-        return True
-    try:
-        characters.encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        return None
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def encoding(path: str | None) -> str:
+    """The encoding of text that goes there: files are UTF-8, standard output has its own."""
+    return "utf-8" if path is not None else sys.stdout.encoding or "ascii"
 
 
 def same_file(path: str, other: str) -> bool:
@@ -58,40 +66,42 @@ def same_file(path: str, other: str) -> bool:
 def write_result(
     content: str | bytes, path: str | None, *, color: bool = False, inputs: Iterable[str] = ()
 ) -> None:
-    """Write a finished result to `path`, or to standard output where it is None or `-`.
+    """Write a finished result to `path`, or to standard output where it is None.
 
     A file appears complete or not at all. `inputs` are files that were read; writing over one of
-    them is refused. Raises OutputError. A reader that has closed the pipe is no error.
+    them is refused. Styled text loses its style unless `color`. Raises OutputError. A reader that
+    has closed the pipe is no error.
     """
-    if path is None or path == "-":
-        _write_stream(content, color)
+    if isinstance(content, str) and not color:
+        content = click.unstyle(content)
+    if path is None:
+        _write_stream(content)
         return
     for source in inputs:
         if same_file(path, source):
             raise OutputError(
                 f"{path}: this is the input; writing the result there would destroy it"
             )
-    data = content if isinstance(content, bytes) else click.unstyle(content).encode("utf-8")
+    data = content if isinstance(content, bytes) else content.encode("utf-8")
     try:
         _replace_file(Path(path), data)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def write_message(text: str) -> None:
-    """Write a line to standard error; nobody listening is no error."""
+def write_message(text: str, *, color: bool = False) -> None:
+    """Write text and a line end to standard error; nobody listening is no error."""
     try:
-        click.echo(_encodable(text, sys.stderr), err=True)
+        click.echo(_encodable(text, sys.stderr), err=True, color=color)
     except OSError as error:
         _silence(sys.stderr, error)
 
 
-def _write_stream(content: str | bytes, color: bool) -> None:
+def _write_stream(content: str | bytes) -> None:
     try:
-        if isinstance(content, bytes):
-            click.echo(content, nl=False)
-        else:
-            click.echo(_encodable(content, sys.stdout), nl=False, color=color)
+        if isinstance(content, str):
+            content = _encodable(content, sys.stdout)
+        click.echo(content, nl=False, color=True)  # colour was decided above
         sys.stdout.flush()
     except OSError as error:
         _silence(sys.stdout, error)

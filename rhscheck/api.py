@@ -1,0 +1,324 @@
+"""The public Python interface: one function a command, values in and values out.
+
+Owns the limits of what is accepted, the reading of input files, and the messages for input that
+cannot be used (`InputError`; `SpecErrors` for what is wrong inside a spec). Knows nothing of
+options, terminals or rendering. Each function imports what it needs, because loading Z3 to format
+a file would cost more than the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from rhscheck.spec.diagnostic import Code, did_you_mean
+
+if TYPE_CHECKING:
+    from rhscheck.checker.explicit import Count, Stopped
+    from rhscheck.checker.verify import Report
+    from rhscheck.spec.load import Loaded
+    from rhscheck.spec.source import Span
+    from rhscheck.spec.system import System
+    from rhscheck.traces.format import Header
+    from rhscheck.traces.report import TraceReport
+    from rhscheck.traces.simulate import Simulation
+
+# What is accepted. Beyond these a run would take longer than anybody waits, or fill the memory.
+MAX_INSTANCES = 64
+MAX_DEPTH = 1_000
+MAX_TIMEOUT_S = 86_400.0
+MAX_STEPS = 1_000_000
+MAX_STATES = 1_000_000_000
+DEFAULT_STATES = 5_000_000
+DEFAULT_SPEC = "rhs"
+ENGINES = ("local", "enumeration", "bmc")
+
+Notation = Literal["mermaid", "dot", "svg"]
+Say = Callable[[str], None]
+
+
+class InputError(Exception):
+    """The input or the usage is wrong; the message says what, and what would be right."""
+
+
+def _silent(_line: str) -> None:
+    """Nobody wants to know."""
+
+
+def load(spec: str, settings: Mapping[str, str] | None = None) -> Loaded:
+    """The System of `spec`, a path or the bare name of a shipped spec, with sources and warnings.
+
+    `settings` give parameters and readings other values, as text (`{"CallTimeout": "2m"}`).
+    Raises InputError if there is no such spec, SpecErrors if it cannot be used.
+    """
+    from rhscheck.spec.load import SpecNotFound
+    from rhscheck.spec.load import load as load_spec
+
+    try:
+        return load_spec(spec, settings)
+    except SpecNotFound as error:
+        raise InputError(str(error)) from None
+
+
+def verify(
+    system: System,
+    *,
+    rules: Sequence[str] = (),
+    without: Sequence[str] = (),
+    n: int | None = None,
+    depth: int | None = None,
+    timeout_s: float | None = None,
+    engine: str | None = None,
+    progress: Say = _silent,
+) -> Report:
+    """Decide the rules of `system` (all, or those named), for every N or for `n` instances.
+
+    `without`: assumptions not relied on. `depth`: longest run that bounded checking looks at, in
+    steps. `timeout_s`: what is open after so many seconds is unknown. `progress` is told what is
+    going on. Raises InputError for names and numbers that do not fit the System.
+    """
+    from rhscheck.checker import verify as checker
+    from rhscheck.spec.rules import AssumptionError
+
+    options = checker.Options(
+        rules=tuple(rules),
+        n=n,
+        depth=checker.DEFAULT_DEPTH if depth is None else depth,
+        timeout_s=timeout_s,
+        engine=engine,
+        without=tuple(without),
+    )
+    try:
+        return checker.verify(system, options, progress)
+    except checker.OptionError as error:
+        last = str(error).rpartition("`")[0].rpartition("`")[2]
+        hint = did_you_mean(last, error.known)
+        raise InputError(f"{error}; {hint}" if hint else str(error)) from None
+    except AssumptionError as error:
+        raise InputError(str(error)) from error
+
+
+def states(
+    system: System,
+    *,
+    n: int = 1,
+    untimed: bool = False,
+    symmetry: bool | None = None,
+    without: Sequence[str] = (),
+    limit: int = DEFAULT_STATES,
+) -> Count | Stopped:
+    """How many states and transitions `n` instances can reach, under the assumptions.
+
+    `untimed`: deadlines may expire at any time; else time passes in ticks. `symmetry`: count up to
+    exchanging instances, None: where possible. `limit`: give up beyond so many states. Raises
+    InputError for what cannot be counted so.
+    """
+    from rhscheck.checker.explicit import Refused, count
+    from rhscheck.spec.ground import ground
+    from rhscheck.spec.rules import AssumptionError, weave
+
+    known = [one.id for one in system.assumptions]
+    for name in without:
+        if name not in known:
+            raise InputError(f"there is no assumption `{name}`; {did_you_mean(name, known)}")
+    kept = [one for one in system.assumptions if one.id not in without]
+    try:
+        world = ground(weave(system, (), kept).system, n)
+    except AssumptionError as error:
+        raise InputError(str(error)) from error
+    found = count(
+        world, untimed=untimed, symmetry=n > 1 if symmetry is None else symmetry, limit=limit
+    )
+    if isinstance(found, Refused) and symmetry is None:
+        found = count(world, untimed=untimed, symmetry=False, limit=limit)
+    if isinstance(found, Refused):
+        raise InputError(found.reason)
+    return found
+
+
+# ---- simulate and replay -------------------------------------------------------------------------
+def simulate(system: System, *, n: int = 1, seed: int = 0, steps: int = 100) -> Simulation:
+    """A random legal run of `n` instances with at most `steps` discrete steps, and its trace.
+
+    The same seed gives the same run. Raises InputError if the System has no initial state or its
+    assumptions cannot be built in.
+    """
+    from rhscheck.spec.rules import AssumptionError
+    from rhscheck.traces.simulate import simulate as run
+
+    try:
+        return run(system, n, seed, steps, tool=f"rhscheck {version()}")
+    except (ValueError, AssumptionError) as error:
+        raise InputError(str(error)) from error
+
+
+def replay(
+    path: str, *, spec: str | None = None, settings: Mapping[str, str] | None = None
+) -> TraceReport:
+    """Whether a spec allows the recorded run in the file `path` (rhs-trace/1).
+
+    Without `spec` the shipped spec that the header names judges, or `rhs` where it names none. The
+    header's parameters and readings are used unless `settings` say otherwise. Raises InputError for
+    a file that cannot be read or is no trace at all, and SpecErrors.
+    """
+    from rhscheck.spec.load import shipped
+    from rhscheck.traces.format import load_trace
+    from rhscheck.traces.replay import ReplayError
+    from rhscheck.traces.replay import replay as judge
+
+    try:
+        with Path(path).open("rb") as stream:
+            loaded = load_trace(stream)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read the trace {path}: {reason}") from None
+    if loaded.header is None and not loaded.events and loaded.problems:
+        first = loaded.problems[0]
+        where = f"line {first.line}, column {first.column}"
+        raise InputError(f"{path} is no rhs-trace/1: {where}: {first.message}")
+    named = "" if loaded.header is None else loaded.header.spec.removesuffix(".sm")
+    if spec is None and named and named not in shipped():
+        raise InputError(f"{path} was made for {named}, which is not shipped: name it with --spec")
+    judge_spec = spec or named or DEFAULT_SPEC
+    chosen = dict(settings or {})
+    system = load(judge_spec, chosen).system
+    recorded = {} if loaded.header is None else _recorded_settings(loaded.header, system)
+    notes: tuple[str, ...] = ()
+    taken = {name: value for name, value in recorded.items() if name not in chosen}
+    if taken:
+        system = load(judge_spec, {**taken, **chosen}).system
+        made = ", ".join(f"{name} = {value}" for name, value in taken.items())
+        notes = (f"judged with {made}, as the header says",)
+    try:
+        report = judge(system, loaded, file=path)
+    except ReplayError as error:
+        raise InputError(f"{path}: {error}") from None
+    return replace(report, notes=notes + report.notes)
+
+
+def _recorded_settings(header: Header, system: System) -> dict[str, str]:
+    """The header's parameters that differ from the System's, as settings."""
+    found: dict[str, str] = {}
+    for constant in system.constants:
+        value = header.params.get(constant.name)
+        own = constant.value * (system.unit_us if constant.is_time else 1)
+        if isinstance(value, int) and value != own:
+            found[constant.name] = f"{value}us" if constant.is_time else str(value)
+    for reading in system.readings:
+        option = header.params.get(reading.name)
+        if isinstance(option, str) and option != reading.chosen:
+            found[reading.name] = option
+    return found
+
+
+# ---- texts and pictures --------------------------------------------------------------------------
+def notation(path: str | None) -> Notation:
+    """The notation of a drawing by the file's suffix; Mermaid for none. Raises InputError."""
+    known: dict[str, Notation] = {"": "mermaid", ".mmd": "mermaid", ".dot": "dot", ".svg": "svg"}
+    suffix = "" if path is None else Path(path).suffix.lower()
+    if suffix not in known:
+        hint = did_you_mean(suffix, (name for name in known if name))
+        raise InputError(f"no drawing is called `{suffix}`; {hint} (or say --as)")
+    return known[suffix]
+
+
+def graph(system: System, kind: Notation) -> str:
+    """The state charts of `system` as text. Raises InputError where svg cannot be drawn."""
+    from rhscheck.spec import graph as drawing
+
+    try:
+        match kind:
+            case "mermaid":
+                return drawing.mermaid(system)
+            case "dot":
+                return drawing.dot(system)
+            case "svg":
+                return drawing.svg(drawing.dot(system))
+            case _:
+                assert_never(kind)
+    except drawing.DrawingError as error:
+        raise InputError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FormattedFile:
+    """A spec file in the standard layout; `changed`: the file looks different."""
+
+    path: str
+    text: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a code, rule, assumption, reading or parameter is. `where` is None for a code."""
+
+    kind: Literal["code", "rule", "assumption", "reading", "parameter"]
+    name: str
+    title: str
+    text: str
+    where: Span | None
+
+
+def explain(name: str, spec: str = DEFAULT_SPEC) -> Explanation:
+    """The explanation of a diagnostic code (SM301), or of a name that `spec` declares.
+
+    Raises InputError where it is neither, and what `load` raises.
+    """
+    for code in Code:
+        if name.upper() in (code.number, code.name):
+            return Explanation("code", code.number, code.title, code.explanation, None)
+    loaded = load(spec)
+    found = {one.name: one for one in _explained(loaded)}
+    if name in found:
+        return found[name]
+    hint = did_you_mean(name, [*found, *(code.number for code in Code)])
+    raise InputError(f"{name} is neither a code nor a name in {spec}; {hint}")
+
+
+def _explained(loaded: Loaded) -> list[Explanation]:
+    system = loaded.system
+    found: dict[str, Explanation] = {}
+    expected = {one.rule: one.verdict for one in system.expectations}
+    for rule in system.rules:
+        verdict = expected.get(rule.id) or expected.get(rule.base)
+        note = f"Expected verdict: {verdict}." if verdict else ""
+        one = Explanation(
+            "rule", rule.id, rule.sentence, _quote(loaded, rule.span, note), rule.span
+        )
+        found.setdefault(rule.base, replace(one, name=rule.base))
+        found.setdefault(rule.id, one)
+    for promise in system.assumptions:
+        note = f"A promise of {promise.actor}; `verify --without {promise.id}` does without it."
+        text = _quote(loaded, promise.span, note)
+        found.setdefault(
+            promise.id, Explanation("assumption", promise.id, promise.sentence, text, promise.span)
+        )
+    for reading in system.readings:
+        options = ", ".join(reading.options)
+        note = (
+            f"Readings: {options}. Default: {reading.default}. `--set {reading.name}=…` picks one."
+        )
+        text = _quote(loaded, reading.span, note)
+        found.setdefault(
+            reading.name,
+            Explanation("reading", reading.name, reading.sentence, text, reading.span),
+        )
+    return list(found.values())
+
+
+def _quote(loaded: Loaded, span: Span, note: str) -> str:
+    """The declaration as it stands in its file, and a remark."""
+    for source in loaded.sources:
+        if source.path == span.path:
+            return "\n".join(part for part in (source.text[span.start : span.end], note) if part)
+    return note
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    import importlib.metadata
+
+    return importlib.metadata.version("rhscheck")

@@ -1,0 +1,388 @@
+"""The command line: reads options, calls `rhscheck.api`, renders, and decides the exit status.
+
+Owns the commands, their help texts and the exit statuses (DESIGN section 8): 70 a bug in rhscheck,
+2 bad input or usage, 1 violated, 3 undecided, 0 else; 130 after Ctrl-C. Knows nothing of how an
+answer is found. What a command needs is imported inside it: `--help` loads no solver and no parser.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Literal, NoReturn
+
+import click
+
+from rhscheck import api, crash, terminal
+from rhscheck.options import (
+    EXIT_INPUT,
+    Out,
+    common,
+    examples,
+    instances_option,
+    set_option,
+    spec_argument,
+    without_option,
+)
+
+EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_BUG, EXIT_INTERRUPTED = 0, 1, 3, 70, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples("rhscheck verify rhs", "rhscheck explain SM301"),
+)
+@click.version_option(package_name="rhscheck", message="%(version)s")
+def cli() -> None:
+    """Check specs of host/plug-in protocols: prove their rules, or show the shortest violation.
+
+    SPEC is a file, or the bare name of a shipped spec, such as rhs.
+
+    \b
+    Exit status:
+      0   everything is as expected
+      1   a rule is violated (or a file is not formatted)
+      2   the input or the usage is wrong
+      3   undecided
+      70  a bug in rhscheck
+    """
+
+
+@cli.command(
+    epilog=examples(
+        "rhscheck verify rhs",
+        "rhscheck verify rhs --rule R3 --witnesses",
+        "rhscheck verify my.sm -n 3 --set CallTimeout=2m --without D1 --format json",
+    )
+)
+@spec_argument
+@instances_option(None, "every number where that can be decided")
+@click.option("--rule", "rules", metavar="ID", multiple=True, help="Only this rule (repeatable).")
+@set_option
+@without_option
+@click.option(
+    "--depth",
+    type=click.IntRange(1, api.MAX_DEPTH),
+    metavar="K",
+    help=f"Longest run that bounded checking looks at, in steps, 1 to {api.MAX_DEPTH}.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, api.MAX_TIMEOUT_S, min_open=True),
+    metavar="S",
+    help="Give up after S seconds; what is open then is unknown.",
+)
+@click.option("--engine", metavar="E", help=f"Use only this engine: {', '.join(api.ENGINES)}.")
+@click.option("--witnesses", is_flag=True, help="Draw the runs that show permissions, too.")
+@click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
+@common("the report")
+def verify(
+    *,
+    out: Out,
+    spec: str,
+    n: int | None,
+    rules: tuple[str, ...],
+    settings: dict[str, str],
+    without: tuple[str, ...],
+    depth: int | None,
+    timeout_s: float | None,
+    engine: str | None,
+    witnesses: bool,
+    times: bool,
+) -> int:
+    """Prove or refute the rules of SPEC, for every number of instances where possible.
+
+    A violated rule comes with a shortest run that breaks it. The exit status compares the verdicts
+    with what the spec expects (`expect`; without one: proved, or witnessed for a permission).
+    """
+    began = time.monotonic()
+    with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
+        loaded = api.load(spec, settings)
+        report = api.verify(
+            loaded.system,
+            rules=rules,
+            without=without,
+            n=n,
+            depth=depth,
+            timeout_s=timeout_s,
+            engine=engine,
+            progress=say,
+        )
+        seconds = time.monotonic() - began
+        from rhscheck import verify_output
+        from rhscheck.chart import can_show_boxes
+
+        look = verify_output.Look(
+            boxes=can_show_boxes(terminal.encoding(out.path)),
+            width=terminal.width(out.path),
+            times=times,
+            witnesses=witnesses,
+            quiet=out.quiet,
+        )
+        content = (
+            verify_output.verify_json(loaded, report, times=times)
+            if out.json
+            else verify_output.verify_text(loaded, report, look, seconds)
+        )
+    out.write(content, inputs=[spec])
+    return report.exit
+
+
+@cli.command(
+    epilog=examples(
+        "rhscheck states rhs -n 2 --untimed",
+        "rhscheck states rhs -n 3 --untimed --symmetry --limit 20000000",
+    )
+)
+@spec_argument
+@instances_option(1, "1")
+@set_option
+@click.option("--untimed", is_flag=True, help="Let deadlines expire at any time; ignore clocks.")
+@click.option(
+    "--symmetry/--no-symmetry",
+    default=None,
+    help="Count up to exchanging instances, and compute the full numbers from that. Without it: "
+    "where that is possible.",
+)
+@without_option
+@click.option(
+    "--limit",
+    type=click.IntRange(1, api.MAX_STATES),
+    default=api.DEFAULT_STATES,
+    show_default=True,
+    metavar="K",
+    help="Stop, undecided, beyond so many states.",
+)
+@common("the report")
+def states(
+    *,
+    out: Out,
+    spec: str,
+    n: int,
+    settings: dict[str, str],
+    untimed: bool,
+    symmetry: bool | None,
+    without: tuple[str, ...],
+    limit: int,
+) -> int:
+    """Count the reachable states and transitions of SPEC by enumeration."""
+    with terminal.progress(f"states {spec}: reading", quiet=out.quiet) as say:
+        loaded = api.load(spec, settings)
+        say(f"states {spec}: counting")
+        found = api.states(
+            loaded.system, n=n, untimed=untimed, symmetry=symmetry, without=without, limit=limit
+        )
+    from rhscheck import output
+    from rhscheck.checker.explicit import Stopped
+
+    status = EXIT_UNDECIDED if isinstance(found, Stopped) else EXIT_OK
+    if out.json:
+        out.write(output.states_json(loaded.system, found, n, status), inputs=[spec])
+    else:
+        out.write(output.states_text(loaded.system, found, n), inputs=[spec])
+    return status
+
+
+@cli.command(
+    epilog=examples(
+        "rhscheck simulate rhs --seed 1 --steps 1000 -o t.jsonl",
+        "rhscheck simulate rhs -n 2 --steps 20",
+    )
+)
+@spec_argument
+@instances_option(1, "1")
+@set_option
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed, the same run.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, api.MAX_STEPS),
+    default=100,
+    show_default=True,
+    metavar="K",
+    help=f"Length of the run in discrete steps, 1 to {api.MAX_STEPS}.",
+)
+@common("the trace")
+def simulate(
+    *, out: Out, spec: str, n: int, settings: dict[str, str], seed: int, steps: int
+) -> int:
+    """Write a random legal run of SPEC as a trace (rhs-trace/1).
+
+    Without -o the trace goes to standard output. With -o FILE it goes there, and a summary to
+    standard output; with --format json and no -o the summary holds the trace's events.
+    """
+    with terminal.progress(f"simulate {spec}: reading", quiet=out.quiet) as say:
+        loaded = api.load(spec, settings)
+        say(f"simulate {spec}: running")
+        simulation = api.simulate(loaded.system, n=n, seed=seed, steps=steps)
+    from rhscheck import output
+
+    data = simulation.trace.encode()
+    if out.path is not None:
+        out.write(data, inputs=[spec])
+    if out.json:
+        out.report(output.simulate_json(loaded.system, simulation, seed, out.path))
+    elif out.path is None:
+        out.write(data)
+    elif not out.quiet:
+        out.report(output.simulate_text(loaded.system, simulation, seed, out.path))
+    return EXIT_OK
+
+
+@cli.command(
+    epilog=examples("rhscheck replay t.jsonl", "rhscheck replay *.jsonl --spec my.sm --format json")
+)
+@click.argument("traces", metavar="TRACE...", nargs=-1, required=True)
+@click.option(
+    "--spec",
+    metavar="SPEC",
+    help="Judge by this spec. Without it: the shipped spec that the trace names.",
+)
+@set_option
+@click.option(
+    "--require",
+    type=click.Choice(["any", "all"]),
+    default="any",
+    show_default=True,
+    help="all: a rule that could not be judged makes the exit status 3.",
+)
+@common("the report")
+def replay(
+    *,
+    out: Out,
+    traces: tuple[str, ...],
+    spec: str | None,
+    settings: dict[str, str],
+    require: Literal["any", "all"],
+) -> int:
+    """Say whether a spec allows recorded runs (rhs-trace/1).
+
+    Exit status 0: nothing is violated and some rule was judged in every trace; 1: a rule or an
+    assumption is violated, or no run of the spec fits; 3: nothing was judged in a trace.
+    """
+    with terminal.progress("replay: reading", quiet=out.quiet) as say:
+        replayed = []
+        for path in traces:
+            say(f"replay {path}")
+            replayed.append(api.replay(path, spec=spec, settings=settings))
+        from rhscheck import output
+
+        status = output.replay_status(replayed, require_all=require == "all")
+        text = (
+            output.replay_json(replayed, status)
+            if out.json
+            else output.replay_text(replayed, quiet=out.quiet)
+        )
+    out.write(text, inputs=traces)
+    return status
+
+
+@cli.command(
+    epilog=examples(
+        "rhscheck graph rhs", "rhscheck graph rhs -o rhs.svg", "rhscheck graph rhs --as dot"
+    )
+)
+@spec_argument
+@set_option
+@click.option(
+    "--as",
+    "notation",
+    type=click.Choice(["mermaid", "dot", "svg"]),
+    help="The notation. Without it: by FILE's suffix (.mmd .dot .svg), else mermaid.",
+)
+@common("the drawing")
+def graph(
+    *,
+    out: Out,
+    spec: str,
+    settings: dict[str, str],
+    notation: Literal["mermaid", "dot", "svg"] | None,
+) -> int:
+    """Draw the state chart of SPEC; svg needs Graphviz."""
+    chosen = notation or api.notation(out.path)
+    system = api.load(spec, settings).system
+    drawing = api.graph(system, chosen)
+    if out.path is not None:
+        out.write(drawing, inputs=[spec])
+    if out.json:
+        from rhscheck.output import graph_json
+
+        out.report(graph_json(system, chosen, drawing, out.path))
+    elif out.path is None:
+        out.write(drawing)
+    return EXIT_OK
+
+
+@cli.command(
+    epilog=examples("rhscheck fmt my.sm", "rhscheck fmt --check *.sm", "rhscheck fmt my.sm -o -")
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--check", is_flag=True, help="Change nothing; status 1 if a file is not formatted.")
+@common("the formatted text of the one")
+def fmt(*, out: Out, files: tuple[str, ...], check: bool) -> int:
+    """Put spec files into the standard layout, in place; with -o, elsewhere (- is standard output).
+
+    Nothing is written if one of the files has a syntax error.
+    """
+    elsewhere = out.path is not None or out.dash
+    if elsewhere and (check or len(files) > 1):
+        raise click.UsageError("-o takes the text of exactly one file, and not with --check")
+    formatted = [api.format_file(file) for file in files]
+    if elsewhere:
+        out.write(formatted[0].text, inputs=files)
+        if out.dash:
+            return EXIT_OK
+    elif not check:
+        for file in formatted:
+            if file.changed:
+                terminal.write_result(file.text.encode(), file.path)
+    from rhscheck import output
+
+    status = EXIT_VIOLATED if check and any(file.changed for file in formatted) else EXIT_OK
+    if out.json:
+        out.report(output.fmt_json(formatted, check=check, status=status))
+    else:
+        out.report(output.fmt_text(formatted, check=check, quiet=out.quiet))
+    return status
+
+
+@cli.command(epilog=examples("rhscheck explain SM301", "rhscheck explain R3 --spec rhs"))
+@click.argument("name", metavar="CODE-OR-RULE")
+@click.option(
+    "--spec",
+    default="rhs",
+    show_default=True,
+    metavar="SPEC",
+    help="Where to look for what is not a code.",
+)
+@common("the explanation")
+def explain(*, out: Out, name: str, spec: str) -> int:
+    """Explain a diagnostic code, or a rule, assumption or reading of a spec."""
+    found = api.explain(name, spec)
+    from rhscheck import output
+
+    out.write(
+        output.explain_json(found) if out.json else output.explain_text(found, quiet=out.quiet)
+    )
+    return EXIT_OK
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line (default: the process's arguments) and exit with its status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = cli.main(args=words, prog_name="rhscheck", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = EXIT_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        terminal.write_message("interrupted")
+        status = EXIT_INTERRUPTED
+    except MemoryError:
+        terminal.write_message("error: out of memory; nothing was decided")
+        status = EXIT_UNDECIDED
+    except Exception as error:
+        terminal.write_message(crash.report_bug(error, words))
+        status = EXIT_BUG
+    sys.exit(status)

@@ -1,0 +1,267 @@
+"""What the commands print: JSON objects (DESIGN section 8) and text for people.
+
+Owns the wording and layout of every report but that of `verify` (`rhscheck.verify_output`). Pure
+functions from values to text; nothing here decides a verdict. Text is styled with ANSI codes, which
+the terminal module removes where colour is not wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
+
+import click
+import msgspec
+
+from rhscheck.api import Explanation, FormattedFile
+from rhscheck.checker.explicit import Count, Stopped
+from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
+from rhscheck.spec.semantics import duration
+from rhscheck.spec.source import Source, Span
+from rhscheck.spec.system import System
+from rhscheck.traces.format import event_fields
+from rhscheck.traces.report import Finding, TraceReport
+from rhscheck.traces.simulate import Simulation
+from rhscheck.traces.wording import clock_time
+
+VERSION = 1  # of the JSON objects
+
+
+def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
+    """One JSON object with its version and command first, indented, ending in a line feed."""
+    whole = {"version": VERSION, "command": command, **fields}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`, `1,000 steps`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def place(span: Span) -> dict[str, object] | None:
+    """A place in a spec as JSON; None for nowhere."""
+    if not span.line:
+        return None
+    return {"path": span.path, "line": span.line, "column": span.column}
+
+
+def diagnostics_text(diagnostics: Sequence[Diagnostic], sources: Iterable[Source]) -> str:
+    """Diagnostics with their carets, and how many there are."""
+    known = tuple(sources)
+    blocks: list[str] = []
+    for diagnostic in diagnostics:
+        head, *rest = render_diagnostic(diagnostic, known).splitlines()
+        label, colon, message = head.partition(":")
+        color = "red" if diagnostic.severity == "error" else "yellow"
+        styled = click.style(label, fg=color, bold=True) + click.style(colon + message, bold=True)
+        blocks.append("\n".join([styled, *rest]))
+    errors = sum(diagnostic.severity == "error" for diagnostic in diagnostics)
+    if errors:
+        blocks.append(
+            counted(errors, "error") + "; `rhscheck explain CODE` tells more about a code"
+        )
+    return "\n\n".join(blocks)
+
+
+# ---- states -------------------------------------------------------------------------------------
+def states_json(system: System, counted_: Count | Stopped, n: int, status: int) -> bytes:
+    """The numbers, or why there are none (`reason`)."""
+    fields: dict[str, object] = {"spec": system.name, "n": n}
+    match counted_:
+        case Count():
+            fields |= {
+                "states": counted_.states,
+                "transitions": counted_.transitions,
+                "orbits": counted_.orbits,
+                "orbit_transitions": counted_.orbit_transitions,
+                "tick_us": None if counted_.unit is None else counted_.unit * system.unit_us,
+                "reason": None,
+            }
+        case Stopped(reason, visited):
+            fields |= {"states": None, "transitions": None, "visited": visited, "reason": reason}
+        case _:
+            assert_never(counted_)
+    return json_bytes("states", {**fields, "exit": status})
+
+
+def states_text(system: System, counted_: Count | Stopped, n: int) -> str:
+    """The numbers in a line or two."""
+    match counted_:
+        case Stopped(reason, visited):
+            return f"{system.name}, N={n}: undecided after {visited:,} states: {reason}\n"
+        case Count():
+            tick = counted_.unit
+            how = "untimed" if tick is None else f"in ticks of {duration(tick, system.unit_us)}"
+            line = f"{counted_.states:,} states, {counted_.transitions:,} transitions ({how})"
+            if counted_.orbits is not None:
+                line += (
+                    f"; up to exchanging instances: {counted_.orbits:,} states, "
+                    f"{counted_.orbit_transitions:,} transitions"
+                )
+            return f"{system.name}, N={n}: {line}\n"
+        case _:
+            assert_never(counted_)
+
+
+# ---- simulate -----------------------------------------------------------------------------------
+def simulate_json(system: System, simulation: Simulation, seed: int, path: str | None) -> bytes:
+    """The summary of a simulated run; with the events where they go nowhere else."""
+    trace = simulation.trace
+    fields: dict[str, object] = {
+        "spec": system.name,
+        "n": trace.header.n,
+        "seed": seed,
+        "steps": len(simulation.run.steps),
+        "events": len(trace.events),
+        "stopped": simulation.stopped,
+        "file": path,
+    }
+    if path is None:
+        fields["trace"] = [event_fields(event) for event in trace.events]
+    return json_bytes("simulate", {**fields, "exit": 0})
+
+
+def simulate_text(system: System, simulation: Simulation, seed: int, path: str) -> str:
+    """One line about a simulated run."""
+    passed = sum((step.delay for step in simulation.run.steps), start=0) * system.unit_us
+    line = (
+        f"{path}: {counted(len(simulation.run.steps), 'step')} of {system.name} with seed {seed}, "
+        f"{counted(len(simulation.trace.events), 'event')} in {clock_time(passed)}"
+    )
+    return line + (f"; it ends early: {simulation.stopped}\n" if simulation.stopped else "\n")
+
+
+# ---- replay -------------------------------------------------------------------------------------
+def replay_status(reports: Sequence[TraceReport], *, require_all: bool) -> int:
+    """1 if a run is violated; 3 if nothing (or, on demand, not all) was judged in some trace."""
+    if any(report.verdict == "violated" for report in reports):
+        return 1
+    for report in reports:
+        judged = [verdict in ("conforms", "conforms-so-far") for _, verdict in report.rules]
+        if report.verdict in ("empty", "not-observable") or not any(judged):
+            return 3
+        if require_all and not all(judged):
+            return 3
+    return 0
+
+
+def replay_json(reports: Sequence[TraceReport], status: int) -> bytes:
+    """The reports as one JSON object."""
+    return json_bytes(
+        "replay", {"traces": [report.as_json() for report in reports], "exit": status}
+    )
+
+
+def replay_text(reports: Sequence[TraceReport], *, quiet: bool) -> str:
+    """Findings and notes of each trace, and one line a trace at the end."""
+    lines: list[str] = []
+    if not quiet:
+        for report in reports:
+            lines.extend(_trace_lines(report))
+        lines.extend(_trace_summary(report) for report in reports)
+    verdicts = _tally(report.verdict for report in reports)
+    rules = _tally(verdict for report in reports for _, verdict in report.rules)
+    lines.append(f"{counted(len(reports), 'trace')}: {verdicts}; rules: {rules or 'none'}")
+    return "\n".join(lines) + "\n"
+
+
+def _tally(names: Iterable[str]) -> str:
+    """`3 conforms, 1 violated`, in the order of first appearance."""
+    tally: dict[str, int] = {}
+    for name in names:
+        tally[name] = tally.get(name, 0) + 1
+    return ", ".join(f"{number} {name}" for name, number in tally.items())
+
+
+def _trace_lines(report: TraceReport) -> list[str]:
+    lines = [
+        f"{report.file}:{problem.line}:{problem.column}: {problem.message}"
+        for problem in report.problems
+    ]
+    for finding in report.findings:
+        lines.extend((*_finding_lines(report.file, finding), ""))
+    lines.extend(f"{report.file}: note: {note}" for note in report.notes)
+    if report.ignored:
+        kinds = ", ".join(f"{number} of kind {kind}" for kind, number in report.ignored)
+        lines.append(f"{report.file}: note: the spec has no word for {kinds}")
+    return lines
+
+
+def _finding_lines(file: str, finding: Finding) -> list[str]:
+    color = "red" if finding.verdict == "violated" else "yellow"
+    head = f"{file}:{finding.line}: "
+    what = (
+        f"{finding.rule} {finding.verdict}" if finding.rule else f"{finding.verdict}: not allowed"
+    )
+    where = f" of {finding.resource}" if finding.resource else ""
+    lines = [
+        head
+        + click.style(what, fg=color, bold=True)
+        + (f" “{finding.sentence}”" if finding.sentence else ""),
+        f"    event:     {finding.event}{where} at {clock_time(finding.time_us)}",
+    ]
+    blamed = finding.actor or (
+        "open between " + ", ".join(finding.candidates) if finding.candidates else ""
+    )
+    if blamed:
+        lines.append(f"    blame:     {blamed}")
+    for title, items in (
+        ("possible:", finding.possible),
+        ("missing:", finding.unmet),
+        ("repair:", finding.repair),
+    ):
+        for at, item in enumerate(items):
+            lines.append(f"    {title if at == 0 else '':<10} {item}")
+    return lines
+
+
+def _trace_summary(report: TraceReport) -> str:
+    colors = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
+    verdict = click.style(report.verdict, fg=colors.get(report.verdict, "yellow"), bold=True)
+    return (
+        f"{report.file}: {verdict} ({report.judged:,} of {counted(report.events, 'event')} judged)"
+    )
+
+
+# ---- graph and fmt -------------------------------------------------------------------------------
+def graph_json(system: System, notation: str, drawing: str, path: str | None) -> bytes:
+    """Which drawing was made; with its text where that goes nowhere else."""
+    fields: dict[str, object] = {"spec": system.name, "as": notation, "file": path}
+    if path is None:
+        fields["drawing"] = drawing
+    return json_bytes("graph", {**fields, "exit": 0})
+
+
+def fmt_json(files: Sequence[FormattedFile], *, check: bool, status: int) -> bytes:
+    """Which files differ from the standard layout, and whether they were rewritten."""
+    shown = [
+        {"file": file.path, "changed": file.changed, "written": file.changed and not check}
+        for file in files
+    ]
+    return json_bytes("fmt", {"files": shown, "exit": status})
+
+
+def fmt_text(files: Sequence[FormattedFile], *, check: bool, quiet: bool) -> str:
+    """The files that differ from the standard layout, and how many."""
+    changed = [file.path for file in files if file.changed]
+    word = "would be reformatted" if check else "reformatted"
+    lines = [] if quiet else [f"{path}: {word}" for path in changed]
+    same = len(files) - len(changed)
+    return "\n".join([*lines, f"{counted(len(changed), 'file')} {word}, {same} unchanged"]) + "\n"
+
+
+# ---- explain -------------------------------------------------------------------------------------
+def explain_json(found: Explanation) -> bytes:
+    """The explanation as one JSON object."""
+    where = None if found.where is None else place(found.where)
+    fields = {"kind": found.kind, "name": found.name, "title": found.title, "text": found.text}
+    return json_bytes("explain", {**fields, "where": where, "exit": 0})
+
+
+def explain_text(found: Explanation, *, quiet: bool) -> str:
+    """A heading and the text; only the heading when quiet."""
+    heading = click.style(f"{found.name}", bold=True) + f": {found.title}"
+    if quiet:
+        return heading + "\n"
+    place = f"\n{found.where.path}:{found.where.line}" if found.where and found.where.line else ""
+    return f"{heading}{place}\n\n{found.text}\n"

@@ -1,0 +1,302 @@
+"""What `verify` prints: one line a rule, the runs that show something, findings, a last line.
+
+Owns the wording and layout of a verification's report, as text and as JSON (DESIGN section 8).
+Knows verdicts, and asks `rhscheck.chart` for drawings of runs; it decides nothing.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from rhscheck.chart import Style, render_run, run_events
+from rhscheck.checker import verdict as v
+from rhscheck.checker.findings import Finding
+from rhscheck.checker.verify import Report
+from rhscheck.output import counted, diagnostics_text, json_bytes, place
+from rhscheck.spec.diagnostic import Diagnostic
+from rhscheck.spec.load import Loaded
+from rhscheck.spec.semantics import duration
+
+DEFAULT_WIDTH = 100  # of charts and wrapped lines where nothing limits the width
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How text is to look. `width`: columns to keep within, None for any; `boxes`: box characters.
+
+    `times`: say how long things took; `witnesses`: draw the runs of permissions, too; `quiet`: the
+    last line only.
+    """
+
+    boxes: bool = True
+    width: int | None = None
+    times: bool = True
+    witnesses: bool = False
+    quiet: bool = False
+
+
+# ---- JSON ---------------------------------------------------------------------------------------
+def verify_json(loaded: Loaded, report: Report, *, times: bool) -> bytes:
+    """The report as one JSON object; without `times` the same run gives the same bytes."""
+    status = {c.base: c for c in report.comparisons}
+    return json_bytes(
+        "verify",
+        {
+            "spec": report.system.name,
+            "title": report.system.title,
+            "results": [_result_fields(one, times=times) for one in report.results],
+            "expectations": [
+                {
+                    "rule": one.base,
+                    "expected": one.expected.verdict if one.expected else None,
+                    "n": one.expected.n if one.expected else None,
+                    "exit": one.status,
+                    "message": one.message,
+                }
+                for one in status.values()
+            ],
+            "findings": [
+                *(_finding_fields(one) for one in report.findings),
+                *(_expectation_finding(one) for one in _watched(report)),
+                *(_warning_fields(one) for one in loaded.warnings),
+            ],
+            "exit": report.exit,
+        },
+    )
+
+
+def _result_fields(result: v.Result, *, times: bool) -> dict[str, object]:
+    verdict = result.verdict
+    evidence = _evidence(verdict)
+    return {
+        "id": result.rule.id,
+        "base": result.rule.base,
+        "sentence": result.rule.sentence,
+        "kind": result.rule.kind,
+        "verdict": v.name(verdict),
+        "n": v.scope(verdict),
+        "depth": verdict.depth if isinstance(verdict, v.BoundedUpTo) else None,
+        "length": verdict.length if isinstance(verdict, v.Violated | v.Witnessed) else None,
+        "shortest": verdict.shortest if isinstance(verdict, v.Violated | v.Witnessed) else None,
+        "engine": result.engine,
+        "seconds": round(result.seconds, 3) if times else None,
+        "rlimit": result.rlimit if times else None,
+        "trace": None if evidence is None else run_events(evidence.ground, evidence.run),
+        "reason": verdict.reason if isinstance(verdict, v.Unknown) else None,
+        "notes": list(result.notes),
+        "where": place(result.rule.span),
+    }
+
+
+def _finding_fields(finding: Finding) -> dict[str, object]:
+    shown = finding.evidence
+    return {
+        "kind": finding.kind,
+        "subject": finding.subject,
+        "sentence": finding.sentence,
+        "severity": "error" if finding.error else "warning",
+        "where": place(finding.span),
+        "trace": None if shown is None else run_events(shown.ground, shown.run),
+    }
+
+
+def _expectation_finding(comparison: v.Comparison) -> dict[str, object]:
+    expected = comparison.expected
+    return {
+        "kind": "expectation",
+        "subject": comparison.base,
+        "sentence": comparison.message,
+        "severity": "warning",
+        "where": None if expected is None else place(expected.span),
+        "trace": None,
+    }
+
+
+def _warning_fields(warning: Diagnostic) -> dict[str, object]:
+    return {
+        "kind": warning.code.name.lower(),
+        "subject": warning.code.number,
+        "sentence": warning.message,
+        "severity": warning.severity,
+        "where": place(warning.span),
+        "trace": None,
+    }
+
+
+def _watched(report: Report) -> Iterator[v.Comparison]:
+    """Expectations that are met and yet deserve a look (`expect unknown`)."""
+    return (one for one in report.comparisons if one.status == v.EXIT_AGREED and one.message)
+
+
+def _evidence(verdict: v.Verdict) -> v.Evidence | None:
+    return verdict.evidence if isinstance(verdict, v.Violated | v.Witnessed) else None
+
+
+# ---- text ---------------------------------------------------------------------------------------
+def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> str:
+    """The report for people; `seconds` is the wall-clock time of it all."""
+    if look.quiet:
+        return _last_line(loaded, report, look, seconds)
+    system = report.system
+    blocks = [click.style(system.name, bold=True) + (f": {system.title}" if system.title else "")]
+    blocks += ["\n".join(_table(report, look))]
+    blocks += _charts(report, look)
+    if loaded.warnings:
+        blocks.append(diagnostics_text(loaded.warnings, loaded.sources))
+    findings = list(_findings(report, look))
+    if findings:
+        blocks.append("\n".join(findings))
+    return (
+        "\n\n".join(block.rstrip("\n") for block in blocks)
+        + "\n\n"
+        + _last_line(loaded, report, look, seconds)
+    )
+
+
+def _table(report: Report, look: Look) -> Iterator[str]:
+    """One aligned line a rule, below it what has to be added."""
+    status = {one.base: one for one in report.comparisons}
+    rows = [(result, _verdict_words(result.verdict)) for result in report.results]
+    first = max((len(result.rule.id) for result, _ in rows), default=0)
+    second = max((len(words) for _, words in rows), default=0)
+    third = max((len(result.engine or "-") for result, _ in rows), default=0)
+    for result, words in rows:
+        compared = status.get(result.rule.id) or status.get(result.rule.base)
+        cells = [
+            f"{result.rule.id:<{first}}",
+            _styled(f"{words:<{second}}", result.verdict, compared),
+            f"{result.engine or '-':<{third}}",
+        ]
+        if look.times:
+            cells.append(f"{result.seconds:6.2f} s")
+        plain = sum(len(click.unstyle(cell)) + 2 for cell in cells)
+        yield "  ".join([*cells, _clipped(result.rule.sentence, plain, look)]).rstrip()
+        yield from _remarks(result, look)
+    for one in report.comparisons:
+        if one.status != v.EXIT_AGREED:
+            yield click.style(f"{one.base}: {one.message}", fg="red", bold=True)
+
+
+def _verdict_words(verdict: v.Verdict) -> str:
+    return "unknown" if isinstance(verdict, v.Unknown) else v.sentence(verdict)
+
+
+def _styled(words: str, verdict: v.Verdict, compared: v.Comparison | None) -> str:
+    """Green where all is well, red where not, yellow for what is bad or open and expected so."""
+    good = isinstance(verdict, v.ProvedForEvery | v.ProvedFor | v.Witnessed)
+    agreed = compared is None or compared.status == v.EXIT_AGREED
+    if good:
+        return click.style(words, fg="green" if agreed else "yellow")
+    broken = isinstance(verdict, v.Violated | v.Impossible)
+    return click.style(words, fg="red" if broken and not agreed else "yellow", bold=not agreed)
+
+
+def _clipped(text: str, used: int, look: Look) -> str:
+    """`text`, cut where the line would be wider than the terminal."""
+    room = max(20, look.width - used) if look.width is not None else None
+    if room is None or len(text) <= room:
+        return text
+    return text[: room - 1].rstrip() + "…"
+
+
+def _remarks(result: v.Result, look: Look) -> Iterator[str]:
+    """Below a rule's line: why it is open, how a permission is used, what the engine noted."""
+    if isinstance(result.verdict, v.Unknown):
+        yield from _wrapped("why: ", result.verdict.reason, look)
+    for note in result.notes:
+        if not (isinstance(result.verdict, v.Unknown) and note in result.verdict.reason):
+            yield from _wrapped("note: ", note, look)
+    if isinstance(result.verdict, v.Witnessed):
+        yield from _wrapped("run: ", _in_a_line(result.verdict.evidence), look)
+
+
+def _wrapped(head: str, text: str, look: Look) -> list[str]:
+    return textwrap.wrap(
+        head + text,
+        width=max(40, look.width or DEFAULT_WIDTH),
+        initial_indent="    ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _in_a_line(evidence: v.Evidence) -> str:
+    """The steps of a run in one line, delays before them: `call Online · 5m, timeout Online`."""
+    ground = evidence.ground
+    steps: list[str] = []
+    for step in evidence.run.steps:
+        parts = [duration(step.delay, ground.system.unit_us)] if step.delay else []
+        if step.transition is not None:
+            label = ground.transitions[step.transition].label
+            parts.append(str(label) if ground.n > 1 else label.short)
+        steps.append(", ".join(parts))
+    return " · ".join(steps) if steps else "the initial state"
+
+
+def _charts(report: Report, look: Look) -> Iterator[str]:
+    """The drawings of what was violated, and of witnesses where they are wanted."""
+    style = Style(width=look.width or DEFAULT_WIDTH, boxes=look.boxes, colour=True)
+    for result in report.results:
+        verdict = result.verdict
+        if isinstance(verdict, v.Violated) or (isinstance(verdict, v.Witnessed) and look.witnesses):
+            head = click.style(f"{result.rule.id}: {v.sentence(verdict)}", bold=True)
+            shown = verdict.evidence
+            chart = render_run(
+                shown.woven,
+                shown.woven_run,
+                style,
+                rule=result.rule,
+                bad=shown.formula,
+                verdict=v.name(verdict),
+            )
+            yield f"{head}{'' if verdict.shortest else ' (a shorter run may exist)'}\n\n{chart}"
+
+
+def _findings(report: Report, look: Look) -> Iterator[str]:
+    for finding in report.findings:
+        head = click.style(
+            "error:" if finding.error else "warning:",
+            fg="red" if finding.error else "yellow",
+            bold=True,
+        )
+        where = f"{finding.span.path}:{finding.span.line}: " if finding.span.line else ""
+        yield f"{where}{head} {finding.sentence}"
+        if finding.evidence is not None:
+            yield from _wrapped("run: ", _in_a_line(finding.evidence), look)
+    for one in _watched(report):
+        yield click.style("warning:", fg="yellow", bold=True) + f" {one.base}: {one.message}"
+
+
+def _last_line(loaded: Loaded, report: Report, look: Look, seconds: float) -> str:
+    tally: dict[str, int] = {}
+    for result in report.results:
+        words = _class(result)
+        tally[words] = tally.get(words, 0) + 1
+    counts = ", ".join(f"{number} {words}" for words, number in tally.items()) or "no rules"
+    found = len(report.findings) + len(loaded.warnings) + len(list(_watched(report)))
+    against = sum(one.status != v.EXIT_AGREED for one in report.comparisons)
+    verdict = (
+        click.style("as expected", fg="green", bold=True)
+        if report.exit == v.EXIT_AGREED
+        else click.style(f"{counted(against, 'rule')} not as expected", fg="red", bold=True)
+    )
+    time = f" ({seconds:.1f} s)" if look.times else ""
+    return f"{report.system.name}: {counts}; {counted(found, 'finding')}; {verdict}{time}\n"
+
+
+def _class(result: v.Result) -> str:
+    """A verdict without its numbers, for counting."""
+    match result.verdict:
+        case v.ProvedForEvery():
+            return "proved for every N"
+        case v.Impossible(None):
+            return "impossible for every N"
+        case v.ProvedFor(n):
+            return f"proved for N={n}"
+        case verdict:
+            return v.name(verdict)
