@@ -1,26 +1,35 @@
 """Where time could stop: goals that have to be unreachable before a bounded response is proved.
 
 Owns condition (b) of SEMANTICS section 5: wherever a deadline is tight, some step is possible that
-needs no other instance. Each deadline becomes an ordinary goal, "tight, and no such step", for the
-engines to reach or to prove unreachable. Knows no engine.
+needs no other instance. Each deadline becomes an ordinary goal, "tight, and no such step", which
+enumeration has to exclude and Z3 to confirm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
+from rhscheck.checker.answer import Confirmed, Task, confirm
+from rhscheck.checker.explore import Exploration
+from rhscheck.checker.recheck import identity
+from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
+from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
     ClockCmp,
     Comparison,
     Expr,
+    clocks_read,
     conj,
     disj,
     neg,
     transform,
 )
 from rhscheck.spec.ground import Ground, GroundDeadline
+
+_MOST_TIMED = 4  # steps with conditions on other clocks that are counted
 
 
 def goal_name(deadline: GroundDeadline) -> str:
@@ -69,7 +78,10 @@ def _stuck(
         op: Comparison = ">" if deadline.strict else ">="
         tight = ClockCmp(clock.name, clock.index, op, bound)
         guards = [_from_on(transition.guard, tight) for transition in chosen]
-    return conj((deadline.active, tight, neg(disj(guards))))
+    # Not to count a step makes the goal larger, never smaller. Each timed guard doubles the cases.
+    untimed = [guard for guard in guards if next(clocks_read(guard), None) is None]
+    timed = [guard for guard in guards if next(clocks_read(guard), None) is not None]
+    return conj((deadline.active, tight, neg(disj(untimed)), neg(disj(timed[:_MOST_TIMED]))))
 
 
 def _from_on(guard: Expr, tight: ClockCmp) -> Expr:
@@ -93,3 +105,63 @@ def _from_on(guard: Expr, tight: ClockCmp) -> Expr:
                 return FALSE if never else None
 
     return transform(guard, leaf)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCheck:
+    """Whether time may stop. `reason` None: proved that it cannot.
+
+    `reached`: goals that a run reaches, with the formula and the run.
+    """
+
+    reason: str | None
+    reached: tuple[tuple[str, Expr, Reached], ...] = ()
+
+
+def check_time(
+    task: Task, compiled: Compiled, exact: Collection[str] | None, where: str
+) -> TimeCheck:
+    """Whether time may stop in the System that `compiled` is made of.
+
+    `exact` as in `timelock_goals`; `where` names the System for messages. Asks the small formulas
+    first, and the wide ones only where those are reached.
+    """
+    at = compiled.ground
+    names = list(timelock_goals(at, exact))
+    for wide in (False, True):
+        every = timelock_goals(at, exact, wide=wide)
+        goals = {name: every[name] for name in names}
+        task.say(f"can time stop {where}?")
+        outcomes = refine(
+            at, goals, limit=task.limit, cancelled=task.budget.over, compiled=compiled
+        )
+        found: list[tuple[str, Expr, Reached]] = []
+        proofs: dict[int, tuple[Exploration, dict[str, Expr]]] = {}
+        for name, outcome in outcomes.items():
+            match outcome:
+                case Unreachable(exploration):
+                    proof = proofs.setdefault(id(exploration), (exploration, {}))
+                    proof[1][name] = goals[name]
+                case Reached():
+                    found.append((name, goals[name], outcome))
+                case Undecided(reason):
+                    return TimeCheck(f"{name} was not excluded {where}: {reason}")
+        for exploration, bad in proofs.values():
+            copies = [identity(exploration.invariant(), at)]
+            checked = confirm(where, at, copies, bad, task.budget)
+            if not isinstance(checked, Confirmed):
+                return TimeCheck(checked.reason)
+        if not found:
+            return TimeCheck(None)
+        names = [name for name, _, _ in found]
+    stops = ", ".join(_with_line(name, at) for name in names)
+    return TimeCheck(
+        f"a bounded response means nothing where time may stop: {stops}, {where}", tuple(found)
+    )
+
+
+def _with_line(name: str, at: Ground) -> str:
+    """The name of a goal with the line of its deadline."""
+    named = next(deadline.name for deadline in at.deadlines if goal_name(deadline) == name)
+    spans = [deadline.span for deadline in at.system.deadlines if deadline.name == named]
+    return f"{name} (line {spans[0].line})" if spans[0].line else name

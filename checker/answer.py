@@ -1,0 +1,118 @@
+"""What the arguments of a verification share: the task, and the answers they give about one rule.
+
+Owns the common data of `checker.one_instance` and `checker.fixed`, and the rule that no proof
+counts before its invariant was re-checked. Knows neither argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rhscheck.checker.independence import Reason
+from rhscheck.checker.model import Budget, Model
+from rhscheck.checker.recheck import Copy, recheck
+from rhscheck.checker.verdict import EngineName, Verdict
+from rhscheck.spec.expr import Expr
+from rhscheck.spec.ground import Ground
+from rhscheck.spec.system import Assumption, Rule, System
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict on one rule, and how it came about."""
+
+    verdict: Verdict
+    engine: EngineName
+    rlimit: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The argument does not decide the rule; `notes` say why.
+
+    `at_least`: the discrete steps that any run to the goal has, for any number of instances.
+    """
+
+    notes: tuple[str, ...]
+    at_least: int = 0
+
+
+class ProofMismatch(Exception):  # noqa: N818 - it is a bug in rhscheck, no error of the user
+    """Z3 refutes an invariant that an engine found; `failed` are the queries."""
+
+    def __init__(self, where: str, failed: Sequence[str]) -> None:
+        super().__init__(f"the invariant found {where} does not hold: {'; '.join(failed)}")
+        self.where = where
+        self.failed = tuple(failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be verified, and the means.
+
+    `rules` are the safety rules and permissions asked for. `n`: the one number of instances asked
+    for, None for all. `limit`: the most nodes of one exploration. `depth`: of bounded checking.
+    """
+
+    system: System
+    rules: tuple[Rule, ...]
+    assumptions: tuple[Assumption, ...]
+    n: int | None
+    depth: int
+    limit: int
+    budget: Budget
+    say: Say
+    _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
+
+    def weave(self, rules: Sequence[Rule]) -> Model:
+        """The System with `rules` woven in, made once."""
+        key = tuple(rule.id for rule in rules)
+        if key not in self._models:
+            self._models[key] = Model(self.system, rules, self.assumptions)
+        return self._models[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Z3 agrees that the invariant is inductive and excludes the goals."""
+
+    rlimit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Z3 did not finish; `reason` says why."""
+
+    reason: str
+    rlimit: int
+
+
+def confirm(
+    where: str,
+    ground: Ground,
+    copies: Sequence[Copy],
+    bad: Mapping[str, Expr],
+    budget: Budget,
+) -> Confirmed | Unconfirmed:
+    """Re-check an invariant (`copies` of it) of `ground` with a fresh solver.
+
+    `where` names the System for messages. Raises ProofMismatch if Z3 refutes it.
+    """
+    result = recheck(ground, copies, bad, budget.left())
+    if result.failed:
+        raise ProofMismatch(where, result.failed)
+    if not result.proved:
+        query, reason = result.undecided[0]
+        return Unconfirmed(
+            f"the invariant {where} was not re-checked ({query}): {reason}", result.rlimit
+        )
+    return Confirmed(result.rlimit)
+
+
+def located(reason: Reason) -> str:
+    """A reason with its line, where it has one."""
+    return f"line {reason.span.line}: {reason.sentence}" if reason.span.line else reason.sentence

@@ -1,0 +1,391 @@
+"""What a verification shows beside its verdicts: parts of a spec that do nothing or do too much.
+
+Owns the findings and how they are established. A finding about what cannot happen is a proof (the
+exploration over-approximates); one about what can happen has a run of the spec as its witness, or
+says that it has none. Knows no rendering.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from rhscheck.checker.answer import Task
+from rhscheck.checker.explore import Exploration, explore
+from rhscheck.checker.local import Dependence
+from rhscheck.checker.model import Model
+from rhscheck.checker.realise import concrete_run, evidence
+from rhscheck.checker.schedule import Reached, refine, schedule
+from rhscheck.checker.timelock import TimeCheck, check_time, goal_name, timelock_goals
+from rhscheck.checker.verdict import Evidence, Result, Witnessed
+from rhscheck.checker.verdict import sentence as said
+from rhscheck.spec.compiled import Compiled
+from rhscheck.spec.expr import TRUE, Expr, Happens, conj, walk
+from rhscheck.spec.ground import Ground, GroundTransition, ground
+from rhscheck.spec.semantics import Run
+from rhscheck.spec.source import NOWHERE, Span
+from rhscheck.spec.system import (
+    Assumption,
+    Can,
+    Early,
+    EnumType,
+    Label,
+    LeadsTo,
+    Never,
+    NeverAfter,
+    NeverBefore,
+    Rule,
+    RuleKind,
+    Within,
+)
+
+FindingKind = Literal[
+    "never_fired",
+    "unreachable_state",
+    "unhandled",
+    "timelock",
+    "ambiguous",
+    "never_binds",
+    "no_witness",
+    "vacuous",
+    "not_examined",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`subject` is the transition, state, assumption or rule; `evidence` a run that shows it.
+
+    `error`: something that should not be so in any spec; else something to look at.
+    """
+
+    kind: FindingKind
+    subject: str
+    sentence: str
+    error: bool
+    span: Span = NOWHERE
+    evidence: Evidence | None = None
+
+
+def find(
+    task: Task,
+    results: Sequence[Result],
+    n: int,
+    time: Callable[[], TimeCheck] | None,
+) -> tuple[Finding, ...]:
+    """Everything to report about `task`, in a fixed order; nothing that needs more than its budget.
+
+    Looks at one instance plus environment where instances are independent (so it holds for every
+    N), else at `n` instances. `time`: the check of condition (b), made for the former.
+    """
+    relied = _View.of(task, task.weave([]), n)
+    if relied is None:
+        return (_not_examined(task),)
+    found = [*_never_fired(relied), *_unreachable_states(relied)]
+    parts = (
+        _timelocks(task, relied, time),
+        _ambiguous(task, relied),
+        _unhandled(task, n),
+        _never_binding(task, n),
+    )
+    for part in parts:  # generators: nothing is looked at before its turn
+        if task.budget.over():
+            found.append(_not_examined(task))
+            break
+        found += part
+    found += _vacuous(task, relied)
+    found += _without_witness(results)
+    return tuple(found)
+
+
+def _not_examined(task: Task) -> Finding:
+    sentence = f"not everything was looked for: {task.budget.reason}"
+    return Finding("not_examined", task.system.name, sentence, error=False)
+
+
+# ---- what is looked at ---------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _View:
+    """An untimed exploration of a Model: of one instance plus environment, or of `n` instances."""
+
+    model: Model
+    n: int | None  # None: for every number
+    compiled: Compiled
+    exploration: Exploration
+
+    @staticmethod
+    def of(task: Task, model: Model, n: int) -> _View | None:
+        """None if the budget or the limit does not allow it."""
+        local = not isinstance(model.abstraction, Dependence)
+        compiled = model.local_compiled if local else model.compiled(n)
+        seen = explore(
+            compiled.ground, {}, limit=task.limit, cancelled=task.budget.over, compiled=compiled
+        )
+        return _View(model, None if local else n, compiled, seen) if seen.complete else None
+
+    @property
+    def ground(self) -> Ground:
+        return self.compiled.ground
+
+    @property
+    def scope(self) -> str:
+        """How far a sentence about what cannot happen holds."""
+        return "for every N" if self.n is None else f"for N={self.n}"
+
+    def own(self) -> Iterator[tuple[int, GroundTransition]]:
+        """The transitions that are not copies for other instances."""
+        others = self.model.independent.environment if self.n is None else frozenset()
+        for at, transition in enumerate(self.ground.transitions):
+            if transition.template.key not in others:
+                yield at, transition
+
+    def formula(self, rule: str) -> Expr:
+        """The goal of a rule of the model."""
+        if self.n is None:
+            return self.model.local_formula(rule)
+        return self.model.formula(rule, self.n)
+
+    def reached(self, task: Task, goals: Mapping[str, Expr]) -> Exploration:
+        """The untimed exploration again, for `goals`."""
+        return explore(
+            self.ground,
+            goals,
+            limit=task.limit,
+            cancelled=task.budget.over,
+            compiled=self.compiled,
+        )
+
+    def witness(
+        self, task: Task, goal: Expr, more: tuple[int, ...] = (), final: Expr = TRUE
+    ) -> Evidence | None:
+        """A run to `goal`, then the steps at `more`, to `final`; None if none was found."""
+        outcome = refine(
+            self.ground,
+            {"goal": goal},
+            limit=task.limit,
+            cancelled=task.budget.over,
+            compiled=self.compiled,
+        )["goal"]
+        if not isinstance(outcome, Reached):
+            return None
+        positions = (*outcome.positions, *more)
+        initial = outcome.run.initial.values
+        if self.n is None:
+            run = concrete_run(self.model, initial, positions, 1, final)
+        else:
+            timed = schedule(self.ground, initial, positions, final, compiled=self.compiled)
+            run = timed if isinstance(timed, Run) else None
+        if run is None:
+            return None
+        n = self.n or 1
+        return evidence(ground(task.system, n), self.model.ground(n), run, final)
+
+
+# ---- what cannot happen --------------------------------------------------------------------------
+def _never_fired(view: _View) -> Iterator[Finding]:
+    groups: dict[tuple[Span, str], list[int]] = {}
+    for at, transition in view.own():
+        template = transition.template
+        if not template.unhandled and not template.absorbed:
+            groups.setdefault((template.span, template.label.short), []).append(at)
+    for (span, label), positions in groups.items():
+        if not any(view.exploration.transitions_taken[at] for at in positions):
+            sentence = f"`{label}` never happens here (proved {view.scope})"
+            yield Finding("never_fired", label, sentence, error=False, span=span)
+
+
+def _unreachable_states(view: _View) -> Iterator[Finding]:
+    seen: dict[str, set[int]] = {}
+    for values, _ in view.exploration.invariant().cells:
+        for slot, value in zip(view.ground.slots, values, strict=True):
+            if slot.variable.role == "location":
+                seen.setdefault(slot.variable.name, set()).add(value)
+    for variable in view.model.system.variables:
+        if variable.role != "location" or not isinstance(variable.type, EnumType):
+            continue
+        for value, member in enumerate(variable.type.members):
+            if value not in seen.get(variable.name, set()):
+                name = f"{variable.machine}.{member}"
+                sentence = f"no run is ever in state `{name}` (proved {view.scope})"
+                yield Finding("unreachable_state", name, sentence, error=False, span=variable.span)
+
+
+def _never_binding(task: Task, n: int) -> Iterator[Finding]:
+    for assumption in task.assumptions:
+        others = tuple(one for one in task.assumptions if one.id != assumption.id)
+        rule = _as_rule(assumption)
+        view = _View.of(task, Model(task.system, (rule,), others), n)
+        if (
+            view is not None
+            and rule.id not in view.reached(task, {rule.id: view.formula(rule.id)}).found
+        ):
+            sentence = (
+                f"assumption {assumption.id} forbids nothing that could happen without it "
+                f"(proved {view.scope})"
+            )
+            yield Finding("never_binds", assumption.id, sentence, error=False, span=assumption.span)
+
+
+def _as_rule(assumption: Assumption) -> Rule:
+    kinds: dict[type, RuleKind] = {
+        Never: "never",
+        NeverBefore: "before",
+        NeverAfter: "after",
+        Within: "within",
+        Early: "early",
+    }
+    kind = kinds[type(assumption.obligation)]
+    return Rule(
+        assumption.id,
+        assumption.id,
+        assumption.sentence,
+        kind,
+        assumption.params,
+        assumption.obligation,
+        span=assumption.span,
+    )
+
+
+def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
+    """Rules all of whose events never happen."""
+    happening = {
+        (label.kind, label.name, value)
+        for at, transition in enumerate(view.ground.transitions)
+        if view.exploration.transitions_taken[at]
+        for label in (transition.label, *transition.also)
+        for value in (label.value, None)
+    }
+    reset = {
+        machine
+        for at, transition in enumerate(view.ground.transitions)
+        if view.exploration.transitions_taken[at]
+        for machine, _ in transition.template.resets_machines
+    }
+    for rule in task.rules:
+        events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
+        if events and not any(
+            event.name in reset
+            if event.kind == "reset"
+            else (event.kind, event.name, event.value) in happening
+            for event in events
+        ):
+            sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
+            yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _premise(rule: Rule) -> Expr:
+    match rule.obligation:
+        case Never(formula) | Can(formula):
+            return formula
+        case NeverBefore(what, _) | NeverAfter(what, _) | Early(what, _, _):
+            return what
+        case Within(trigger, _, _) | LeadsTo(trigger, _):
+            return trigger
+        case _:
+            assert_never(rule.obligation)
+
+
+def _without_witness(results: Sequence[Result]) -> Iterator[Finding]:
+    for result in results:
+        rule = result.rule
+        if isinstance(rule.obligation, Can) and not isinstance(result.verdict, Witnessed):
+            sentence = f"permission {rule.id} has no witness: {said(result.verdict)}"
+            yield Finding("no_witness", rule.id, sentence, error=False, span=rule.span)
+
+
+# ---- what can happen and should not --------------------------------------------------------------
+def _timelocks(task: Task, view: _View, time: Callable[[], TimeCheck] | None) -> Iterator[Finding]:
+    if view.n is None and time is not None:
+        check = time()
+    else:
+        check = check_time(task, view.compiled, None, view.scope)
+    if check.reason is None:
+        return
+    n = view.n or 1
+    real = timelock_goals(view.model.ground(n), wide=True)
+    spans = {deadline.name: deadline.span for deadline in view.model.system.deadlines}
+    for deadline in view.ground.deadlines:
+        for name, formula, _ in check.reached:
+            if name != goal_name(deadline):
+                continue
+            shown = view.witness(task, formula, final=real[name])
+            sentence = f"time can stop: `{deadline.name}` is due and nothing can happen"
+            if shown is None:
+                sentence = (
+                    f"time may stop: when `{deadline.name}` is due, nothing can happen without "
+                    "another instance"
+                )
+            yield Finding(
+                "timelock",
+                deadline.name,
+                sentence,
+                error=shown is not None,
+                span=spans[deadline.name],
+                evidence=shown,
+            )
+    if not check.reached:
+        yield Finding("timelock", task.system.name, check.reason, error=False)
+
+
+def _ambiguous(task: Task, view: _View) -> Iterator[Finding]:
+    groups: dict[tuple[Label, tuple[tuple[str, int], ...]], list[int]] = {}
+    for at, transition in view.own():
+        groups.setdefault((transition.label, transition.binding), []).append(at)
+    pairs: dict[str, tuple[int, int]] = {}
+    steps = view.ground.transitions
+    for positions in groups.values():
+        for one, other in itertools.combinations(positions, 2):
+            # Alternatives on one line are meant; two lines with one effect are no choice.
+            if steps[one].template.span != steps[other].template.span and (
+                steps[one].updates,
+                steps[one].resets,
+            ) != (steps[other].updates, steps[other].resets):
+                pairs[f"{one},{other}"] = (one, other)
+    goals = {
+        name: conj((steps[one].guard, steps[other].guard)) for name, (one, other) in pairs.items()
+    }
+    found = view.reached(task, goals).found if goals else {}
+    told: set[tuple[Span, Span]] = set()
+    for name, (one, other) in pairs.items():
+        spans = (steps[one].template.span, steps[other].template.span)
+        if name not in found or spans in told:
+            continue
+        shown = view.witness(task, goals[name], final=goals[name])
+        if shown is None:
+            continue
+        told.add(spans)
+        label = steps[one].template.label.short
+        lines = f"line {spans[0].line} and line {spans[1].line}"
+        sentence = f"`{label}` has two outcomes in one state: {lines}"
+        yield Finding("ambiguous", label, sentence, error=False, span=spans[1], evidence=shown)
+
+
+def _unhandled(task: Task, n: int) -> Iterator[Finding]:
+    """Returns and callbacks that no state handles, judged without assumptions (receptiveness)."""
+    if not any(transition.unhandled for transition in task.system.transitions):
+        return
+    view = _View.of(task, Model(task.system, (), ()), n)
+    if view is None:
+        yield _not_examined(task)
+        return
+    told: set[tuple[Span, str]] = set()
+    for at, transition in view.own():
+        template = transition.template
+        what = (template.span, template.label.short)
+        if not template.unhandled or not view.exploration.transitions_taken[at] or what in told:
+            continue
+        told.add(what)
+        shown = view.witness(task, transition.guard, (at,))
+        sentence = f"`{template.label.short}` can happen in a state that does not handle it"
+        if shown is None:
+            sentence = f"`{template.label.short}` may happen in a state that does not handle it"
+        yield Finding(
+            "unhandled",
+            template.label.short,
+            sentence,
+            error=shown is not None,
+            span=template.span,
+            evidence=shown,
+        )

@@ -1,0 +1,172 @@
+"""Verdicts for one number of instances: exact enumeration, bounded checking, runs made concrete.
+
+Owns what may be said about a rule at a fixed N. Enumeration (`checker.schedule.refine`: zones over
+as few clocks as it takes) proves or finds the shortest run; where it grows too large, bounded
+checking finds the shortest run or none up to a depth. Decides nothing about other N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
+from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.explore import Exploration
+from rhscheck.checker.model import Model
+from rhscheck.checker.realise import concrete_run, evidence
+from rhscheck.checker.recheck import identity
+from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
+from rhscheck.checker.timelock import check_time
+from rhscheck.checker.verdict import (
+    BoundedUpTo,
+    EngineName,
+    Impossible,
+    ProvedFor,
+    Unknown,
+    Verdict,
+    Violated,
+    Witnessed,
+)
+from rhscheck.spec.expr import Expr
+from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.semantics import Run
+from rhscheck.spec.system import Can, Rule, Within
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Which engines may answer, and the most nodes enumeration may visit before the next one."""
+
+    enumeration: bool
+    bmc: bool
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One rule at one number of instances. `model` has only this rule woven in.
+
+    `at_least`: no run to the goal is shorter, for any number of instances (0: nothing is known).
+    """
+
+    task: Task
+    model: Model
+    rule: Rule
+    n: int
+    at_least: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ground(self) -> Ground:
+        """The System in question."""
+        return self.model.ground(self.n)
+
+    @property
+    def goal(self) -> Expr:
+        """What is to be reached in it."""
+        return self.model.formula(self.rule.id, self.n)
+
+    def answer(self, verdict: Verdict, engine: EngineName, rlimit: int = 0) -> Answer:
+        """`verdict`, with the notes that led here."""
+        return Answer(verdict, engine, rlimit, self.notes)
+
+    def shown(self, run: Run, engine: EngineName) -> Answer:
+        """The verdict that `run` is evidence for. Raises EvidenceMismatch."""
+        plain = ground(self.task.system, self.n)
+        proof = evidence(plain, self.ground, run, self.goal)
+        length = sum(step.transition is not None for step in run.steps)
+        made = Witnessed if isinstance(self.rule.obligation, Can) else Violated
+        return self.answer(made(self.n, length, proof, length <= self.at_least), engine)
+
+
+def padded(query: Query, reached: Reached) -> Answer | None:
+    """A run of the abstraction as a run in which only instance 1 moves; None if it is none."""
+    run = concrete_run(
+        query.model, reached.run.initial.values, reached.positions, query.n, query.goal
+    )
+    return None if run is None else query.shown(run, "local")
+
+
+def decide(query: Query, numbers: Sequence[int], engines: Engines) -> Answer:
+    """The verdict on the rule of `query` from `numbers` of instances, tried in this order.
+
+    The first run that is found decides, else the last number does.
+    """
+    *first, last = numbers
+    for n in first:
+        outcome = _one(replace(query, n=n), engines)
+        if isinstance(outcome, Answer) and isinstance(outcome.verdict, Violated | Witnessed):
+            return outcome
+    final = replace(query, n=last)
+    outcome = _one(final, engines)
+    return outcome if isinstance(outcome, Answer) else _proved(final, outcome)
+
+
+def _one(query: Query, engines: Engines) -> Answer | Exploration:
+    """The answer at one number of instances, or an exploration that excludes the goal."""
+    task = query.task
+    engine: EngineName = "enumeration" if engines.enumeration else "bmc"
+    if task.budget.over():
+        return query.answer(Unknown(task.budget.reason), engine)
+    if not engines.enumeration:
+        return _bounded(query)
+    task.say(f"{query.rule.id}: enumeration, N={query.n}")
+    outcome = refine(
+        query.ground,
+        {"goal": query.goal},
+        limit=engines.limit,
+        cancelled=task.budget.over,
+        compiled=query.model.compiled(query.n),
+    )["goal"]
+    match outcome:
+        case Reached(run):
+            return query.shown(run, "enumeration")
+        case Unreachable(exploration):
+            return exploration
+        case Undecided(reason):
+            if task.budget.over():
+                return query.answer(Unknown(task.budget.reason), engine)
+            why = f"enumeration, N={query.n}: {reason}"
+            if not engines.bmc:
+                return query.answer(Unknown(why), engine)
+            return _bounded(replace(query, notes=(*query.notes, why)))
+
+
+def _proved(query: Query, exploration: Exploration) -> Answer:
+    task, n = query.task, query.n
+    where = f"for N={n}"
+    task.say(f"{query.rule.id}: re-checking the invariant {where}")
+    copies = [identity(exploration.invariant(), query.ground)]
+    checked = confirm(where, query.ground, copies, {query.rule.id: query.goal}, task.budget)
+    if not isinstance(checked, Confirmed):
+        return query.answer(Unknown(checked.reason), "enumeration", checked.rlimit)
+    if isinstance(query.rule.obligation, Can):
+        return query.answer(Impossible(n), "enumeration", checked.rlimit)
+    if isinstance(query.rule.obligation, Within):
+        stops = check_time(task, task.weave([]).compiled(n), None, where).reason
+        if stops is not None:
+            return query.answer(Unknown(stops), "enumeration", checked.rlimit)
+    return query.answer(ProvedFor(n), "enumeration", checked.rlimit)
+
+
+def _bounded(query: Query) -> Answer:
+    task, rule, n = query.task, query.rule, query.n
+    task.say(f"{rule.id}: bounded checking, N={n}")
+    outcome = bounded(
+        query.ground,
+        {rule.id: query.goal},
+        task.depth,
+        timeout_s=task.budget.left(),
+        on_depth=lambda depth: task.say(f"{rule.id}: depth {depth} done, N={n}"),
+    )[rule.id]
+    match outcome:
+        case Found(run):
+            return query.shown(run, "bmc")
+        case NoneUpTo(depth):
+            if isinstance(rule.obligation, Can):
+                return query.answer(Unknown(f"no witness up to depth {depth} for N={n}"), "bmc")
+            return query.answer(BoundedUpTo(depth, n), "bmc")
+        case Stopped(depth, reason):
+            done = f"; nothing up to depth {depth} for N={n}" if depth >= 0 else ""
+            return query.answer(Unknown(f"{reason}{done}"), "bmc")

@@ -1,0 +1,198 @@
+"""Verification of a System: which argument is tried on which rule, and what is reported.
+
+Owns the pipeline (DESIGN section 5): the argument for every N first, then fixed numbers of
+instances for what it leaves open; the options with their limits; the report. Knows no rendering.
+
+Bugs in rhscheck are exceptions, never verdicts: `EvidenceMismatch` (a run that the semantics does
+not have), `ProofMismatch` (an invariant that Z3 refutes), `EncodingMismatch` (a run of Z3's own).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rhscheck.checker import fixed
+from rhscheck.checker.answer import Answer, Open, Say, Task
+from rhscheck.checker.findings import Finding, find
+from rhscheck.checker.model import Budget
+from rhscheck.checker.one_instance import OneInstance
+from rhscheck.checker.verdict import Comparison, Result, Unknown, compare, exit_status
+from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, System
+
+ENGINES = ("local", "enumeration", "bmc")
+DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
+DEFAULT_DEPTH = 20
+MAX_INSTANCES = 64
+MAX_DEPTH = 1_000
+MAX_NODES = 500_000
+_QUICK_NODES = 50_000  # enumeration at a fixed N, where bounded checking can take over
+_REALISED_UP_TO = 3  # instances with which a run of the abstraction is looked for
+
+
+class OptionError(ValueError):
+    """An option that does not fit; `known` are the names it could have, if it is one."""
+
+    def __init__(self, message: str, known: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.known = tuple(known)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to verify, and how.
+
+    `rules`: ids, or base ids of several; none: all. `n`: instances; None: every number. `depth`:
+    the longest run for bounded checking. `timeout_s`: for everything together. `engine`: one of
+    ENGINES alone; None: as needed. `without`: assumptions that are not relied on. `findings`:
+    whether to look for findings.
+    """
+
+    rules: tuple[str, ...] = ()
+    n: int | None = None
+    depth: int = DEFAULT_DEPTH
+    timeout_s: float | None = None
+    engine: str | None = None
+    without: tuple[str, ...] = ()
+    findings: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Verdicts in the order of the rules, how they compare with `expect`, and findings."""
+
+    system: System
+    options: Options
+    results: tuple[Result, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+    exit: int
+
+
+def _silent(_line: str) -> None:
+    """Nobody wants to know."""
+
+
+def verify(system: System, options: Options | None = None, progress: Say = _silent) -> Report:
+    """Decide the rules of `system`. `progress` is told, in a line, whatever is begun.
+
+    Raises OptionError for options that do not fit `system`, and what `spec.rules.weave` raises for
+    assumptions that cannot be relied on.
+    """
+    options = Options() if options is None else options
+    rules, assumptions = _selected(system, options)
+    task = Task(
+        system,
+        tuple(rule for rule in rules if not isinstance(rule.obligation, LeadsTo)),
+        assumptions,
+        options.n,
+        options.depth,
+        MAX_NODES,
+        Budget(options.timeout_s),
+        progress,
+    )
+    argument = OneInstance(task)
+    if options.engine in (None, "local"):
+        argument.run(_likely(task.rules, system.expectations))
+    results = tuple(_result(task, options, argument, rule) for rule in rules)
+    comparisons = compare(results, _expected(system.expectations, rules))
+    findings: tuple[Finding, ...] = ()
+    if options.findings:
+        findings = find(task, results, options.n or DEFAULT_INSTANCES, argument.time)
+    return Report(
+        system,
+        options,
+        results,
+        comparisons,
+        findings,
+        exit_status(results, _expected(system.expectations, rules)),
+    )
+
+
+# ---- options -------------------------------------------------------------------------------------
+def _selected(system: System, options: Options) -> tuple[tuple[Rule, ...], tuple[Assumption, ...]]:
+    """The rules asked for and the assumptions relied on. Raises OptionError."""
+    names = list(dict.fromkeys(name for rule in system.rules for name in (rule.base, rule.id)))
+    for name in options.rules:
+        if name not in names:
+            raise OptionError(f"there is no rule `{name}`", names)
+    known = [assumption.id for assumption in system.assumptions]
+    for name in options.without:
+        if name not in known:
+            raise OptionError(f"there is no assumption `{name}`", known)
+    if options.engine is not None and options.engine not in ENGINES:
+        raise OptionError(f"there is no engine `{options.engine}`", ENGINES)
+    if options.n is not None and not 1 <= options.n <= MAX_INSTANCES:
+        raise OptionError(f"the number of instances must be 1 to {MAX_INSTANCES}")
+    if not 0 <= options.depth <= MAX_DEPTH:
+        raise OptionError(f"the depth must be 0 to {MAX_DEPTH}")
+    if options.timeout_s is not None and options.timeout_s <= 0:
+        raise OptionError("the time-out must be more than 0 seconds")
+    wanted = set(options.rules)
+    return (
+        tuple(
+            rule for rule in system.rules if not wanted or rule.id in wanted or rule.base in wanted
+        ),
+        tuple(one for one in system.assumptions if one.id not in options.without),
+    )
+
+
+def _expected(
+    expectations: Iterable[Expectation], rules: Sequence[Rule]
+) -> tuple[Expectation, ...]:
+    names = {name for rule in rules for name in (rule.id, rule.base)}
+    return tuple(expectation for expectation in expectations if expectation.rule in names)
+
+
+def _likely(rules: Sequence[Rule], expectations: Sequence[Expectation]) -> frozenset[str]:
+    """Rules that the spec itself expects to be broken."""
+    broken = {e.rule for e in expectations if e.verdict == "violated"}
+    return frozenset(rule.id for rule in rules if rule.id in broken or rule.base in broken)
+
+
+# ---- one rule ------------------------------------------------------------------------------------
+def _result(task: Task, options: Options, argument: OneInstance, rule: Rule) -> Result:
+    if isinstance(rule.obligation, LeadsTo):
+        reason = "no engine for liveness in this version"
+        return Result(rule, Unknown(reason), None, 0.0)
+    started = time.monotonic()
+    outcome = argument.answers.get(rule.id)
+    if not isinstance(outcome, Answer):
+        outcome = _without_argument(task, options, rule, outcome)
+    seconds = argument.seconds.get(rule.id, 0.0) + time.monotonic() - started
+    return Result(rule, outcome.verdict, outcome.engine, seconds, outcome.rlimit, outcome.notes)
+
+
+def _without_argument(task: Task, options: Options, rule: Rule, left: Open | None) -> Answer:
+    """A verdict where nothing was decided for every N: `left` says why (None: not tried)."""
+    notes = left.notes if left is not None else ()
+    match options.engine:
+        case "local":
+            return Answer(Unknown("; ".join(notes)), "local")
+        case "enumeration":
+            engines = fixed.Engines(enumeration=True, bmc=False, limit=task.limit)
+        case "bmc":
+            engines = fixed.Engines(enumeration=False, bmc=True, limit=0)
+        case _:
+            engines = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
+    at_least = left.at_least if left is not None else 0
+    query = fixed.Query(task, task.weave([rule]), rule, 0, at_least, notes)
+    return fixed.decide(query, _numbers(task, options, rule, left), engines)
+
+
+def _numbers(task: Task, options: Options, rule: Rule, left: Open | None) -> Sequence[int]:
+    """The numbers of instances to look at, in this order."""
+    if options.n is not None:
+        return (options.n,)
+    if not task.system.parametric:
+        return (1,)
+    expected = [
+        expectation.n
+        for expectation in task.system.expectations
+        if expectation.rule in (rule.id, rule.base) and expectation.n is not None
+    ]
+    most = max([DEFAULT_INSTANCES, *expected])
+    if left is not None and left.at_least:
+        most = max(most, _REALISED_UP_TO)  # a run of the abstraction may need that many
+    return range(1, most + 1)
