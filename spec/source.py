@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from bisect import bisect_right
 from dataclasses import dataclass
+
+# What ends a line. Python's `splitlines` knows more (form feeds, U+2028 …) and would number lines
+# differently from editors.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,28 @@ class Source:
 
     def line(self, number: int) -> str:
         """Line `number` (1-based) without its end; empty beyond the text."""
-        lines = self.text.splitlines()
+        lines = _LINE_END.split(self.text)
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
     @property
     def sha256(self) -> str:
+        """The checksum of the text as UTF-8."""
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
+
+class Places:
+    """Lines and columns of one text; made once a text, asked for every node."""
+
+    def __init__(self, source: Source) -> None:
+        self._path = source.path
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(source.text))]
+
+    def span(self, start: int, end: int) -> Span:
+        """The Span of the characters `start` (included) to `end` (excluded)."""
+        line = bisect_right(self._starts, start)
+        return Span(self._path, start, end, line, start - self._starts[line - 1] + 1)
+
+    def line(self, number: int) -> tuple[int, int]:
+        """Where line `number` (1-based) starts, and where the next one does or would."""
+        starts = self._starts
+        return starts[number - 1], starts[number] if number < len(starts) else -1
