@@ -23,6 +23,7 @@ from typing import Literal
 from rhscheck.checker.smt.atoms import atoms, closedness
 from rhscheck.checker.smt.encode import Encoding, TimeEncoding
 from rhscheck.checker.smt.solve import Deadline, Formula, Model, Sat, Solver, Unknown, Unsat
+from rhscheck.checker.smt.symmetry import ordered_families, participants
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.semantics import IllegalRun, Run, State, Step, Time, evaluate, replay_run
@@ -71,22 +72,28 @@ def bounded(
     depth: int,
     *,
     time: Literal["auto", "digital", "grid", "real"] = "auto",
+    excluded: int = -1,
     timeout_s: float | None = None,
     on_depth: Callable[[int], None] = lambda depth: None,
 ) -> dict[str, Outcome]:
     """For each of `bad` the canonical shortest run into it, or that there is none up to `depth`.
 
-    `time`: "auto" takes whole units where all constraints are closed, else the grid. `on_depth` is
-    told every depth that is decided; an exception from it ends the search. Raises ValueError where
-    "digital" is asked for and not exact, and `EncodingMismatch` for a bug in rhscheck.
+    `time`: "auto" takes whole units where all constraints are closed, else the grid. `excluded`:
+    the caller has a proof that no run of at most so many steps reaches any of `bad` (say, from an
+    abstraction that needs more); those lengths are not searched again. `on_depth` is told every
+    depth that is decided; an exception from it ends the search. Raises ValueError where "digital"
+    is asked for and not exact, and `EncodingMismatch` for a bug in rhscheck.
     """
     deadline = Deadline(timeout_s)
     goals = {rule: ground.expand(formula, {}) for rule, formula in bad.items()}
     encoding = Encoding(ground, goals, _exact(ground, goals, time), depth=max(depth, 0))
-    search = _Search(encoding, goals, deadline)
+    search = _Search(encoding, goals, deadline, ordered_families(ground, tuple(bad.values())))
     outcomes: dict[str, Outcome] = {}
     for k in range(depth + 1):
         search.extend()
+        if k <= excluded:
+            search.exclude()
+            continue
         reason = search.decide(outcomes)
         if reason is not None:
             for rule in search.open:
@@ -113,7 +120,13 @@ def _exact(
 class _Search:
     """One unrolling and the properties that are still open."""
 
-    def __init__(self, encoding: Encoding, goals: Mapping[str, Expr], deadline: Deadline) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        goals: Mapping[str, Expr],
+        deadline: Deadline,
+        ordered: Sequence[str],
+    ) -> None:
         self.open = list(goals)
         self._encoding = encoding
         self._goals = goals
@@ -123,6 +136,20 @@ class _Search:
         self._legal = encoding.delay_legal()
         self._step = encoding.step()
         self._length = -1
+        # For each family in which instances take part in order: for each instance the transitions
+        # that bind it, and a literal for "has taken part".
+        self._parts: list[list[list[int]]] = [
+            [
+                [
+                    at
+                    for at, transition in enumerate(encoding.ground.transitions)
+                    if number in participants(transition, family)
+                ]
+                for number in encoding.ground.instances(family)
+            ]
+            for family in ordered
+        ]
+        self._took_part: list[list[Formula | None]] = [[None] * len(rows) for rows in self._parts]
 
     def extend(self) -> None:
         """One more step, and the delay after it."""
@@ -132,11 +159,35 @@ class _Search:
             self._solver.add(at(self._encoding.initial(), 0))
         else:
             self._solver.add(at(self._step, self._length - 1))
+            self._order(self._encoding.selectors_at(self._length - 1))
         self._solver.add(at(self._legal, self._length))
+
+    def _order(self, selectors: Sequence[Formula]) -> None:
+        """Instances that can be exchanged take part in the order of their numbers."""
+        for rows, took_part in zip(self._parts, self._took_part, strict=True):
+            for number, row in enumerate(rows):
+                here = [selectors[at] for at in row]
+                if number:
+                    before = took_part[number - 1]
+                    assert before is not None  # set for the instance before, in this very step
+                    self._solver.add(*(self._encoding.implies(one, before) for one in here))
+                known = took_part[number]
+                now = self._encoding.fresh()
+                reasons = here if known is None else [*here, known]
+                self._solver.add(self._encoding.implies_any(now, reasons))
+                took_part[number] = now
+
+    def exclude(self) -> None:
+        """Take it as known that no open property is reached at this length."""
+        for rule in self.open:
+            self._solver.add(self._encoding.negation(self._here(rule)))
+
+    def _here(self, rule: str) -> Formula:
+        return self._encoding.at(self._holds[rule], self._length)
 
     def decide(self, outcomes: dict[str, Outcome]) -> str | None:
         """Settle every open property at this length; the reason if that was not possible."""
-        here = {rule: self._encoding.at(self._holds[rule], self._length) for rule in self.open}
+        here = {rule: self._here(rule) for rule in self.open}
         names = {rule: self._encoding.fresh() for rule in self.open}
         for rule in self.open:
             self._solver.add(self._encoding.implies(names[rule], here[rule]))

@@ -7,12 +7,15 @@ same circuits then serve the finite solver and the one for linear real arithmeti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import z3
 
 Bit = z3.BoolRef | bool
+# Z3's own constructor of a conjunction or disjunction: context, number and array of arguments.
+_Maker = Callable[[Any, int, Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ class Gates:
 
     def negate(self, bit: Bit) -> Bit:
         """The negation."""
-        return not bit if isinstance(bit, bool) else z3.Not(bit)
+        if isinstance(bit, bool):
+            return not bit
+        return z3.BoolRef(z3.Z3_mk_not(self.context.ref(), bit.as_ast()), self.context)
 
     def conj(self, bits: Iterable[Bit]) -> Bit:
         """The conjunction; true for none."""
@@ -54,7 +59,7 @@ class Gates:
                     return False
             else:
                 parts.append(bit)
-        return True if not parts else parts[0] if len(parts) == 1 else z3.And(parts)
+        return self._joined(z3.Z3_mk_and, parts) if parts else True
 
     def disj(self, bits: Iterable[Bit]) -> Bit:
         """The disjunction; false for none."""
@@ -65,7 +70,14 @@ class Gates:
                     return True
             else:
                 parts.append(bit)
-        return False if not parts else parts[0] if len(parts) == 1 else z3.Or(parts)
+        return self._joined(z3.Z3_mk_or, parts) if parts else False
+
+    def _joined(self, make: _Maker, parts: Sequence[z3.BoolRef]) -> z3.BoolRef:
+        # z3.And and z3.Or look at every argument's sort; on big formulas that costs more than Z3.
+        if len(parts) == 1:
+            return parts[0]
+        array = (z3.Ast * len(parts))(*(part.as_ast() for part in parts))
+        return z3.BoolRef(make(self.context.ref(), len(parts), array), self.context)
 
     def implies(self, premise: Bit, conclusion: Bit) -> Bit:
         """`premise` implies `conclusion`."""

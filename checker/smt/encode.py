@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import z3
 
@@ -75,6 +75,7 @@ class Encoding:
         self._layout = Layout(slot_ranges(ground))
         self._fresh = 0
         self._free: list[z3.BoolRef] = []
+        self._replacements: dict[tuple[int, int], tuple[Sequence[Any], Sequence[Any]]] = {}
         self._moves: dict[int, list[tuple[z3.ExprRef, z3.ExprRef]]] = {}
         constants = atoms.constants(ground, properties.values())
         self.tracked = self._tracked(time, tracked, constants)
@@ -318,7 +319,21 @@ class Encoding:
     # ---- unrolling -------------------------------------------------------------------------------
     def at(self, formula: Formula, time: int) -> Formula:
         """`formula` about `now` as one about the state after `time` steps (`then`: one more)."""
-        return z3.substitute(formula, *self._moved(time))
+        before, after = self._arrays(time)
+        moved = z3.Z3_substitute(self.context.ref(), formula.as_ast(), len(before), before, after)
+        return z3.BoolRef(moved, self.context)
+
+    def _arrays(self, time: int) -> tuple[Sequence[Any], Sequence[Any]]:
+        """What `at` replaces, and by what, as arrays of Z3's C interface; kept, as asked often."""
+        key = (time, len(self._free))
+        if key not in self._replacements:
+            moves = self._moved(time)
+            array = z3.Ast * len(moves)
+            self._replacements[key] = (
+                array(*(before.as_ast() for before, _ in moves)),
+                array(*(after.as_ast() for _, after in moves)),
+            )
+        return self._replacements[key]
 
     def selectors_at(self, time: int) -> tuple[Formula, ...]:
         """The selectors of the step that leaves the state after `time` steps."""
@@ -385,11 +400,11 @@ class Encoding:
 
     def implies(self, literal: Formula, *formulas: Formula) -> Formula:
         """`literal` implies all of `formulas`."""
-        return z3.Implies(literal, z3.And(formulas))
+        return z3.Implies(literal, self.gates.formula(self.gates.conj(formulas)))
 
     def implies_any(self, literal: Formula, formulas: Sequence[Formula]) -> Formula:
         """`literal` implies one of `formulas`."""
-        return z3.Implies(literal, z3.Or(formulas))
+        return z3.Implies(literal, self.gates.formula(self.gates.disj(formulas)))
 
     def equivalent(self, literal: Formula, formula: Formula) -> Formula:
         """`literal` stands for `formula`."""

@@ -7,11 +7,12 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_systems import Shape, systems
+from random_systems import TASK, Shape, systems
 
 from rhscheck.checker import bmc
 from rhscheck.checker.bmc import EncodingMismatch, Found, NoneUpTo, Stopped, bounded
 from rhscheck.checker.smt.atoms import constants
+from rhscheck.checker.smt.symmetry import exchangeable
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
@@ -24,8 +25,10 @@ from rhscheck.spec.expr import (
     Expr,
     IndexValue,
     Ite,
+    Le,
     Lit,
     Ref,
+    Same,
     Sub,
     conj,
     equal,
@@ -359,6 +362,17 @@ def test_initial_states_obey_the_condition_on_them() -> None:
     assert bounded(model, {"bad": TRUE}, 1)["bad"] == Found(Run(State((1,), (0, 0)), ()), 0)
 
 
+def test_lengths_that_the_caller_has_excluded_are_not_searched() -> None:
+    kind = EnumType("four", ("a", "b", "c", "d"))
+    model = small(*(go(member(V, (k,)), Lit(k + 1), key=f"to{k + 1}") for k in range(3)), kind=kind)
+    depths: list[int] = []
+    bad = {"d": member(V, (3,))}
+    outcome = bounded(model, bad, 5, excluded=2, on_depth=depths.append)
+    assert outcome == bounded(model, bad, 5)
+    assert depths == [3]
+    assert bounded(model, {"e": FALSE}, 2, excluded=4) == {"e": NoneUpTo(2)}
+
+
 def test_a_system_without_transitions_has_runs_of_length_nought_only() -> None:
     assert bounded(small(), {"bad": V}, 3) == {"bad": NoneUpTo(3)}
 
@@ -401,6 +415,74 @@ def test_a_last_state_that_is_not_bad_is_an_internal_error(
         bounded(small(go(TRUE, Lit(1))), {"bad": V}, 3)
 
 
+# ---- exchangeable instances ----------------------------------------------------------------------
+def lights(*, ordered: bool = False) -> System:
+    """Lamps that are switched on; the house is lit by two of them."""
+    switch = conj((equal(Ref("lamp", SELF), Lit(0)), *((le(SELF),) if ordered else ())))
+    return System(
+        "lights",
+        "",
+        (Family("L", None),),
+        (Actor("A", "other"),),
+        (
+            StateVar("lamp", "L", BoolType(), (0, 1), "data"),
+            StateVar("old", "L", BoolType(), (1, 0), "data", constant=True),
+            StateVar("lit", None, IntType(0, 2), (0,), "data"),
+        ),
+        (),
+        (
+            Transition(
+                "on",
+                Label("event", "L", "on", None, SELF),
+                "A",
+                (Param(SELF, "L"),),
+                switch,
+                (Update("lamp", SELF, Lit(1)), Update("lit", None, Add(Ref("lit"), Lit(1)))),
+            ),
+        ),
+        (),
+    )
+
+
+def le(index: str) -> Expr:
+    """The instance has a number of at least 2: a use of numbers that breaks the symmetry."""
+    return Le(Lit(2), IndexValue(index))
+
+
+def test_instances_that_nothing_tells_apart_are_exchangeable() -> None:
+    new_one = Exists("i", "L", conj((Ref("lamp", "i"), neg(Ref("old", "i")))))
+    assert exchangeable(lights(), [new_one]) == ("L",)
+    assert exchangeable(fischer(1, 2), []) == ()
+    assert exchangeable(lights(ordered=True), []) == ()
+    assert exchangeable(lights(), [Ref("lamp", 1)]) == ()
+    assert exchangeable(lights(), [Exists("i", "L", Eq(IndexValue("i"), Lit(2)))]) == ()
+    assert exchangeable(replace(lights(), initially=Same(1, 2)), []) == ()
+
+
+def test_the_canonical_run_takes_the_instances_in_order() -> None:
+    model = ground(lights(), 3)
+    new_one = Exists(
+        "i", "L", conj((Ref("lamp", "i"), neg(Ref("old", "i")), Le(Lit(2), Ref("lit"))))
+    )
+    outcome = bounded(model, {"bad": new_one}, 3)["bad"]
+    assert isinstance(outcome, Found)
+    assert told(model, outcome.run) == [(0, "L[1]: on"), (0, "L[2]: on")]
+    # lamp[1..3], old[1..3], lit: the first initial values with these steps.
+    assert outcome.run.initial.values == (0, 0, 0, 1, 0, 1, 0)
+
+
+def test_instances_that_differ_are_not_put_in_order() -> None:
+    model = ground(lights(ordered=True), 3)
+    outcome = bounded(model, {"bad": Le(Lit(2), Ref("lit"))}, 3)["bad"]
+    assert isinstance(outcome, Found)
+    assert told(model, outcome.run) == [(0, "L[2]: on"), (0, "L[3]: on")]
+    second = bounded(
+        ground(lights(), 3), {"bad": conj((Ref("lamp", 2), Le(Lit(1), Ref("lit"))))}, 3
+    )
+    assert isinstance(second["bad"], Found)
+    assert second["bad"].length == 1
+
+
 # ---- agreement with enumeration by the interpreter -----------------------------------------------
 def least_path(
     model: Ground, bad: Expr, depth: int, delays: Callable[[Ground, State], list[Time]]
@@ -435,14 +517,22 @@ def multiples(part: Fraction, most: int) -> Callable[[Ground, State], list[Time]
 
 
 def drawn_goal(model: Ground, data: st.DataObject) -> Expr:
+    """About one or two variables and perhaps a clock; of given instances, or of some task."""
+    some = data.draw(st.booleans())
+
+    def whose(index: int | None) -> int | str | None:
+        return "g" if some and index is not None else index
+
+    slots = [slot for slot in model.slots if not some or slot.variable.family in (None, TASK)]
     parts: list[Expr] = []
-    for slot in data.draw(st.lists(st.sampled_from(model.slots), min_size=1, max_size=2)):
+    for slot in data.draw(st.lists(st.sampled_from(slots), min_size=1, max_size=2)):
         value = data.draw(st.integers(slot.low, slot.high))
-        parts.append(member(Ref(slot.variable.name, slot.index), (value,)))
+        parts.append(member(Ref(slot.variable.name, whose(slot.index)), (value,)))
     if model.clocks and data.draw(st.booleans()):
         clock = data.draw(st.sampled_from(model.clocks))
-        parts.append(ClockCmp(clock.name, clock.index, data.draw(st.sampled_from((">=", "<="))), 2))
-    return conj(parts)
+        op = data.draw(st.sampled_from((">=", "<=")))
+        parts.append(ClockCmp(clock.name, whose(clock.index), op, 2))
+    return Exists("g", TASK, conj(parts)) if some else conj(parts)
 
 
 def agree(
@@ -464,8 +554,9 @@ def test_closed_systems_agree_with_whole_unit_enumeration(
 ) -> None:
     model = ground(system, n)
     goal = drawn_goal(model, data)
-    most = max((abs(bound) for _, bound in constants(model, [goal])), default=0) + 1
-    expected = least_path(model, goal, 3, multiples(Fraction(1), most))
+    plain = model.expand(goal, {})
+    most = max((abs(bound) for _, bound in constants(model, [plain])), default=0) + 1
+    expected = least_path(model, plain, 3, multiples(Fraction(1), most))
     for time in ("auto", "digital", "grid", "real"):
         agree(model, goal, 3, time, expected)
 
@@ -477,9 +568,10 @@ def test_open_systems_agree_with_enumeration_in_parts_of_a_unit(
 ) -> None:
     model = ground(system, 1)
     goal = drawn_goal(model, data)
+    plain = model.expand(goal, {})
     depth = 2
-    most = max((abs(bound) for _, bound in constants(model, [goal])), default=0) + 1
+    most = max((abs(bound) for _, bound in constants(model, [plain])), default=0) + 1
     # Finer than the encoder's own grid, so that a grid too coarse would be found out.
-    expected = least_path(model, goal, depth, multiples(Fraction(1, depth + 4), most))
+    expected = least_path(model, plain, depth, multiples(Fraction(1, depth + 4), most))
     for time in ("auto", "grid", "real"):
         agree(model, goal, depth, time, expected)
