@@ -99,20 +99,34 @@ def diagram(cells: Sequence[Cell], order: Sequence[int] | None = None) -> Diagra
         raise ValueError("every cell needs one value a slot, and `order` every slot once")
     unions: dict[tuple[int, ...], dict[Zone, None]] = {}
     for values, zones in cells:
-        unions.setdefault(tuple(values[slot] for slot in order), {}).update(dict.fromkeys(zones))
-    leaves: dict[tuple[Zone, ...], int] = {}
-    below: dict[tuple[int, ...], int] = {}
-    for key in sorted(unions):
-        zones = tuple(sorted(unions[key]))
         if zones:
-            below[key] = -1 - leaves.setdefault(zones, len(leaves))
+            unions.setdefault(values, {}).update(dict.fromkeys(zones))
+    if not unions:
+        return Diagram((), (), None)
+    rows = sorted(unions, key=lambda values: [values[slot] for slot in order])
+    # The prefixes of the rows, numbered level by level: (number of the shorter prefix, last value).
+    prefixes: list[list[tuple[int, int]]] = []
+    numbers = [0] * len(rows)
+    for slot in order:
+        known: dict[tuple[int, int], int] = {}
+        numbers = [
+            known.setdefault((number, values[slot]), len(known))
+            for number, values in zip(numbers, rows, strict=True)
+        ]
+        prefixes.append(list(known))
+    leaves: dict[tuple[Zone, ...], int] = {}
+    below = [-1 - leaves.setdefault(tuple(sorted(unions[row])), len(leaves)) for row in rows]
     nodes: dict[Node, int] = {}
     for level in range(width - 1, -1, -1):
-        groups: dict[tuple[int, ...], dict[int, list[int]]] = {}
-        for key, child in below.items():
-            groups.setdefault(key[:-1], {}).setdefault(child, []).append(key[-1])
-        below = {}
-        for prefix, children in groups.items():
-            branches = sorted((tuple(values), child) for child, values in children.items())
-            below[prefix] = nodes.setdefault(Node(order[level], tuple(branches)), len(nodes))
-    return Diagram(tuple(nodes), tuple(leaves), below.get(()))
+        groups: dict[int, dict[int, list[int]]] = {}
+        for (shorter, value), child in zip(prefixes[level], below, strict=True):
+            groups.setdefault(shorter, {}).setdefault(child, []).append(value)
+        below = [
+            nodes.setdefault(Node(order[level], _branches(children)), len(nodes))
+            for children in groups.values()  # prefixes were numbered in the order of the rows
+        ]
+    return Diagram(tuple(nodes), tuple(leaves), below[0])
+
+
+def _branches(children: dict[int, list[int]]) -> tuple[tuple[tuple[int, ...], int], ...]:
+    return tuple(sorted((tuple(sorted(values)), child) for child, values in children.items()))
