@@ -292,7 +292,9 @@ def _label(draw: st.DrawFn, owner: str | None) -> Label:
         if draw(st.booleans()):
             return Label("call", TASK, "Do", None, SELF)
         return Label("return", TASK, "Do", draw(st.sampled_from(("ok", "bad"))), SELF)
-    return Label("event", machine, draw(st.sampled_from(EVENTS)), None, index)
+    # Names are unique to a machine, as elaboration makes them for what rules can name.
+    prefix = "" if machine == TASK else f"{machine} "
+    return Label("event", machine, prefix + draw(st.sampled_from(EVENTS)), None, index)
 
 
 @st.composite
@@ -431,8 +433,9 @@ class _RuleMaker:
                 options.append(Happens(label.kind, label.name, label.value, index))
                 if label.value is not None:
                     options.append(Happens(label.kind, label.name, None, index))
-            if family == TASK:
-                options.append(Exists("x", TASK, Happens(label.kind, label.name, label.value, "x")))
+            if family is not None:
+                event = Happens(label.kind, label.name, label.value, "x")
+                options.append(Exists("x", family, event))
         options += [Happens("reset", TASK, None, name) for name in self.scope.of(TASK)]
         return self.draw(st.sampled_from(options))
 
