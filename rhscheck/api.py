@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from rhscheck.spec.diagnostic import Code, did_you_mean
+from rhscheck.spec.diagnostic import Code, SpecErrors, did_you_mean
 
 if TYPE_CHECKING:
     from rhscheck.checker.explicit import Count, Stopped
@@ -244,11 +244,35 @@ def graph(system: System, kind: Notation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormattedFile:
-    """A spec file in the standard layout; `changed`: the file looks different."""
+    """A spec in the standard layout.
+
+    `changed`: the file looks different; `shipped`: it is part of rhscheck, not the user's.
+    """
 
     path: str
     text: str
     changed: bool
+    shipped: bool
+
+
+def format_file(path: str) -> FormattedFile:
+    """The spec file `path`, or the shipped spec of that bare name, in the standard layout.
+
+    Nothing is written. Raises InputError for a file that cannot be read, SpecErrors for syntax.
+    """
+    from rhscheck.spec.format_source import format_source
+    from rhscheck.spec.load import SpecNotFound, read_source
+
+    try:
+        source = read_source(path)
+    except SpecNotFound as error:
+        raise InputError(str(error)) from None
+    try:
+        text = format_source(source.text, source.path)
+    except SpecErrors as error:
+        raise SpecErrors(error.diagnostics, [source]) from None
+    shipped = not Path(path).is_file()
+    return FormattedFile(path, text, changed=text != source.text, shipped=shipped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from rhscheck.options import (
     Out,
     common,
     examples,
+    finite,
     instances_option,
     set_option,
     spec_argument,
@@ -71,6 +72,7 @@ def cli() -> None:
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, api.MAX_TIMEOUT_S, min_open=True),
+    callback=finite,
     metavar="S",
     help="Give up after S seconds; what is open then is unknown.",
 )
@@ -329,20 +331,23 @@ def fmt(*, out: Out, files: tuple[str, ...], check: bool) -> int:
     if elsewhere and (check or len(files) > 1):
         raise click.UsageError("-o takes the text of exactly one file, and not with --check")
     formatted = [api.format_file(file) for file in files]
-    if elsewhere:
-        out.write(formatted[0].text, inputs=files)
-        if out.dash:
-            return EXIT_OK
-    elif not check:
+    if not elsewhere and not check:
+        for file in formatted:
+            if file.shipped:
+                raise api.InputError(f"{file.path} is a shipped spec; use --check, or -o FILE")
         for file in formatted:
             if file.changed:
                 terminal.write_result(file.text.encode(), file.path)
     from rhscheck import output
 
     status = EXIT_VIOLATED if check and any(file.changed for file in formatted) else EXIT_OK
+    if out.path is not None:
+        out.write(formatted[0].text, inputs=files)
     if out.json:
-        out.report(output.fmt_json(formatted, check=check, status=status))
-    else:
+        out.report(output.fmt_json(formatted, out.path, status, dash=out.dash, check=check))
+    elif out.dash:
+        out.write(formatted[0].text)
+    elif not elsewhere:
         out.report(output.fmt_text(formatted, check=check, quiet=out.quiet))
     return status
 

@@ -7,6 +7,7 @@ cannot be used (exit status 2). Knows nothing of what a command does.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -109,6 +110,17 @@ def _settings(
 
 
 spec_argument = click.argument("spec", metavar="SPEC")
+
+
+def finite(
+    _context: click.Context, _parameter: click.Parameter, value: float | None
+) -> float | None:
+    """A number that is one: `nan` is in every range, as far as comparisons can tell."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("`nan` is no number")
+    return value
+
+
 without_option = click.option(
     "--without", metavar="ID", multiple=True, help="Do not rely on this assumption (repeatable)."
 )

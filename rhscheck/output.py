@@ -232,13 +232,22 @@ def graph_json(system: System, notation: str, drawing: str, path: str | None) ->
     return json_bytes("graph", {**fields, "exit": 0})
 
 
-def fmt_json(files: Sequence[FormattedFile], *, check: bool, status: int) -> bytes:
-    """Which files differ from the standard layout, and whether they were rewritten."""
+def fmt_json(
+    files: Sequence[FormattedFile], path: str | None, status: int, *, dash: bool, check: bool
+) -> bytes:
+    """Which files differ from the standard layout, and whether they were rewritten.
+
+    `path`: the one formatted text went to that file; `dash`: it goes into the object.
+    """
+    in_place = not check and path is None and not dash
     shown = [
-        {"file": file.path, "changed": file.changed, "written": file.changed and not check}
+        {"file": file.path, "changed": file.changed, "written": file.changed and in_place}
         for file in files
     ]
-    return json_bytes("fmt", {"files": shown, "exit": status})
+    fields: dict[str, object] = {"files": shown, "file": path}
+    if dash:
+        fields["text"] = files[0].text
+    return json_bytes("fmt", {**fields, "exit": status})
 
 
 def fmt_text(files: Sequence[FormattedFile], *, check: bool, quiet: bool) -> str:

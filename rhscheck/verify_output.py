@@ -143,7 +143,11 @@ def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> s
         return _last_line(loaded, report, look, seconds)
     system = report.system
     blocks = [click.style(system.name, bold=True) + (f": {system.title}" if system.title else "")]
-    blocks += ["\n".join(_table(report, look))]
+    blocks.append("\n".join(_table(report, look)))
+    notes = _notes(report)
+    if notes:
+        lines = [_wrapped(f"[{number}] ", note, look) for note, number in notes.items()]
+        blocks.append("\n".join(line for wrapped in lines for line in wrapped))
     blocks += _charts(report, look)
     if loaded.warnings:
         blocks.append(diagnostics_text(loaded.warnings, loaded.sources))
@@ -164,6 +168,9 @@ def _table(report: Report, look: Look) -> Iterator[str]:
     first = max((len(result.rule.id) for result, _ in rows), default=0)
     second = max((len(words) for _, words in rows), default=0)
     third = max((len(result.engine or "-") for result, _ in rows), default=0)
+    notes = _notes(report)
+    marks = {result.rule.id: _marks(result, notes) for result in report.results} if notes else {}
+    fourth = max((len(mark) for mark in marks.values()), default=0)
     for result, words in rows:
         compared = status.get(result.rule.id) or status.get(result.rule.base)
         cells = [
@@ -173,6 +180,8 @@ def _table(report: Report, look: Look) -> Iterator[str]:
         ]
         if look.times:
             cells.append(f"{result.seconds:6.2f} s")
+        if marks:
+            cells.append(f"{marks[result.rule.id]:<{fourth}}")
         plain = sum(len(click.unstyle(cell)) + 2 for cell in cells)
         yield "  ".join([*cells, _clipped(result.rule.sentence, plain, look)]).rstrip()
         yield from _remarks(result, look)
@@ -203,13 +212,37 @@ def _clipped(text: str, used: int, look: Look) -> str:
     return text[: room - 1].rstrip() + "…"
 
 
+def _notes(report: Report) -> dict[str, int]:
+    """What the engines noted, each sentence once, numbered in the order of the rules."""
+    numbers: dict[str, int] = {}
+    for result in report.results:
+        for note in _own_notes(result):
+            numbers.setdefault(note, len(numbers) + 1)
+    return numbers
+
+
+def _own_notes(result: v.Result) -> list[str]:
+    """The notes that the reason for an open verdict does not already say."""
+    verdict = result.verdict
+    reason = verdict.reason if isinstance(verdict, v.Unknown) else ""
+    return [note for note in result.notes if note not in reason]
+
+
+def _marks(result: v.Result, notes: dict[str, int]) -> str:
+    """`[1-3,5]`: the numbers of a result's notes."""
+    ranges: list[list[int]] = []
+    for number in sorted({notes[note] for note in _own_notes(result)}):
+        if ranges and ranges[-1][-1] == number - 1:
+            ranges[-1] = [ranges[-1][0], number]
+        else:
+            ranges.append([number])
+    return "[" + ",".join("-".join(map(str, one)) for one in ranges) + "]" if ranges else ""
+
+
 def _remarks(result: v.Result, look: Look) -> Iterator[str]:
-    """Below a rule's line: why it is open, how a permission is used, what the engine noted."""
+    """Below a rule's line: why it is open, or how a permission is used."""
     if isinstance(result.verdict, v.Unknown):
         yield from _wrapped("why: ", result.verdict.reason, look)
-    for note in result.notes:
-        if not (isinstance(result.verdict, v.Unknown) and note in result.verdict.reason):
-            yield from _wrapped("note: ", note, look)
     if isinstance(result.verdict, v.Witnessed):
         yield from _wrapped("run: ", _in_a_line(result.verdict.evidence), look)
 
@@ -254,7 +287,8 @@ def _charts(report: Report, look: Look) -> Iterator[str]:
                 bad=shown.formula,
                 verdict=v.name(verdict),
             )
-            yield f"{head}{'' if verdict.shortest else ' (a shorter run may exist)'}\n\n{chart}"
+            least = "no shorter run" + ("" if verdict.shortest else f" with N={verdict.n}")
+            yield f"{head} ({least})\n\n{chart}"
 
 
 def _findings(report: Report, look: Look) -> Iterator[str]:

@@ -55,7 +55,7 @@ def test_every_contract_holds(tmp_path: Path) -> None:
 LAYERS = "layers"
 FORMAT_ONLY = "checker and tracer see of traces only its format"
 Z3 = "only checker.smt talks to Z3"
-LARK = "only spec.parse talks to Lark"
+LARK = "only the parser talks to Lark"
 RUNTIME = "the runtime never sees the spec"
 FORMAT_ALONE = "the trace format stands alone"
 
