@@ -87,7 +87,7 @@ def bounded(
     deadline = Deadline(timeout_s)
     goals = {rule: ground.expand(formula, {}) for rule, formula in bad.items()}
     encoding = Encoding(ground, goals, _exact(ground, goals, time), depth=max(depth, 0))
-    search = _Search(encoding, goals, deadline, ordered_families(ground, tuple(bad.values())))
+    search = _Search(encoding, goals, deadline, ordered_families(ground, tuple(goals.values())))
     outcomes: dict[str, Outcome] = {}
     for k in range(depth + 1):
         search.extend()

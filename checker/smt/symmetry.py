@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from rhscheck.spec.expr import (
+    And,
     ClockCmp,
     ClockDiff,
     Exists,
@@ -25,20 +26,29 @@ from rhscheck.spec.expr import (
     Happens,
     Index,
     IndexValue,
+    Not,
+    Or,
     Ref,
     Same,
     children,
+    transform,
 )
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.system import SELF, RefType, System
 
 
-def exchangeable(system: System, bad: Sequence[Expr] = ()) -> tuple[str, ...]:
+def exchangeable(ground: Ground, bad: Sequence[Expr] = ()) -> tuple[str, ...]:
     """The parametric families whose instances can be exchanged, also in the formulas `bad`."""
-    return tuple(family for family in system.parametric if _symmetric(system, family, bad))
+    return tuple(
+        family
+        for family in ground.system.parametric
+        if _symmetric(ground.system, family)
+        and all(_unmoved(formula, ground, family) for formula in (ground.initially, *bad))
+    )
 
 
-def _symmetric(system: System, family: str, bad: Sequence[Expr]) -> bool:
+def _symmetric(system: System, family: str) -> bool:
+    """Whether variables, clocks, transitions and deadlines treat all instances alike."""
     if any(
         isinstance(variable.type, RefType) and variable.type.family == family
         for variable in system.variables
@@ -57,7 +67,6 @@ def _symmetric(system: System, family: str, bad: Sequence[Expr]) -> bool:
             return False
     conditions = [(clock.active, clock.family) for clock in system.clocks]
     conditions += [(deadline.active, deadline.family) for deadline in system.deadlines]
-    conditions += [(system.initially, None), *((formula, None) for formula in bad)]
     return all(
         _uniform(formula, {} if owner is None else {SELF: owner}, family)
         for formula, owner in conditions
@@ -91,6 +100,45 @@ def _named(index: Index) -> bool:
             assert_never(index)
 
 
+def _unmoved(formula: Expr, ground: Ground, family: str) -> bool:
+    """Whether a ground formula is, but for the order of its parts, the same with two exchanged."""
+    families = {variable.name: variable.family for variable in ground.system.variables}
+    families |= {clock.name: clock.family for clock in ground.system.clocks}
+
+    def exchanged(first: int) -> Expr:
+        def swap(name: str, index: Index) -> Index:
+            if families[name] != family or index not in (first, first + 1):
+                return index
+            return first + 1 if index == first else first
+
+        def leaf(node: Expr) -> Expr | None:
+            match node:
+                case Ref(name, index):
+                    return Ref(name, swap(name, index))
+                case ClockCmp(name, index, op, bound):
+                    return ClockCmp(name, swap(name, index), op, bound)
+                case ClockDiff(name, index, minus, other, op, bound):
+                    return ClockDiff(name, swap(name, index), minus, swap(minus, other), op, bound)
+                case _:
+                    return None
+
+        return transform(formula, leaf)
+
+    shape = _shape(formula)
+    return all(_shape(exchanged(first)) == shape for first in range(1, ground.size(family)))
+
+
+def _shape(expr: Expr) -> object:
+    """The formula with conjunctions and disjunctions as sets."""
+    match expr:
+        case And(args) | Or(args):
+            return (type(expr).__name__, frozenset(_shape(arg) for arg in args))
+        case Not(arg):
+            return ("Not", _shape(arg))
+        case _:
+            return expr
+
+
 def participants(transition: GroundTransition, family: str) -> tuple[int, ...]:
     """The instances of `family` that a step of this transition binds."""
     families = {param.name: param.family for param in transition.template.params}
@@ -98,5 +146,5 @@ def participants(transition: GroundTransition, family: str) -> tuple[int, ...]:
 
 
 def ordered_families(ground: Ground, bad: Sequence[Expr]) -> tuple[str, ...]:
-    """The families of `ground` for which a search may demand the order; `bad` as yet not ground."""
-    return tuple(family for family in exchangeable(ground.system, bad) if ground.size(family) > 1)
+    """The families for which a search for the ground formulas `bad` may demand the order."""
+    return tuple(family for family in exchangeable(ground, bad) if ground.size(family) > 1)

@@ -28,7 +28,6 @@ from rhscheck.spec.expr import (
     Le,
     Lit,
     Ref,
-    Same,
     Sub,
     conj,
     equal,
@@ -450,13 +449,15 @@ def le(index: str) -> Expr:
 
 
 def test_instances_that_nothing_tells_apart_are_exchangeable() -> None:
-    new_one = Exists("i", "L", conj((Ref("lamp", "i"), neg(Ref("old", "i")))))
-    assert exchangeable(lights(), [new_one]) == ("L",)
-    assert exchangeable(fischer(1, 2), []) == ()
-    assert exchangeable(lights(ordered=True), []) == ()
-    assert exchangeable(lights(), [Ref("lamp", 1)]) == ()
-    assert exchangeable(lights(), [Exists("i", "L", Eq(IndexValue("i"), Lit(2)))]) == ()
-    assert exchangeable(replace(lights(), initially=Same(1, 2)), []) == ()
+    three, reversed_ = ground(lights(), 3), ground(lights(ordered=True), 3)
+    some_new = Exists("i", "L", conj((Ref("lamp", "i"), neg(Ref("old", "i")))))
+    assert exchangeable(three, [three.expand(some_new, {}), Ref("lit")]) == ("L",)
+    assert exchangeable(ground(fischer(1, 2), 2), []) == ()
+    assert exchangeable(reversed_, []) == ()
+    assert exchangeable(three, [Ref("lamp", 1)]) == ()
+    assert exchangeable(three, [conj((Ref("lamp", 1), Ref("lamp", 2)))]) == ()
+    assert exchangeable(three, [conj(Ref("lamp", i) for i in (1, 2, 3))]) == ("L",)
+    assert exchangeable(replace(three, initially=Ref("old", 3)), []) == ()
 
 
 def test_the_canonical_run_takes_the_instances_in_order() -> None:
