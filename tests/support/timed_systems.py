@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rhscheck.spec.expr import (
-    TRUE,
     ClockCmp,
     Comparison,
     Exists,
@@ -20,12 +19,10 @@ from rhscheck.spec.expr import (
 from rhscheck.spec.system import (
     SELF,
     Actor,
-    BoolType,
     ClockVar,
     Deadline,
     EnumType,
     Family,
-    IntType,
     Label,
     Param,
     RefType,
