@@ -28,6 +28,7 @@ from rhscheck.spec.expr import (
 from rhscheck.spec.ground import Ground, GroundTransition, bindings, expand
 from rhscheck.spec.semantics import State, evaluate
 from rhscheck.spec.system import (
+    EACH,
     SELF,
     Can,
     Early,
@@ -63,7 +64,7 @@ class Moment:
 
     def _holds_before(self, where: Expr, index: Index) -> bool:
         assert self.step is not None
-        binding: dict[str, Index] = {**dict(self.step.binding), SELF: index}
+        binding: dict[str, Index] = {**dict(self.step.binding), EACH: index}
         return bool(evaluate(self.ground.expand(where, binding), self.ground, self.before))
 
     def state_for(self, formula: Expr) -> State:

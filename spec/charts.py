@@ -34,6 +34,7 @@ from rhscheck.spec.system import (
     CALL_IDLE,
     CALL_RUNNING,
     CALL_TYPE,
+    EACH,
     SELF,
     TIME,
     BoolType,
@@ -936,7 +937,7 @@ class Charts:
             value = ite(where, Lit(variable.initial[0]), Ref(variable.name, each))
             param = None if machine.family is None else Param(str(each), machine.family)
             updates.append(Update(variable.name, each, value, param))
-        condition = rename(where, {str(each): SELF}) if each is not None else where
+        condition = rename(where, {str(each): EACH}) if each is not None else where
         return updates, ((machine.name, condition),)
 
     def _note_assigned(self) -> None:

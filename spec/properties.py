@@ -12,7 +12,7 @@ from typing import Any, TypeVar, assert_never
 
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, did_you_mean
-from rhscheck.spec.expr import Expr, Happens, Index, Post, conj, disj, neg, walk
+from rhscheck.spec.expr import FALSE, Expr, Happens, Index, Post, conj, disj, neg, walk
 from rhscheck.spec.names import Machine, Symbols
 from rhscheck.spec.system import (
     SELF,
@@ -79,6 +79,8 @@ class Properties:
                     decl.span, "use `never …`, `invariant …` or `when … leads to … within T`; `fair` for progress",
                 )  # fmt: skip
                 continue
+            if _switched_off(obligation):
+                continue  # under the chosen readings it says nothing
             name = decl.name.text if not element else f"{decl.name.text}[{element}]"
             found.append(Assumption(name, decl.sentence, actor, params, obligation, decl.span))
         return found
@@ -394,6 +396,19 @@ class Properties:
                 case _:
                     assert_never(item)
         return TraceBlock(tuple(codes), tuple(hidden))
+
+
+def _switched_off(obligation: Obligation) -> bool:
+    """Whether nothing can break it, because a reading made its formula constant."""
+    match obligation:
+        case Never(formula):
+            return formula == FALSE
+        case NeverBefore(what) | NeverAfter(what) | Early(what):
+            return what == FALSE
+        case Within(trigger):
+            return trigger == FALSE
+        case _:
+            return False
 
 
 def _substitute(node: _Node, name: str, element: str) -> _Node:

@@ -10,7 +10,7 @@ for the same instance; that is what `Same` is for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from rhscheck.spec.expr import (
@@ -41,11 +41,10 @@ from rhscheck.spec.expr import (
     rebuild,
     rename,
     same,
-    transform,
     walk,
 )
 from rhscheck.spec.simplify import Domains, Facts, facts, simplify
-from rhscheck.spec.system import SELF, ClockVar, IntType, StateVar, System, Transition
+from rhscheck.spec.system import EACH, SELF, ClockVar, IntType, StateVar, System, Transition
 
 # The family of every bound name of a formula.
 Families = Mapping[str, str]
@@ -93,7 +92,7 @@ class StepView:
                 return FALSE
             return None
 
-        return transform(formula, leaf) if points else formula
+        return rewritten(formula, leaf) if points else formula
 
     # -- steps -----------------------------------------------------------------------------------
     def before(self, formula: Expr, families: Families) -> Expr:
@@ -110,11 +109,11 @@ class StepView:
                 case Post(body):
                     return self.after(body, families)
                 case Forall() | Exists():
-                    return self._quantified(node, transform(node.body, leaf))
+                    return self._quantified(node, rewritten(node.body, leaf))
                 case _:
                     return None
 
-        return transform(formula, leaf)
+        return rewritten(formula, leaf)
 
     def after(self, formula: Expr, families: Families) -> Expr:
         """The state formula `formula`, judged after this transition, as a condition before it."""
@@ -122,21 +121,21 @@ class StepView:
         def leaf(node: Expr) -> Expr | None:
             match node:
                 case Ref(name, index):
-                    return self._value_after(name, index)
+                    return self._value_after(name, index) if name in self.writes else node
                 case ClockCmp():
                     return self._clock_after(node, families)
                 case ClockDiff():
                     return self._difference_after(node, families)
                 case Post(body):
-                    return transform(body, leaf)
+                    return rewritten(body, leaf)
                 case Happens():
                     raise ValueError("an event cannot be looked for in the state after a step")
                 case Forall() | Exists():
-                    return self._quantified(node, transform(node.body, leaf))
+                    return self._quantified(node, rewritten(node.body, leaf))
                 case _:
                     return None
 
-        return transform(formula, leaf)
+        return rewritten(formula, leaf)
 
     def exists(self, name: str, family: str, body: Expr) -> Expr:
         """Whether `body` holds for some instance; without a quantifier where that can be told.
@@ -180,19 +179,12 @@ class StepView:
         return families[wanted] == self._families[index]
 
     def _is_reset(self, formula: Expr, index: Index) -> Expr:
-        """`formula` says which instances are reset; `index` is one.
-
-        The instance it speaks of is the one name in it that is no parameter of the transition;
-        where there is none, it is SELF.
-        """
-        free = [name for name in free_names(formula) if name not in self._families]
-        return rename(formula, {free[0] if free else SELF: index})
+        """`formula` says which instances (bound to EACH) are reset; `index` is one."""
+        return rename(formula, {EACH: index})
 
     # -- the state after ---------------------------------------------------------------------------
     def _value_after(self, name: str, index: Index) -> Expr:
         value: Expr = Ref(name, index)
-        if name not in self.writes:
-            return value
         for update in self.transition.updates:
             if update.var != name:
                 continue
@@ -225,6 +217,20 @@ class StepView:
         only_right = ClockCmp(atom.minus, atom.minus_index, _MIRRORED[atom.op], -atom.bound)
         neither = Lit(int(_holds(0, atom.op, atom.bound)))
         return _either(left, _either(right, atom, only_left), _either(right, only_right, neither))
+
+
+def rewritten(expr: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
+    """`transform` that keeps what does not change as it is (and so costs little)."""
+    replaced = leaf(expr)
+    if replaced is not None:
+        return replaced
+    parts = children(expr)
+    if not parts:
+        return expr
+    new = tuple([rewritten(part, leaf) for part in parts])
+    if all(one is other for one, other in zip(new, parts, strict=True)):
+        return expr
+    return rebuild(expr, new)
 
 
 def free_names(expr: Expr) -> tuple[str, ...]:
@@ -266,7 +272,7 @@ def initially(formula: Expr) -> Expr:
             return TRUE if _holds(0, node.op, node.bound) else FALSE
         return None
 
-    return transform(formula, leaf)
+    return rewritten(formula, leaf)
 
 
 def _holds(time: int, op: Comparison, bound: int) -> bool:

@@ -53,6 +53,7 @@ from rhscheck.spec.semantics import (
 )
 from rhscheck.spec.system import (
     CALL_TYPE,
+    EACH,
     SELF,
     Actor,
     Assumption,
@@ -326,7 +327,7 @@ def systems(draw: st.DrawFn, shape: Shape = Shape()) -> System:
         updates = timed.updates(scope)
         resets_machines: tuple[tuple[str, Expr], ...] = ()
         if owner is None and draw(st.integers(0, 2)) == 2:
-            which = draw(st.sampled_from((TRUE, member(Ref("Task.at", SELF), (1,)))))
+            which = draw(st.sampled_from((TRUE, member(Ref("Task.at", EACH), (1,)))))
             written = {update.var for update in updates}
             updates += tuple(
                 Update(variable.name, "r", Lit(variable.initial[0]), Param("r", TASK))

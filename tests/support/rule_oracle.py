@@ -29,7 +29,7 @@ from rhscheck.spec.expr import (
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.semantics import Run, elapse, fire
 from rhscheck.spec.system import (
-    SELF,
+    EACH,
     Can,
     Early,
     Never,
@@ -117,7 +117,7 @@ class Oracle:
         match formula:
             case Happens("reset", machine, _, index):
                 return any(
-                    name == machine and self.now(rename(which, {SELF: index}), moment.before)
+                    name == machine and self.now(rename(which, {EACH: index}), moment.before)
                     for name, which in moment.step.template.resets_machines
                 )
             case Happens(kind, name, value, index):
