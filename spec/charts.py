@@ -7,6 +7,7 @@ synchronisation and resets (SEMANTICS sections 1 and 2). Knows nothing of rules.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -15,17 +16,26 @@ from rhscheck.spec.diagnostic import Code, Note
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
+    And,
     ClockCmp,
+    Exists,
     Expr,
+    Forall,
     Index,
     IndexValue,
     Lit,
     Ref,
+    Same,
+    clocks_read,
     conj,
+    disj,
     ite,
     member,
     neg,
+    rebuild,
     rename,
+    same,
+    transform,
 )
 from rhscheck.spec.names import Machine, StateNode, Symbols, find_state
 from rhscheck.spec.source import Span
@@ -53,12 +63,41 @@ from rhscheck.spec.system import (
 from rhscheck.spec.terms import Context, Terms
 
 
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """One way for another machine to take part in a step: its condition and what it does."""
+
+    guard: Expr
+    params: tuple[Param, ...] = ()
+    updates: tuple[Update, ...] = ()  # of its location and bookkeeping
+    written: tuple[Update, ...] = ()  # by its effects
+    wipes: tuple[Wipe, ...] = ()
+    resets: tuple[Reset, ...] = ()
+    machines: tuple[tuple[str, Expr], ...] = ()
+    labels: tuple[Label, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe:
+    """`resets`: one variable gets its initial value back, in the instances `each` where `where`."""
+
+    var: str
+    initial: int
+    each: Param | None
+    where: Expr
+
+
+MAX_CASES = 4_096  # outcomes of one line, initial values of one variable
+NOBODY = (Partner(TRUE),)
+
+
 @dataclass(slots=True)
 class Candidate:
     """One handler of one event in one state, before precedence is settled.
 
     `base` holds what the event itself requires (the call is in flight …), `when` what was written.
-    `rank` breaks ties within a state: late handlers and defaults yield.
+    `rank` breaks ties within a state: late handlers and defaults yield. `partners` are the ways to
+    synchronise; `exclusive` says where no other handler takes precedence.
     """
 
     node: StateNode
@@ -76,6 +115,11 @@ class Candidate:
     expires: str | None = None
     unhandled: bool = False
     exclusive: Expr = TRUE
+    partners: tuple[Partner, ...] = NOBODY
+
+    @property
+    def clauses(self) -> s.Clauses:
+        return s.Clauses() if self.handler is None else self.handler.clauses
 
     @property
     def event(self) -> tuple[str, str, str | None]:
@@ -131,6 +175,14 @@ class Charts:
         self.terms = terms
         self.charts: dict[str, Chart] = {}
         self._assigned: set[str] = set()
+        self._known = {
+            v.name
+            for v in (
+                *symbols.shared.values(),
+                *(v for m in symbols.machines.values() for v in m.variables.values()),
+            )
+            if v.known
+        }
 
     # -- the whole ---------------------------------------------------------------------------------
     def build(self) -> tuple[list[StateVar], list[ClockVar], list[Deadline], list[Transition]]:
@@ -139,19 +191,21 @@ class Charts:
             self.charts[machine.name] = self._chart(machine)
         self._note_assigned()
         for chart in self.charts.values():
-            self._check_alternatives(chart)
-            self._settle(chart)
+            self._check_clauses(chart)
             for at, candidate in enumerate(chart.candidates):
                 chained = self._chain(chart, candidate)
                 if chained is not None:
                     chart.owed[at] = chained
+        # Whether a partner can take part decides whether an inner transition is enabled, so what
+        # partners do is settled first.
         for chart in self.charts.values():
-            for polling in chart.polling:
-                chart.deadlines.append(
-                    Deadline(f"{polling.due} urgent", chart.machine.family,
-                             self._poll_ready(chart, polling), None, 0,
-                             self.actor(polling.decl.actor), span=polling.decl.span)
-                )  # fmt: skip
+            self._settle(chart, [c for c in chart.candidates if c.kind == "sync"])
+        for chart in self.charts.values():
+            for candidate in chart.candidates:
+                candidate.partners = self._partners(chart, candidate)
+        for chart in self.charts.values():
+            self._settle(chart, [c for c in chart.candidates if c.kind != "sync"])
+            self._urgencies(chart)
         transitions: list[Transition] = []
         for chart in self.charts.values():
             transitions.extend(self._transitions(chart))
@@ -180,6 +234,7 @@ class Charts:
         index = context.index
         if machine.decl.requires is not None:
             chart.requires = self._requires(machine.decl.requires, context)
+            self._discrete(chart.requires, machine.decl.requires.span, "`requires`")
         leaves = tuple(leaf.path or machine.name for leaf in machine.leaves)
         start = machine.root.entry_leaf().leaves
         chart.variables.append(
@@ -223,7 +278,9 @@ class Charts:
         family = None if machine is None else machine.family
         values: tuple[int, ...]
         if isinstance(decl.initial, s.AnyValue):
-            values = self._all_values(kind)
+            values = self._all_values(kind, decl.initial.span)
+        elif name not in self._known:
+            values = (0,)
         else:
             expr = self.terms.value(decl.initial, kind, Context())
             values = (expr.value,) if isinstance(expr, Lit) else (0,)
@@ -237,22 +294,30 @@ class Charts:
             span=decl.span,
         )  # fmt: skip
 
-    def _all_values(self, kind: BoolType | EnumType | IntType | RefType) -> tuple[int, ...]:
+    def _all_values(
+        self, kind: BoolType | EnumType | IntType | RefType, span: Span
+    ) -> tuple[int, ...]:
         match kind:
             case BoolType():
                 return (0, 1)
             case EnumType(_, members):
                 return tuple(range(len(members)))
             case IntType(low, high):
+                if high - low >= MAX_CASES:
+                    self.problems.error(
+                        Code.TOO_MANY, f"`any` stands for {high - low + 1} values here", span,
+                        f"at most {MAX_CASES} are possible; choose a smaller range",
+                    )  # fmt: skip
+                    return (low,)
                 return tuple(range(low, high + 1))
             case RefType(family, optional):
                 size = next(f.size for f in self.symbols.families if f.name == family)
                 if size is None:
                     self.problems.error(
                         Code.NOT_CONSTANT,
-                        f"`any` instance of {family} depends on N; give a definite value",
-                        Span("", 0, 0, 0, 0),
-                    )
+                        f"`any` instance of {family} depends on the number of instances", span,
+                        "give a definite value, or choose the instance by a transition",
+                    )  # fmt: skip
                     size = 1
                 return tuple(range(0 if optional else 1, size + 1))
 
@@ -275,7 +340,7 @@ class Charts:
         for item in node.decl.body:
             match item:
                 case s.ClockDecl(name):
-                    active = TRUE if node.parent is None else self._here(chart, node)
+                    active = self._here(chart, node)
                     full = machine.clocks[name.text][0]
                     chart.places[full] = node
                     chart.clocks.append(ClockVar(full, family, active, "raw", item.span))
@@ -302,13 +367,17 @@ class Charts:
 
     def _deadline(self, chart: Chart, node: StateNode, item: s.DeadlineDecl) -> None:
         context = self._context(chart.machine, node)
+        known = len(self.problems.found)
         bound = self.terms.condition(item.condition, context)
         if not isinstance(bound, ClockCmp) or bound.op not in ("<=", "<"):
-            self.problems.error(
-                Code.TYPE, "a deadline has the form `deadline CLOCK <= TIME`", item.condition.span
-            )
+            if len(self.problems.found) == known:
+                self.problems.error(
+                    Code.TYPE, "a deadline has the form `deadline CLOCK <= TIME`",
+                    item.condition.span, "compare one clock with a constant time",
+                )  # fmt: skip
             return
         when = TRUE if item.when is None else self.terms.condition(item.when, context)
+        self._discrete(when, item.span, "a deadline")
         owner = self.symbols.host() if item.owner is None else self.actor(item.owner)
         chart.deadlines.append(
             Deadline(
@@ -341,6 +410,7 @@ class Charts:
             Deadline(clock, family, waiting, clock, period, self.actor(item.actor), span=item.span)
         )
         when = TRUE if item.when is None else self.terms.condition(item.when, context)
+        self._discrete(when, item.span, "`every`")
         idle = member(Ref(machine.call(entry), index), (CALL_IDLE,))
         ready = conj((here, Ref(due, index), idle, when))
         chart.polling.append(Polling(item, node, entry, due, ready))
@@ -475,7 +545,7 @@ class Charts:
                         base = ClockCmp(expires, index, ">=", bound)
                     elif item.kind == "on":
                         kind = "sync"
-            if item.kind in ("within", "after"):
+            if item.kind in ("within", "after") and not off:
                 base = conj((base, self._timed(chart, node, item, number, when, actor)))
             for value in () if off else values:
                 chart.candidates.append(
@@ -483,12 +553,6 @@ class Charts:
                         node, kind, name, value, actor, when, base, item, item.span, rank, updates,
                         expires=expires,
                     )
-                )  # fmt: skip
-            if item.urgent and not off:
-                here = conj((self._here(chart, node), base, when))
-                chart.deadlines.append(
-                    Deadline(f"{machine.name} urgent {name} {item.span.line}", machine.family, here,
-                             None, 0, actor, span=item.span)
                 )  # fmt: skip
 
     def _timed(
@@ -502,6 +566,7 @@ class Charts:
         here = self._here(chart, node)
         chart.clocks.append(ClockVar(clock, machine.family, here, "within", item.span))
         if item.kind == "within":
+            self._discrete(when, item.span, "`within`")
             chart.deadlines.append(
                 Deadline(clock, machine.family, conj((here, when)), clock, bound, actor,
                          span=item.span)
@@ -529,44 +594,69 @@ class Charts:
         return tuple(r for r in event.results if r in known)
 
     # -- precedence --------------------------------------------------------------------------------
-    def _settle(self, chart: Chart) -> None:
+    def _settle(self, chart: Chart, candidates: list[Candidate]) -> None:
         """Only an enabled inner handler overrides an outer one on the same event."""
         by_event: dict[tuple[str, str, str | None], list[Candidate]] = {}
-        for candidate in chart.candidates:
+        for candidate in candidates:
             by_event.setdefault(candidate.event, []).append(candidate)
-        index = self._context(chart.machine).index
-        location = Ref(chart.machine.location, index)
-        for candidate in chart.candidates:
+        location = Ref(chart.machine.location, self._context(chart.machine).index)
+        for candidate in candidates:
             overriding: list[Expr] = []
-            covered: set[int] = set()
+            covered: dict[int, Candidate] = {}
             for other in by_event[candidate.event]:
                 if other is candidate or not _overrides(other, candidate):
                     continue
-                if other.when == TRUE:
-                    covered.update(other.node.leaves)
+                more = _needed_beyond(other, candidate, chart.requires)
+                if more == TRUE:
+                    covered.update(dict.fromkeys(other.node.leaves, other))
                 else:
-                    overriding.append(
-                        neg(conj((self._inside(chart, location, other.node.leaves), other.when)))
-                    )
+                    inside = self._inside(chart, location, other.node.leaves)
+                    overriding.append(neg(conj((inside, more))))
             left = tuple(leaf for leaf in candidate.node.leaves if leaf not in covered)
             candidate.exclusive = conj((self._inside(chart, location, left), *overriding))
             if not left and candidate.handler is not None:
-                other = next(
-                    o for o in by_event[candidate.event]
-                    if o is not candidate and _overrides(o, candidate) and o.when == TRUE
-                )  # fmt: skip
+                other = next(iter(covered.values()))
                 self.problems.warning(
-                    Code.SHADOWED,
-                    f"`{_text(candidate)}` is always overridden by an inner transition",
+                    Code.SHADOWED, f"`{_text(candidate)}` is always overridden by an inner transition",
                     candidate.span, f"line {other.span.line} handles it everywhere; remove one",
                 )  # fmt: skip
+
+    def _urgencies(self, chart: Chart) -> None:
+        """Deadlines of what must not wait: due polls and `urgent` transitions while they can be taken."""
+        family = chart.machine.family
+        for polling in chart.polling:
+            ready = self._poll_ready(chart, polling)
+            chart.deadlines.append(
+                Deadline(f"{polling.due} urgent", family, ready, None, 0,
+                         self.actor(polling.decl.actor), span=polling.decl.span)
+            )  # fmt: skip
+        for candidate in chart.candidates:
+            if candidate.handler is None or not candidate.handler.urgent:
+                continue
+            ready = conj((
+                candidate.exclusive, chart.requires, candidate.base, candidate.when,
+                self._precedence(chart, candidate), _some_partner(candidate.partners),
+            ))  # fmt: skip
+            self._discrete(ready, candidate.span, "`urgent`")
+            chart.deadlines.append(
+                Deadline(f"{chart.machine.name} urgent {candidate.name} {candidate.span.line}", family,
+                         ready, None, 0, candidate.actor, span=candidate.span)
+            )  # fmt: skip
+
+    def _discrete(self, formula: Expr, span: Span, what: str) -> None:
+        """Reports a condition that cannot depend on clocks but does."""
+        if any(True for _ in clocks_read(formula)):
+            self.problems.error(
+                Code.TYPE, f"the condition of {what} cannot depend on a clock", span,
+                "bound the clock with `deadline CLOCK <= TIME`, or use `within`, `after` or a timer",
+            )  # fmt: skip
 
     def _inside(self, chart: Chart, location: Ref, leaves: tuple[int, ...]) -> Expr:
         return TRUE if len(leaves) == len(chart.machine.leaves) else member(location, leaves)
 
     # -- chained calls -----------------------------------------------------------------------------
     def _chain(self, chart: Chart, candidate: Candidate) -> Chained | None:
-        clauses = candidate.handler.clauses if candidate.handler is not None else s.Clauses()
+        clauses = candidate.clauses
         if clauses.then_call is None:
             return None
         machine = chart.machine
@@ -591,6 +681,7 @@ class Charts:
             if entry in lane.members
         ]
         ready = conj((self._here(chart, anchor), Ref(flag, index), idle, *free))
+        self._discrete(ready, clauses.then_call.span, "a chained call")
         chained = Chained(entry, anchor, flag, ready, clauses.then_call.span)
         chart.chained.append(chained)
         machine.owed.setdefault(entry, []).append(flag)
@@ -643,9 +734,17 @@ class Charts:
             yield Transition(
                 f"{machine.name} then call {chained.entry} {chained.node.path}",
                 Label("call", machine.name, chained.entry, None, index), self.symbols.host(),
-                self._params(machine), chained.ready, updates, span=chained.span,
+                self._params(machine), chained.ready, updates,
+                tuple(dict.fromkeys(self._restarted(chart, self._as_call(chained)))),
+                span=chained.span,
             )  # fmt: skip
         yield from self._absorbed(chart)
+
+    def _as_call(self, chained: Chained) -> Candidate:
+        return Candidate(
+            chained.node, "call", chained.entry, None, self.symbols.host(), TRUE, TRUE, None,
+            chained.span,
+        )  # fmt: skip
 
     def _params(self, machine: Machine) -> tuple[Param, ...]:
         return (Param(SELF, machine.family),) if machine.family is not None else ()
@@ -703,27 +802,26 @@ class Charts:
         choices = self._effects(chart, candidate)
         targets = self._targets(chart, candidate)
         resets = self._restarted(chart, candidate)
-        wiped, machines = self._resets(chart, candidate)
-        clauses = candidate.handler.clauses if candidate.handler is not None else s.Clauses()
-        partners = self._partners(clauses, candidate, chart)
+        wipes, machines = self._resets(chart, candidate)
+        self._assigned_twice(candidate)
+        outcomes = len(targets) * len(choices) * len(candidate.partners)
         for number, (target, choice, partner) in enumerate(
-            itertools.product(targets, choices, partners)
+            itertools.product(targets, choices, candidate.partners)
         ):
             params, values = choice
             moved, entered = self._move(chart, candidate.node, target, chained)
-            peer_guard, peer_updates, peer_resets, peer_params, also = partner
-            everything = [*updates, *moved, *values, *peer_updates, *wiped]
-            self._assigned_twice(everything, candidate)
+            self._both_write(candidate, values, partner)
+            everything = [*updates, *moved, *partner.updates, *values, *partner.written]
             yield Transition(
                 f"{machine.name} {candidate.node.path} {_text(candidate)}"
-                + (f" #{number + 1}" if len(targets) * len(choices) * len(partners) > 1 else ""),
+                + (f" #{number + 1}" if outcomes > 1 else ""),
                 label, candidate.actor,
-                (*self._params(machine), *peer_params, *params),
-                conj((guard, peer_guard)),
-                tuple(_last_wins(everything)),
-                tuple(dict.fromkeys([*resets, *entered, *peer_resets])),
-                machines, candidate.expires,
-                unhandled=candidate.unhandled, also=also, span=candidate.span,
+                (*self._params(machine), *partner.params, *params),
+                conj((guard, partner.guard)),
+                _wiped(list(_last_wins(everything)), [*wipes, *partner.wipes]),
+                tuple(dict.fromkeys([*resets, *entered, *partner.resets])),
+                (*machines, *partner.machines), candidate.expires,
+                unhandled=candidate.unhandled, also=partner.labels, span=candidate.span,
             )  # fmt: skip
 
     def _targets(self, chart: Chart, candidate: Candidate) -> list[StateNode | None]:
@@ -770,22 +868,23 @@ class Charts:
         for clock, events, _ in chart.restarts:
             for event in events:
                 kind = "expiry" if event.kind == "timeout" else event.kind
-                if (kind, event.name.text) == (candidate.kind, candidate.name) and (
+                happens = "event" if candidate.kind in ("sync", "timer") else candidate.kind
+                if (kind, event.name.text) == (happens, candidate.name) and (
                     event.results is None or candidate.value in event.results
                 ):
                     resets.append(Reset(clock, index))
-        if candidate.handler is not None:
-            for assign in candidate.handler.clauses.effects:
-                name = self._clock_named(chart.machine, assign)
-                if name is not None:
-                    value = assign.value
-                    zero = isinstance(value, s.Number) and value.value == 0
-                    zero = zero or (isinstance(value, s.Duration) and value.us == 0)
-                    if not zero:
-                        self.problems.error(
-                            Code.TYPE, "a clock can only be set to 0", assign.span
-                        )
-                    resets.append(Reset(name, index))
+        for assign in candidate.clauses.effects:
+            name = self._clock_named(chart.machine, assign)
+            if name is not None:
+                value = assign.value
+                zero = isinstance(value, s.Number) and value.value == 0
+                zero = zero or (isinstance(value, s.Duration) and value.us == 0)
+                if not zero:
+                    self.problems.error(
+                        Code.TYPE, "a clock can only be set to 0", assign.span,
+                        f"write `{assign.target} = 0`",
+                    )  # fmt: skip
+                resets.append(Reset(name, index))
         return resets
 
     def _clock_named(self, machine: Machine, assign: s.Assign) -> str | None:
@@ -825,7 +924,14 @@ class Charts:
                     choices.append(((), Update(name, index, Lit(0))))
                 options.append(choices)
             else:
-                options.append([((), Update(name, index, Lit(v))) for v in self._all_values(kind)])
+                values = self._all_values(kind, assign.value.span)
+                options.append([((), Update(name, index, Lit(v))) for v in values])
+        if math.prod(map(len, options)) > MAX_CASES:
+            self.problems.error(
+                Code.TOO_MANY, f"the values of `any` make over {MAX_CASES} cases of this line",
+                candidate.span, "split it into steps that choose one value each",
+            )  # fmt: skip
+            return [((), ())]
         return [
             (tuple(p for params, _ in choice for p in params), tuple(u for _, u in choice))
             for choice in itertools.product(*options)
@@ -855,61 +961,67 @@ class Charts:
         return None
 
     # -- other machines ----------------------------------------------------------------------------
-    def _partners(
-        self, clauses: s.Clauses, candidate: Candidate, chart: Chart
-    ) -> list[tuple[Expr, tuple[Update, ...], tuple[Reset, ...], tuple[Param, ...], tuple[Label, ...]]]:
-        if clauses.sync is None:
-            return [(TRUE, (), (), (), ())]
-        path = clauses.sync
+    def _partners(self, chart: Chart, candidate: Candidate) -> tuple[Partner, ...]:
+        """Every way to find and take the transition that a handler synchronises with."""
+        path = candidate.clauses.sync
+        if path is None or candidate.kind == "sync":
+            return NOBODY
         context = self._context(chart.machine, candidate.node)
-        wrappers = len(self.terms._wrappers)
-        machine, index, rest = self.terms.subject(path, context, whole=True)
-        bound = self.terms._wrappers[wrappers:]
-        del self.terms._wrappers[wrappers:]
+        machine, index, rest, bound = self.terms.partner(path, context)
         event = ".".join(rest)
-        if machine is None or machine is chart.machine and not bound:
+        if machine is None or (machine is chart.machine and not bound):
             owners = [m for m in self.symbols.machines.values() if event in m.events]
             machine = owners[0] if len(owners) == 1 and owners[0].family is None else None
             index = None
-        handlers: list[Candidate] = []
-        if machine is not None:
-            peer = self.charts[machine.name]
-            handlers = [c for c in peer.candidates if c.kind == "sync" and c.name == event]
-        if machine is None or not handlers:
-            known = [c.name for ch in self.charts.values() for c in ch.candidates if c.kind == "sync"]
+        peer = None if machine is None else self.charts[machine.name]
+        handlers = [] if peer is None else [
+            (at, c) for at, c in enumerate(peer.candidates) if c.kind == "sync" and c.name == event
+        ]  # fmt: skip
+        if peer is None or not handlers:
+            known = [
+                f"{name}.{c.name}" for name, ch in self.charts.items() for c in ch.candidates
+                if c.kind == "sync" and ch is not chart
+            ]  # fmt: skip
             self.problems.unknown("event to synchronise with", str(path), known, path.span)
-            return [(TRUE, (), (), (), ())]
-        self.symbols.use("event", f"{machine.name}.{event}")
+            return NOBODY
+        self.symbols.use("event", f"{peer.machine.name}.{event}")
+        own = peer.machine.family is not None
+        binding: dict[str, Index] = {SELF: index} if own else {}
+        links = [condition for _, _, condition in bound]
+        if peer is chart and own:
+            links.append(neg(Same(SELF, index)))  # nobody is its own partner
         params = tuple(Param(name, family) for name, family, _ in bound)
-        links = conj([condition for _, _, condition in bound])
-        found = []
-        for handler in handlers:
-            binding: dict[str, Index] = {SELF: index} if machine.family is not None else {}
+        label = Label("event", peer.machine.name, event, None, index if own else None)
+        found: list[Partner] = []
+        for at, handler in handlers:
+            condition = conj((handler.exclusive, peer.requires, handler.base, handler.when))
+            guard = conj((*links, rename(condition, binding)))
+            chained = peer.owed.get(at)
+            flags = () if chained is None else (Update(chained.flag, SELF if own else None, TRUE),)
+            wipes, machines = self._resets(peer, handler)
             for target, choice in itertools.product(
                 self._targets(peer, handler), self._effects(peer, handler)
             ):
-                moved, entered = self._move(peer, handler.node, target, None)
-                guard = conj((links, rename(
-                    conj((handler.exclusive, peer.requires, handler.base, handler.when)), binding)
-                ))  # fmt: skip
-                updates = tuple(
-                    Update(u.var, binding.get(u.index, u.index) if isinstance(u.index, str) else u.index,
-                           rename(u.value, binding), u.each)
-                    for u in (*moved, *choice[1])
+                moved, entered = self._move(peer, handler.node, target, chained)
+                found.append(
+                    Partner(
+                        guard, (*params, *choice[0]),
+                        tuple(_rebound(u, binding) for u in (*flags, *moved)),
+                        tuple(_rebound(u, binding) for u in choice[1]),
+                        tuple(replace(w, where=rename(w.where, binding)) for w in wipes),
+                        tuple(Reset(r.clock, _renamed(r.index, binding))
+                              for r in (*entered, *self._restarted(peer, handler))),
+                        tuple((name, rename(which, binding)) for name, which in machines),
+                        (label,),
+                    )
                 )  # fmt: skip
-                resets = tuple(
-                    Reset(r.clock, binding.get(r.index, r.index) if isinstance(r.index, str) else r.index)
-                    for r in (*entered, *self._restarted(peer, handler))
-                )  # fmt: skip
-                label = Label("event", machine.name, event, None, index)
-                found.append((guard, updates, resets, (*params, *choice[0]), (label,)))
-        return found
+        return tuple(found)
 
     def _resets(
         self, chart: Chart, candidate: Candidate
-    ) -> tuple[list[Update], tuple[tuple[str, Expr], ...]]:
+    ) -> tuple[list[Wipe], tuple[tuple[str, Expr], ...]]:
         """`resets M where …`: every variable of those instances gets its initial value back."""
-        clause = candidate.handler.clauses.resets if candidate.handler is not None else None
+        clause = candidate.clauses.resets
         if clause is None:
             return [], ()
         machine = self.symbols.machines.get(clause.machine.text)
@@ -918,12 +1030,15 @@ class Charts:
                                   clause.machine.span)  # fmt: skip
             return [], ()
         own = self._context(chart.machine).bound
-        each = self.terms.fresh("each") if machine.family is not None else None
-        context = Context(machine, each, {**own})
+        each = None if machine.family is None else Param(self.terms.fresh("each"), machine.family)
+        index = None if each is None else each.name
+        context = Context(machine, index, {**own})
         if machine.decl.index is not None and machine.decl.index.text not in own:
-            context.bound[machine.decl.index.text] = (machine, each)
+            context.bound[machine.decl.index.text] = (machine, index)
         where = TRUE if clause.where is None else self.terms.condition(clause.where, context)
-        updates: list[Update] = []
+        self._discrete(where, clause.span, "`where`")
+        self._check_reset(self.charts[machine.name], clause, where)
+        wipes: list[Wipe] = []
         for variable in self.charts[machine.name].variables:
             if variable.role == "data" and variable.name not in self._assigned:
                 continue
@@ -934,11 +1049,28 @@ class Charts:
                     (Note("reset here", clause.span),),
                 )  # fmt: skip
                 continue
-            value = ite(where, Lit(variable.initial[0]), Ref(variable.name, each))
-            param = None if machine.family is None else Param(str(each), machine.family)
-            updates.append(Update(variable.name, each, value, param))
-        condition = rename(where, {str(each): EACH}) if each is not None else where
-        return updates, ((machine.name, condition),)
+            wipes.append(Wipe(variable.name, variable.initial[0], each, where))
+        which = where if each is None else rename(where, {each.name: EACH})
+        return wipes, ((machine.name, which),)
+
+    def _check_reset(self, chart: Chart, clause: s.ResetsClause, where: Expr) -> None:
+        """A reset restarts the clocks too; what cannot be said in a System is refused."""
+        machine = chart.machine
+        if machine.family is None:
+            if where != TRUE:
+                self.problems.error(
+                    Code.TYPE, f"machine {machine.name} exists once; `where` has nothing to choose",
+                    clause.span, "put the condition into the `when` of the transition",
+                )  # fmt: skip
+            return
+        entered = {id(node) for node in machine.root.entry_leaf().ancestors()}
+        running = [c for c in chart.clocks if id(chart.places.get(c.name)) in entered]
+        if running and chart.requires == TRUE:
+            self.problems.error(
+                Code.TYPE, f"`resets` cannot restart the clocks that every {machine.name} starts with",
+                clause.span, f"say what {machine.name} `requires`, and reset it while that is false",
+                (Note("such a clock", running[0].span),),
+            )  # fmt: skip
 
     def _note_assigned(self) -> None:
         """Which variables any transition assigns, before resets are built."""
@@ -954,11 +1086,21 @@ class Charts:
                             self._assigned.add(target[0])
 
     # -- checks ------------------------------------------------------------------------------------
-    def _assigned_twice(self, updates: list[Update], candidate: Candidate) -> None:
-        if candidate.handler is None:
-            return
+    def _both_write(
+        self, candidate: Candidate, values: tuple[Update, ...], partner: Partner
+    ) -> None:
+        """Reports a variable that this transition and the one it synchronises with both assign."""
+        mine = {(update.var, update.index) for update in values}
+        for update in partner.written:
+            if (update.var, update.index) in mine:
+                self.problems.error(
+                    Code.ASSIGNED_TWICE, f"`{update.var}` is assigned here and where this synchronises",
+                    candidate.span, "a step changes each variable at most once; leave one out",
+                )  # fmt: skip
+
+    def _assigned_twice(self, candidate: Candidate) -> None:
         seen: dict[str, s.Assign] = {}
-        for assign in candidate.handler.clauses.effects:
+        for assign in candidate.clauses.effects:
             name = str(assign.target)
             if name in seen:
                 self.problems.error(
@@ -967,17 +1109,20 @@ class Charts:
                     (Note("first assigned here", seen[name].span),),
                 )  # fmt: skip
             seen[name] = assign
-        del updates
 
-    def _check_alternatives(self, chart: Chart) -> None:
+    def _check_clauses(self, chart: Chart) -> None:
+        """Clauses that do not go together."""
         for candidate in chart.candidates:
-            if candidate.handler is None:
-                continue
-            clauses = candidate.handler.clauses
+            clauses = candidate.clauses
             if clauses.then_call is not None and len(clauses.targets) > 1:
                 self.problems.error(
                     Code.SYNTAX, "`then call` needs a single target", candidate.span,
                     "write one line for each target",
+                )  # fmt: skip
+            if candidate.kind == "sync" and clauses.sync is not None:
+                self.problems.error(
+                    Code.SYNTAX, f"`{candidate.name}` synchronises already and cannot do so again",
+                    clauses.sync.span, "synchronise where the step begins",
                 )  # fmt: skip
 
 
@@ -986,6 +1131,66 @@ def _overrides(other: Candidate, candidate: Candidate) -> bool:
     if other.node is candidate.node:
         return other.rank < candidate.rank
     return any(node is candidate.node for node in other.node.ancestors())
+
+
+def _parts(formula: Expr) -> tuple[Expr, ...]:
+    return formula.args if isinstance(formula, And) else (formula,)
+
+
+def _needed_beyond(other: Candidate, candidate: Candidate, requires: Expr) -> Expr:
+    """What `other` needs to be enabled beyond what `candidate` and the machine need anyway."""
+    needed = conj((other.base, other.when, _some_partner(other.partners)))
+    own = {_alpha(part) for part in _parts(conj((candidate.base, candidate.when, requires)))}
+    return conj([part for part in _parts(needed) if _alpha(part) not in own])
+
+
+def _some_partner(partners: tuple[Partner, ...]) -> Expr:
+    """Whether anybody can take part."""
+    ways: list[Expr] = []
+    for partner in partners:
+        way = partner.guard
+        for param in reversed(partner.params):
+            way = rebuild(Exists(param.name, param.family, way), (way,))
+        ways.append(way)
+    return disj(ways)
+
+
+def _alpha(expr: Expr, depth: int = 0) -> Expr:
+    """`expr` with bound names that depend on their depth only: equal meaning, equal formula."""
+
+    def leaf(node: Expr) -> Expr | None:
+        if not isinstance(node, Forall | Exists):
+            return None
+        name = f"{depth}'"
+        body = _alpha(rename(node.body, {node.param: name}), depth + 1)
+        kind = Forall if isinstance(node, Forall) else Exists
+        return kind(name, node.family, body)
+
+    return transform(expr, leaf)
+
+
+def _renamed(index: Index, binding: dict[str, Index]) -> Index:
+    return binding.get(index, index) if isinstance(index, str) else index
+
+
+def _rebound(update: Update, binding: dict[str, Index]) -> Update:
+    return replace(
+        update, index=_renamed(update.index, binding), value=rename(update.value, binding)
+    )
+
+
+def _wiped(updates: list[Update], wipes: list[Wipe]) -> tuple[Update, ...]:
+    """`updates`, but initial values where an instance is reset."""
+    for wipe in wipes:
+        index = None if wipe.each is None else wipe.each.name
+        other: Expr = Ref(wipe.var, index)
+        for update in updates:
+            if update.var == wipe.var:
+                other = ite(same(index, update.index), update.value, other)
+        updates = [update for update in updates if update.var != wipe.var]
+        value = ite(wipe.where, Lit(wipe.initial), other)
+        updates.append(Update(wipe.var, index, value, wipe.each))
+    return tuple(updates)
 
 
 def _text(candidate: Candidate) -> str:

@@ -58,6 +58,12 @@ class Code(enum.Enum):
         "the spec declares no machine",
         "Without a machine nothing happens and nothing can be checked.",
     )
+    TOO_MANY = (
+        "SM008",
+        "a line stands for too many cases",
+        "`any`, `for … in entries`, definitions within definitions and quantifiers within quantifiers "
+        "multiply. What would have to be written out in thousands of cases is refused.",
+    )
     UNKNOWN_NAME = (
         "SM101",
         "this name is not declared",

@@ -110,8 +110,8 @@ class _Elaboration:
         for item in self._all(s.VarDecl):
             assert isinstance(item, s.VarDecl)
             self._once("variable", item.name, self.symbols.shared)
-            self.symbols.shared[item.name.text] = Variable(
-                item.name.text, self._type(item.type, item.name.text), item, None
+            self.symbols.shared[item.name.text] = self._variable(
+                item.name.text, item.type, item, None
             )
 
     def _once(self, kind: str, name: s.Name, known: Mapping[str, object]) -> None:
@@ -294,9 +294,8 @@ class _Elaboration:
                 match item:
                     case s.VarDecl(name, kind):
                         self._once("variable", name, {**machine.variables, **machine.clocks})
-                        full = f"{machine.name}.{name.text}"
-                        machine.variables[name.text] = Variable(
-                            full, self._type(kind, name.text), item, machine
+                        machine.variables[name.text] = self._variable(
+                            f"{machine.name}.{name.text}", kind, item, machine
                         )
                     case s.ClockDecl(name):
                         self._once("clock", name, {**machine.variables, **machine.clocks})
@@ -342,15 +341,27 @@ class _Elaboration:
         if item.clauses.then_call is not None:
             self._entry(machine, item.clauses.then_call, True)
 
-    def _type(self, decl: s.TypeName, owner: str) -> Type:
+    def _variable(
+        self, full: str, kind: s.TypeName, item: s.VarDecl, machine: Machine | None
+    ) -> Variable:
+        found = self._type(kind, item.name.text)
+        if found is None:
+            return Variable(full, BoolType(), item, machine, known=False)
+        return Variable(full, found, item, machine)
+
+    def _type(self, decl: s.TypeName, owner: str) -> Type | None:
+        """The type; None (reported) if there is no such type."""
         match decl:
             case s.BoolTypeName():
                 return BoolType()
             case s.RangeTypeName(low, high):
                 bounds = (self.terms.constant_int(low), self.terms.constant_int(high))
                 if bounds[0] > bounds[1]:
-                    self.problems.error(Code.RANGE, "the range is empty", decl.span)
-                    return IntType(bounds[0], bounds[0])
+                    self.problems.error(
+                        Code.RANGE, "the range is empty", decl.span,
+                        f"the lower bound comes first: `{bounds[1]}..{bounds[0]}`",
+                    )  # fmt: skip
+                    return None
                 return IntType(*bounds)
             case s.OptionsTypeName(members):
                 self._distinct("member", members)
@@ -367,7 +378,7 @@ class _Elaboration:
                     return RefType(name.text, optional)
                 known = [*self.symbols.enums, *sorted(families), "bool"]
                 self.problems.unknown("type", name.text, known, name.span)
-                return BoolType()
+                return None
 
     # -- the System --------------------------------------------------------------------------------
     def system(self, sha256: str) -> System:
@@ -382,7 +393,9 @@ class _Elaboration:
         expectations: list[s.ExpectDecl] = []
         scenarios: list[Scenario] = []
         trace = TraceBlock()
+        traced: Span | None = None
         named: dict[str, s.Name] = {}
+        stories: dict[str, s.Name] = {}
         parametric = [m for m in self.symbols.machines.values() if m.family and m.size is None]
         home = parametric[0] if len(parametric) == 1 else None
         for item in self.spec.items:
@@ -398,10 +411,18 @@ class _Elaboration:
                     group: tuple[s.Item, ...] = items
                 case s.RuleDecl() | s.FairDecl() | s.ExpectDecl():
                     machine, group = None, (item,)
-                case s.ScenarioDecl():
+                case s.ScenarioDecl(name):
+                    self._once("scenario", name, stories)
+                    stories[name.text] = name
                     scenarios.append(properties.scenario(item, home))
                     continue
                 case s.TraceDecl():
+                    if traced is not None:
+                        self.problems.error(
+                            Code.DUPLICATE, "there is a second `trace` block", item.span,
+                            "put everything into one", (Note("the first", traced),),
+                        )  # fmt: skip
+                    traced = item.span
                     trace = properties.trace(item)
                     continue
                 case _:
@@ -443,62 +464,71 @@ class _Elaboration:
         )
 
     def _unused(self) -> None:
-        used = self.symbols.used
-        for name, entry in self.symbols.entries.items():
-            if not any(name in m.entries for m in self.symbols.machines.values()):
-                self.problems.warning(Code.UNUSED, f"entry `{name}` is never called", entry.span)
-        for name, callback in self.symbols.callbacks.items():
-            if not any(name in m.callbacks for m in self.symbols.machines.values()):
-                self.problems.warning(
-                    Code.UNUSED, f"callback `{name}` is never handled", callback.span
-                )
+        """Declarations that nothing refers to: changing them would change no verdict."""
+        symbols = self.symbols
+        machines = list(symbols.machines.values())
+        for entry in symbols.entries.values():
+            if not any(entry.name in m.entries for m in machines):
+                self._idle(f"entry `{entry.name}` is never called", entry.span,
+                           f"call it, `by ACTOR: call {entry.name}`, or remove it")  # fmt: skip
+        for callback in symbols.callbacks.values():
+            if not any(callback.name in m.callbacks for m in machines):
+                self._idle(f"callback `{callback.name}` is never handled", callback.span,
+                           f"handle it, `{callback.name}(…)`, in a state, or remove it")  # fmt: skip
         for item in self.spec.items:
-            if isinstance(item, s.ParamDecl) and ("param", item.name.text) not in used:
-                self.problems.warning(
-                    Code.UNUSED, f"parameter `{item.name.text}` is never used", item.name.span
-                )
-            if isinstance(item, s.EnumDecl) and ("enum", item.name.text) not in used:
-                self.problems.warning(
-                    Code.UNUSED, f"enumeration `{item.name.text}` is never used", item.name.span
-                )
-            if isinstance(item, s.ActorsDecl):
-                for _, name in item.actors:
-                    if ("actor", name.text) not in used and not self._default_actor(name.text):
-                        self.problems.warning(
-                            Code.UNUSED, f"actor `{name.text}` never acts", name.span
-                        )
-        variables = [
-            *self.symbols.shared.values(),
-            *(v for m in self.symbols.machines.values() for v in m.variables.values()),
-        ]
+            match item:
+                case s.ParamDecl(name):
+                    self._used("param", name.text, f"parameter `{name.text}` is never used", name)
+                case s.EnumDecl(name):
+                    self._used("enum", name.text, f"enumeration `{name.text}` is never used", name)
+                case s.ActorsDecl(actors):
+                    for _, name in actors:
+                        if not self._default_actor(name.text):
+                            self._used("actor", name.text, f"actor `{name.text}` never acts", name)
+                case _:
+                    pass
+        variables = [*symbols.shared.values(), *(v for m in machines for v in m.variables.values())]
         for variable in variables:
-            if ("variable", variable.name) not in used:
-                self.problems.warning(
-                    Code.UNUSED, f"variable `{variable.name}` is never read", variable.decl.span
-                )
-        for machine in self.symbols.machines.values():
-            for name, lane in machine.lanes.items():
-                if ("lane", f"{machine.name}.{name}") not in used:
-                    self.problems.warning(
-                        Code.UNUSED, f"lane `{name}` is never asked for", lane.decl.span,
-                        f"write `when free({name})` at the calls that it serialises",
-                    )  # fmt: skip
-            for name, define in machine.defines.items():
-                if ("define", f"{machine.name}.{name}") not in used:
-                    self.problems.warning(
-                        Code.UNUSED, f"definition `{name}` is never used", define.name.span
-                    )
-            for name, node in machine.timers.items():
-                if ("timer", f"{machine.name}.{name}") not in used:
+            name = variable.decl.name
+            self._used("variable", variable.name, f"variable `{name.text}` is never read", name)
+        for machine in machines:
+            for lane in machine.lanes.values():
+                name = lane.decl.name
+                self._used("lane", f"{machine.name}.{name.text}",
+                           f"lane `{name.text}` is never asked for", name,
+                           f"write `when free({name.text})` at the calls it serialises")  # fmt: skip
+            for define in machine.defines.values():
+                name = define.name
+                self._used("define", f"{machine.name}.{name.text}",
+                           f"definition `{name.text}` is never used", name)  # fmt: skip
+            for node in machine.root.walk():
+                self._unused_clocks(machine, node)
+
+    def _unused_clocks(self, machine: Machine, node: StateNode) -> None:
+        for item in node.decl.body:
+            match item:
+                case s.TimerDecl(name) if ("timer", f"{machine.name}.{name.text}") not in (
+                    self.symbols.used
+                ):
+                    # Not a warning: when it fires, no step is possible and time stops.
                     self.problems.error(
-                        Code.UNUSED, f"timer `{name}` has no handler", node.decl.span,
-                        f"add `on {name} -> STATE`",
+                        Code.UNUSED, f"timer `{name.text}` has no handler", name.span,
+                        f"add `on {name.text} -> STATE`",
                     )  # fmt: skip
-            for name, (full, node) in machine.clocks.items():
-                if ("clock", full) not in used:
-                    self.problems.warning(
-                        Code.UNUSED, f"clock `{name}` is never compared", node.decl.span
-                    )
+                case s.ClockDecl(name):
+                    self._used("clock", f"{machine.name}.{name.text}",
+                               f"clock `{name.text}` is never compared", name)  # fmt: skip
+                case _:
+                    pass
+
+    def _used(
+        self, kind: str, key: str, message: str, name: s.Name, help: str = "use it or remove it"
+    ) -> None:
+        if (kind, key) not in self.symbols.used:
+            self._idle(message, name.span, help)
+
+    def _idle(self, message: str, span: Span, help: str) -> None:
+        self.problems.warning(Code.UNUSED, message, span, help)
 
     def _default_actor(self, name: str) -> bool:
         return any(e.actor == name for e in self.symbols.entries.values()) or (

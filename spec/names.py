@@ -14,6 +14,24 @@ from rhscheck.spec.source import Span
 from rhscheck.spec.system import Actor, Constant, EnumType, Family, Reading, RefType, Type
 
 
+# How each kind of name is declared: the last resort of a diagnostic's help.
+_DECLARED = {
+    "entry": "`entry {} returns {{ success }}`",
+    "callback": "`callback {} by ACTOR`",
+    "actor": "`actors {{ {} }}`",
+    "machine": "`machine {} {{ … }}`",
+    "machine with instances": "`machine {}[i in 1..N] {{ … }}`",
+    "state": "`state {}`",
+    "lane": "`lane {} = {{ ENTRY, … }}`",
+    "variable to assign": "`var {} : TYPE = VALUE`",
+    "variable, parameter or value": "`var {} : TYPE = VALUE`",
+    "type": "`enum {} {{ … }}`",
+    "parameter to set": "`param {} = VALUE`",
+    "number of instances": "`param {} = 2`, or use N",
+    "event to synchronise with": "a transition `on EVENT …` in the other machine",
+}
+
+
 class Problems:
     """Collects diagnostics; a pass goes on after reporting so that all errors come at once."""
 
@@ -32,10 +50,14 @@ class Problems:
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
-    def unknown(self, kind: str, name: str, known: Iterable[str], span: Span) -> None:
-        self.error(
-            Code.UNKNOWN_NAME, f"there is no {kind} `{name}`", span, did_you_mean(name, known)
-        )
+    def unknown(
+        self, kind: str, name: str, known: Iterable[str], span: Span, where: str = ""
+    ) -> None:
+        """A name of this kind is not declared (`where` it was looked for)."""
+        hint = did_you_mean(name, known)
+        if not hint and kind in _DECLARED:
+            hint = f"declare it: {_DECLARED[kind].format(name)}"
+        self.error(Code.UNKNOWN_NAME, f"there is no {kind} `{name}`{where}", span, hint)
 
     @property
     def failed(self) -> bool:
@@ -88,6 +110,7 @@ class Variable:
     type: Type
     decl: s.VarDecl
     machine: Machine | None
+    known: bool = True  # False: its type could not be made out, which was reported
 
 
 @dataclass(slots=True)
@@ -240,7 +263,7 @@ def find_state_parts(
     if not found:
         known = [node.path for node in machine.root.walk() if node.parent is not None]
         known += [node.name for node in machine.root.walk() if node.parent is not None]
-        symbols.problems.unknown(f"state in machine {machine.name}", written, known, span)
+        symbols.problems.unknown("state", written, known, span, f" in machine {machine.name}")
     else:
         options = ", ".join(f"`{node.path}`" for node in found)
         symbols.problems.error(

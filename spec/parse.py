@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from importlib import resources
 
 from lark import Lark, Token
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from lark.lexer import PatternStr
 
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, Diagnostic, SpecErrors
 from rhscheck.spec.lexeme import Lexeme
-from rhscheck.spec.source import Places, Source, Span
+from rhscheck.spec.source import Places, Source
 from rhscheck.spec.syntax_errors import Expected, bad_character, control_character, unexpected
 from rhscheck.spec.tree import build_tree
 
@@ -189,11 +189,8 @@ def _nesting_error(source: Source, places: Places) -> Diagnostic | None:
     return None
 
 
-def _diagnostic(error: UnexpectedInput, source: Source, found: list[Lexeme]) -> Diagnostic:
+def _diagnostic(error: UnexpectedToken, source: Source, found: list[Lexeme]) -> Diagnostic:
     """What Lark found, in our words; `found` are the lexemes of the text that was parsed."""
-    if isinstance(error, UnexpectedCharacters):
-        return bad_character(source, _position(error))
-    assert isinstance(error, UnexpectedToken)  # LALR with a basic lexer raises nothing else
     spelled = _spelled()
     accepted = error.accepts or error.expected
     expected = Expected(
@@ -237,12 +234,19 @@ def _without_item(text: str, found: list[Lexeme], position: int) -> str | None:
     return text[:start] + re.sub(r"[^\r\n]", " ", text[start:end]) + text[end:]
 
 
-def _recover(text: str, error: UnexpectedInput, at: Span) -> str | None:
-    """`text` without what caused `error`, of the same length; None where there is no going on."""
-    if isinstance(error, UnexpectedCharacters):
-        return text[: at.start] + " " * (at.end - at.start) + text[at.end :]
-    found, bad = _lex(text)
-    return None if bad is not None else _without_item(text, found, at.start)
+def _without_bad_characters(source: Source) -> tuple[str, list[Diagnostic]]:
+    """The text with blanks for what starts no word or sign, and what was wrong there."""
+    text = _text(source)
+    errors: list[Diagnostic] = []
+    bad = _lex(text)[1]
+    while bad is not None:
+        errors.append(bad_character(source, bad))
+        if len(errors) == MAX_SYNTAX_ERRORS or len(text) > RECOVERY_BYTES:
+            raise SpecErrors(errors, [source])
+        end = errors[-1].span.end
+        text = text[:bad] + " " * (end - bad) + text[end:]
+        bad = _lex(text)[1]
+    return text, errors
 
 
 def parse(source: Source) -> s.Spec:
@@ -252,21 +256,20 @@ def parse(source: Source) -> s.Spec:
     rest is read), for empty, too large and too deeply nested texts too. Never raises anything else.
     """
     _refuse(source)
-    errors: list[Diagnostic] = []
-    text: str | None = _text(source)
+    text, errors = _without_bad_characters(source)
     for reading in itertools.count(1):
-        assert text is not None
         try:
             tree = _parser().parse(text)
             break
-        except UnexpectedInput as error:
-            found = _diagnostic(error, source, _lex(text)[0])
+        except UnexpectedToken as error:
+            words = _lex(text)[0]
+            found = _diagnostic(error, source, words)
             if all(known.span.line != found.span.line for known in errors):
                 errors.append(found)
             shorter = None
             if len(text) <= RECOVERY_BYTES and reading < MAX_READINGS:
-                shorter = _recover(text, error, found.span)
-            if shorter is None or shorter == text or len(errors) == MAX_SYNTAX_ERRORS:
+                shorter = _without_item(text, words, found.span.start)
+            if shorter is None or shorter == text or len(errors) >= MAX_SYNTAX_ERRORS:
                 raise SpecErrors(errors, [source]) from None
             text = shorter
     if errors:

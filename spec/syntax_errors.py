@@ -24,6 +24,15 @@ _WRONG_SIGNS = {
     "\ufeff": "a byte order mark can only be the first character of a file",
     '"': "a text ends on the line where it starts; a closing quote is missing",
 }
+_OPERATORS = frozenset(["and", "or", "implies", "+", "-", "*", "."])
+_ITEM_STARTS = {
+    "timeout": "write `on timeout X -> STATE`",
+    "call": "say who calls: `by ACTOR: call X`",
+    "never": "a rule needs a name: `rule R1 \"sentence\": never …`",
+    "invariant": "a rule needs a name: `rule R1 \"sentence\": invariant …`",
+    "restart": "`restart on …` belongs to a timer: `timer t = 3m restart on …`",
+    "when": "`when …` goes on with a transition or rule; it cannot stand alone",
+}
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -42,12 +51,14 @@ class Expected:
             "INT": "a number",
             "DURATION": "a time such as `5m`",
             "STRING": "a text in quotes",
-            "COMPARE": "a comparison such as `==`",
             "SEP": "the end of the line",
             "$END": "the end of the file",
         }
         found = [text for kind, text in said.items() if kind in self.kinds]
-        return found + [f"`{word}`" for word in self.words]
+        found += [f"`{word}`" for word in self.words if word not in _OPERATORS]
+        if "COMPARE" in self.kinds:
+            found.append("a comparison such as `==`")
+        return found + [f"`{word}`" for word in self.words if word in _OPERATORS]
 
 
 def bad_character(source: Source, position: int) -> Diagnostic:
@@ -96,7 +107,7 @@ def unexpected(
         return Diagnostic(Code.SYNTAX, f"`{seen.text}` stands where `{wanted}` is needed", span,
                           notes=(note,), help=f"close `{opener.text}` first")  # fmt: skip
     what = "the end of the line" if line_ends else f"`{seen.text[:40]}`"
-    message = f"{what} cannot stand here"
+    message = "the line ends too early" if line_ends else f"{what} cannot stand here"
     help_text = _slip(before, seen, expected, keywords)
     texts = [text for text in expected.texts if text != what]
     if not help_text and len(texts) == 1:
@@ -112,15 +123,18 @@ def _slip(
 ) -> str:
     """The fix for a common slip, or an empty text."""
     last = before[-1] if before else None
-    if not before:
+    if last is None:
         return "a spec starts with `spec NAME`"
+    item_starts = last.kind == "SEP" or last.text in ("{", "}")
+    if item_starts and seen.text in _ITEM_STARTS:
+        return _ITEM_STARTS[seen.text]
     if seen.text == "=" and "COMPARE" in expected.kinds:
         return "compare with `==`; `=` gives a value"
     if seen.text == "==" and "=" in expected.words:
         return "`==` compares; give a value with `=`"
     if seen.text == ":" and "=" in expected.words:
         return "give a value with `=`"
-    if seen.text == "." and last is not None and last.kind == "INT":
+    if seen.text == "." and last.kind == "INT":
         return "there are no fractions; choose a smaller unit, such as `1500ms` for 1.5 seconds"
     if seen.text == "|" and "or" in expected.words:
         return "write `or`"
@@ -135,7 +149,7 @@ def _slip(
         close = did_you_mean(seen.text, expected.words)
         if close.startswith("did you mean"):
             return close
-    if seen.kind == "KEYWORD" and "NAME" in expected.kinds:
+    if seen.kind == "KEYWORD" and "NAME" in expected.kinds and not item_starts:
         return f"`{seen.text}` is a word of the language and cannot be a name; choose another name"
     return ""
 

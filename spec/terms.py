@@ -80,6 +80,7 @@ class ErrorType:
     """Already reported; fits everything, so that one mistake is reported once."""
 
 
+CONDITION = "a condition (true or false)"
 TermType = Type | TimeType | ClockType | MemberType | NoneType | ErrorType
 Wrapper = tuple[str, str, Expr]  # bound name, family, the reference's value is that name
 Typed = tuple[Expr, TermType]
@@ -100,6 +101,12 @@ class Context:
     steps: bool = False
 
 
+# Levels of an expression with its definitions put in: every pass that recurses fits Python's stack.
+MAX_LEVELS = 180
+MAX_QUANTIFIERS = 6  # within each other; each multiplies a formula by the number of instances
+MAX_EXPANSIONS = 10_000  # of definitions, in one spec
+
+
 class Terms:
     """Elaborates expressions; errors go to `symbols.problems` and yield harmless values."""
 
@@ -109,14 +116,19 @@ class Terms:
         self._wrappers: list[Wrapper] = []
         self._open: list[str] = []  # definitions being expanded
         self._fresh = 0
+        self._levels = 0
+        self._quantifiers = 0
+        self._expansions = 0
 
     # -- entry points ------------------------------------------------------------------------------
     def condition(self, node: s.Expression, context: Context) -> Expr:
         """A Boolean expression; reported and replaced by `true` if it is none."""
+        depth = len(self._wrappers)
         expr, kind = self._term(node, context)
+        expr = self._wrap(expr, depth)
         if isinstance(kind, BoolType | ErrorType):
             return expr
-        self._mismatch("a condition (true or false)", kind, node.span)
+        self._mismatch(CONDITION, kind, node.span)
         return TRUE
 
     def constant_time(self, node: s.Expression) -> int:
@@ -176,6 +188,18 @@ class Terms:
 
     # -- terms -------------------------------------------------------------------------------------
     def _term(self, node: s.Expression, context: Context) -> Typed:
+        if self._levels == MAX_LEVELS:
+            self.problems.error(
+                Code.TOO_DEEP, f"with its definitions put in, this has over {MAX_LEVELS} levels",
+                node.span, "write one chain of `and` or `or`, or leave a definition out",
+            )  # fmt: skip
+            return TRUE, ErrorType()
+        self._levels += 1
+        typed = self._typed(node, context)
+        self._levels -= 1
+        return typed
+
+    def _typed(self, node: s.Expression, context: Context) -> Typed:
         match node:
             case s.Number(value):
                 return Lit(value), IntType(value, value)
@@ -280,6 +304,12 @@ class Terms:
         if isinstance(left_kind, TimeType) and isinstance(right_kind, TimeType):
             assert isinstance(left, Lit) and isinstance(right, Lit)  # times are constants
             return Lit(int(_compare_ints(op, left.value, right.value)))
+        if isinstance(left_kind, TimeType) or isinstance(right_kind, TimeType):
+            self.problems.error(
+                Code.UNIT, "a time can be compared with a clock or a time only", node.span,
+                "give the number a unit, such as `5s`, or compare a clock",
+            )  # fmt: skip
+            return TRUE
         if op in ("==", "!="):
             both = self._unify(left, left_kind, right, right_kind, node)
             if both is None:
@@ -300,11 +330,8 @@ class Terms:
             if op in ("<=", ">="):
                 return rebuild(Le(*pair), pair)
             return neg(rebuild(Le(right, left), (right, left)))
-        if isinstance(left_kind, TimeType) or isinstance(right_kind, TimeType):
-            self.problems.error(Code.UNIT, "a time can be compared with a clock or a time only",
-                                node.span)  # fmt: skip
-        else:
-            self._mismatch("numbers", left_kind, node.span)
+        wrong = left_kind if not isinstance(left_kind, IntType | RefType) else right_kind
+        self._mismatch("a number on both sides", wrong, node.span)
         return TRUE
 
     def _diagonal(self, node: s.Binary, context: Context) -> Expr | None:
@@ -343,9 +370,17 @@ class Terms:
             self.problems.unknown("machine with instances", node.family.text, families,
                                   node.family.span)  # fmt: skip
             return TRUE
+        if self._quantifiers == MAX_QUANTIFIERS:
+            self.problems.error(
+                Code.TOO_MANY, f"more than {MAX_QUANTIFIERS} quantifiers within each other", node.span,
+                "split the condition into several that need fewer",
+            )  # fmt: skip
+            return TRUE
         name = self.fresh(node.variable.text)
         inner = replace(context, bound={**context.bound, node.variable.text: (machine, name)})
+        self._quantifiers += 1
         body = self.condition(node.body, inner)
+        self._quantifiers -= 1
         kind = Forall if node.kind == "forall" else Exists
         return rebuild(kind(name, machine.family, body), (body,))
 
@@ -370,6 +405,8 @@ class Terms:
             variable = machine.variables.get(name)
             if variable is not None:
                 self.symbols.use("variable", variable.name)
+                if not variable.known:
+                    return Lit(0), ErrorType()
                 return Ref(variable.name, index), variable.type
             define = machine.defines.get(name)
             if define is not None:
@@ -393,8 +430,16 @@ class Terms:
         key = f"{machine.name}.{define.name.text}"
         if key in self._open:
             self.problems.error(
-                Code.TYPE, f"definition `{define.name.text}` refers to itself", define.span
-            )
+                Code.TYPE, f"definition `{define.name.text}` refers to itself", define.span,
+                "a definition stands for a condition; it can only use others",
+            )  # fmt: skip
+            return TRUE
+        self._expansions += 1
+        if self._expansions > MAX_EXPANSIONS:
+            self.problems.error(
+                Code.TOO_MANY, "definitions use each other too often to be put in", define.span,
+                "let a variable hold what they compute",
+            )  # fmt: skip
             return TRUE
         self.symbols.use("define", key)
         bound: dict[str, tuple[Machine, Index]] = {}
@@ -411,7 +456,7 @@ class Terms:
         shared = symbols.shared.get(name)
         if shared is not None:
             symbols.use("variable", shared.name)
-            return Ref(shared.name), shared.type
+            return Ref(shared.name), shared.type if shared.known else ErrorType()
         constant = symbols.constants.get(name)
         if constant is not None:
             symbols.use("param", name)
@@ -450,6 +495,16 @@ class Terms:
         for kind in symbols.enums.values():
             known += kind.members
         self.problems.unknown("variable, parameter or value", str(node), known, node.span)
+
+    def partner(
+        self, path: s.Path, context: Context
+    ) -> tuple[Machine | None, Index, tuple[str, ...], tuple[Wrapper, ...]]:
+        """As `subject` for the event a transition synchronises with, and the instances to bind."""
+        depth = len(self._wrappers)
+        machine, index, rest = self.subject(path, context, whole=True)
+        bound = tuple(self._wrappers[depth:])
+        del self._wrappers[depth:]
+        return machine, index, rest, bound
 
     def subject(
         self, path: s.Path, context: Context, whole: bool
@@ -614,7 +669,8 @@ class Terms:
         lane = machine.lanes.get(".".join(rest))
         if lane is None:
             known = machine.lanes
-            self.problems.unknown(f"lane in machine {machine.name}", ".".join(rest), known, path.span)
+            where = f" in machine {machine.name}"
+            self.problems.unknown("lane", ".".join(rest), known, path.span, where)
             return TRUE
         self.symbols.use("lane", f"{machine.name}.{'.'.join(rest)}")
         return self.lane_free(machine, index, lane.members, lane.decl.holds_expired)
@@ -720,10 +776,16 @@ class Terms:
     ) -> tuple[Expr, Expr] | None:
         """Both sides of an equation as values of one type."""
         if isinstance(left_kind, MemberType | NoneType):
+            if isinstance(right_kind, MemberType | NoneType):
+                self.problems.error(
+                    Code.TYPE, "two constants are compared; what they belong to is not clear",
+                    node.span, "compare a variable",
+                )  # fmt: skip
+                return None
             both = self._unify(right, right_kind, left, left_kind, node)
             return None if both is None else (both[1], both[0])
         if not isinstance(left_kind, BoolType | EnumType | IntType | RefType):
-            self._mismatch("values that can be compared", left_kind, node.span)
+            self._mismatch("a value that can be compared", left_kind, node.span)
             return None
         fitted = self._fit(right, right_kind, left_kind, node.right.span, compare=True)
         return None if fitted is None else (left, fitted)
@@ -739,8 +801,9 @@ class Terms:
             case IntType(low, high), IntType(want_low, want_high):
                 if not compare and isinstance(expr, Lit) and not want_low <= expr.value <= want_high:
                     self.problems.error(
-                        Code.RANGE, f"{expr.value} is outside {want_low}..{want_high}", span
-                    )
+                        Code.RANGE, f"{expr.value} is outside {want_low}..{want_high}", span,
+                        f"write a value from {want_low} to {want_high}, or widen the type",
+                    )  # fmt: skip
                 del low, high
                 return expr
             case EnumType(), EnumType():
@@ -771,7 +834,8 @@ class Terms:
 
     def _mismatch(self, needed: str, kind: TermType, span: Span) -> None:
         if not isinstance(kind, ErrorType):
-            self.problems.error(Code.TYPE, f"{needed} is needed here, this is {_type_text(kind)}", span)
+            message = f"{needed} is needed here, this is {_type_text(kind)}"
+            self.problems.error(Code.TYPE, message, span, _fix(needed, kind))
 
 
 def _compare_ints(op: str, left: int, right: int) -> bool:
@@ -791,6 +855,26 @@ def _clock_compare(op: str, clock: str, index: Index, bound: int) -> Expr:
             return ClockCmp(clock, index, op, bound)
         case _:
             raise ValueError(op)
+
+
+def _fix(needed: str, kind: TermType) -> str:
+    """How to make what is needed out of an expression of another type."""
+    condition = needed in (CONDITION, _type_text(BoolType()))
+    match kind:
+        case ClockType():
+            return "compare it with a time, such as `x >= 5s`"
+        case TimeType() if condition:
+            return "compare a clock with it"
+        case IntType() if condition:
+            return "compare it, such as `k == 1`; the truth values are `true` and `false`"
+        case EnumType(_, members) if condition:
+            return f"compare it, such as `… == {members[0]}`"
+        case RefType() | NoneType() if condition:
+            return "compare it, such as `r == none`"
+        case BoolType():
+            return "a condition is not a value of another type; use it with `and`, `or`, `not`"
+        case _:
+            return f"write {needed}"
 
 
 def _type_text(kind: TermType) -> str:
