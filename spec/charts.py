@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from rhscheck.spec import syntax as s
-from rhscheck.spec.diagnostic import Code, Note
+from rhscheck.spec.diagnostic import Code, Note, did_you_mean
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
@@ -480,7 +480,7 @@ class Charts:
         machine = chart.machine
         context = self._context(machine, node)
         index = context.index
-        when = TRUE
+        when: Expr = TRUE
         if item.clauses.when is not None:
             when = self.terms.condition(item.clauses.when, context)
         off = when == FALSE  # a reading that was not chosen: the names were checked, no more
@@ -1111,9 +1111,26 @@ class Charts:
             seen[name] = assign
 
     def _check_clauses(self, chart: Chart) -> None:
-        """Clauses that do not go together."""
+        """Clauses that do not go together, and `on` for what nothing brings about."""
+        synchronised = {
+            item.clauses.sync.parts[-1]
+            for machine in self.symbols.machines.values()
+            for node in machine.root.walk()
+            for item in node.decl.body
+            if isinstance(item, s.Handler) and item.clauses.sync is not None
+        }
         for candidate in chart.candidates:
             clauses = candidate.clauses
+            if candidate.kind == "sync" and candidate.name not in synchronised:
+                timers = chart.machine.timers
+                hint = did_you_mean(candidate.name, timers)
+                self.problems.error(
+                    Code.UNKNOWN_NAME,
+                    f"there is no timer `{candidate.name}`, and nothing synchronises with it",
+                    candidate.span,
+                    hint or f"declare `timer {candidate.name} = TIME`, or write "
+                    f"`sync {chart.machine.name}.{candidate.name}` in another machine",
+                )  # fmt: skip
             if clauses.then_call is not None and len(clauses.targets) > 1:
                 self.problems.error(
                     Code.SYNTAX, "`then call` needs a single target", candidate.span,

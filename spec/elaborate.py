@@ -311,9 +311,15 @@ class _Elaboration:
                         machine.lanes[name.text] = Lane(tuple(m.text for m in members), item)
                     case s.EveryDecl():
                         self._entry(machine, item.entry, True)
-                        machine.due.setdefault(item.entry.text, []).append(
-                            f"{machine.name}.due.{item.entry.text}@{node.path or machine.name}"
-                        )
+                        flags = machine.due.setdefault(item.entry.text, [])
+                        flag = f"{machine.name}.due.{item.entry.text}@{node.path or machine.name}"
+                        if flag in flags:
+                            self.problems.error(
+                                Code.DUPLICATE, f"a second `every` calls {item.entry.text} here",
+                                item.span, "keep one; a period cannot be written twice in one state",
+                            )  # fmt: skip
+                            continue
+                        flags.append(flag)
                     case s.DefineDecl(name):
                         self._once("definition", name, {**machine.variables, **machine.defines})
                         machine.defines[name.text] = item
@@ -386,7 +392,7 @@ class _Elaboration:
         self.declare()
         charts = Charts(self.symbols, self.terms)
         variables, clocks, deadlines, transitions = charts.build()
-        properties = Properties(self.symbols, self.terms)
+        properties = Properties(self.symbols, self.terms, transitions)
         rules: list[Rule] = []
         assumptions: list[Assumption] = []
         fairness: list[Fairness] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -13,6 +14,9 @@ from rhscheck.spec.elaborate import elaborate
 from rhscheck.spec.parse import MAX_BYTES, parse
 from rhscheck.spec.source import NOWHERE, Source
 from rhscheck.spec.system import System
+
+
+MAX_FILES = 100
 
 
 class SpecNotFound(Exception):
@@ -79,22 +83,33 @@ def read_source(spec: str) -> Source:
 
 
 def _with_used(tree: s.Spec, source: Source, seen: tuple[str, ...], sources: list[Source]) -> s.Spec:
-    """`tree` with the items of used files in place of their `use` lines."""
+    """`tree` with the items of used files in place of their `use` lines, each file once."""
     items: list[s.Item] = []
     for item in tree.items:
         if not isinstance(item, s.Use):
             items.append(item)
             continue
         base = Path(source.path).parent
-        name = item.path if item.path in shipped() else str(base / item.path)
+        name = item.path if item.path in shipped() else os.path.normpath(base / item.path)
         if name in seen:
-            raise SpecErrors(
-                [Diagnostic(Code.USE, f"{item.path} uses itself in a circle", item.span)], sources
-            )
+            raise SpecErrors([
+                Diagnostic(Code.USE, f"{item.path} uses itself in a circle", item.span,
+                           help="move what both need into a third file")
+            ], sources)  # fmt: skip
+        if len(sources) == MAX_FILES:
+            raise SpecErrors([
+                Diagnostic(Code.USE, f"a spec is made of at most {MAX_FILES} files", item.span,
+                           help="put several into one")
+            ], sources)  # fmt: skip
         try:
             other = read_source(name)
         except SpecNotFound as error:
-            raise SpecErrors([Diagnostic(Code.USE, str(error), item.span)], sources) from None
+            raise SpecErrors([
+                Diagnostic(Code.USE, str(error), item.span,
+                           help="paths are relative to the file that uses them")
+            ], sources) from None  # fmt: skip
+        if any(other.path == known.path for known in sources):
+            continue
         sources.append(other)
         try:
             inner = parse(other)
@@ -107,11 +122,14 @@ def _with_used(tree: s.Spec, source: Source, seen: tuple[str, ...], sources: lis
 def load_source(source: Source, settings: Mapping[str, str] | None = None) -> Loaded:
     """Parses and elaborates `source` and all that it uses. Raises SpecErrors."""
     sources = [source]
-    tree = _with_used(parse(source), source, (source.path,), sources)
+    tree = _with_used(parse(source), source, (os.path.normpath(source.path),), sources)
     try:
         system, warnings = elaborate(tree, source, settings)
     except SpecErrors as error:
         raise SpecErrors(error.diagnostics, sources) from None
+    if len(sources) > 1:
+        whole = "".join(one.sha256 for one in sources)
+        system = replace(system, source_sha256=Source("", whole).sha256)
     return Loaded(system, tuple(sources), warnings)
 
 

@@ -7,12 +7,28 @@ nothing of observers: `spec.rules` weaves those.
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, assert_never
 
 from rhscheck.spec import syntax as s
-from rhscheck.spec.diagnostic import Code, did_you_mean
-from rhscheck.spec.expr import FALSE, Expr, Happens, Index, Post, conj, disj, neg, walk
+from rhscheck.spec.diagnostic import Code, Note, did_you_mean
+from rhscheck.spec.expr import (
+    FALSE,
+    And,
+    Exists,
+    Expr,
+    Forall,
+    Happens,
+    Index,
+    Or,
+    Post,
+    conj,
+    disj,
+    neg,
+    walk,
+)
 from rhscheck.spec.names import Machine, Symbols
 from rhscheck.spec.system import (
     SELF,
@@ -34,11 +50,14 @@ from rhscheck.spec.system import (
     RuleKind,
     Scenario,
     TraceBlock,
+    Transition,
     Wait,
     Within,
 )
 from rhscheck.spec.terms import Context, Terms
 
+MAX_INSTANCES = 6  # that one rule speaks of; each multiplies its cases by their number
+MAX_ELEMENTS = 1_000  # combinations of `for c in …` in one rule
 VERDICTS = ("proved", "violated", "witnessed", "impossible", "bounded", "unknown")
 _Node = TypeVar("_Node")
 
@@ -46,10 +65,19 @@ _Node = TypeVar("_Node")
 class Properties:
     """Elaborates what stands beside the machines."""
 
-    def __init__(self, symbols: Symbols, terms: Terms) -> None:
+    def __init__(
+        self, symbols: Symbols, terms: Terms, transitions: Sequence[Transition] = ()
+    ) -> None:
         self.symbols = symbols
         self.problems = symbols.problems
         self.terms = terms
+        # Which actors have steps with a label: what an assumption may speak of.
+        self._actors: dict[tuple[str, str, str | None], set[str]] = {}
+        for transition in transitions:
+            for label in (transition.label, *transition.also):
+                for value in (label.value, None):
+                    key = (label.kind, label.name, value)
+                    self._actors.setdefault(key, set()).add(transition.actor)
 
     # -- rules -------------------------------------------------------------------------------------
     def rules(self, decl: s.RuleDecl, machine: Machine | None) -> list[Rule]:
@@ -81,9 +109,47 @@ class Properties:
                 continue
             if _switched_off(obligation):
                 continue  # under the chosen readings it says nothing
+            self._check_actor(obligation, actor, decl)
             name = decl.name.text if not element else f"{decl.name.text}[{element}]"
             found.append(Assumption(name, decl.sentence, actor, params, obligation, decl.span))
         return found
+
+    def _check_actor(
+        self, obligation: Never | NeverBefore | NeverAfter | Within | Early, actor: str,
+        decl: s.RuleDecl,
+    ) -> None:  # fmt: skip
+        """Only a step, or a missed deadline, of the actor may break an assumption."""
+        match obligation:
+            case Never(formula):
+                events = _cannot_do_without(formula)
+            case NeverBefore(what) | NeverAfter(what) | Early(what):
+                events = _cannot_do_without(what)
+            case Within(_, response):
+                events = [node for node in walk(response) if isinstance(node, Happens)]
+                if not events:
+                    return  # a response that is a state; whoever brings it about
+            case _:
+                assert_never(obligation)
+        if events is None:
+            self.problems.error(
+                Code.ASSUMPTION_ACTOR, f"this can become false without a step of {actor}", decl.span,
+                f"name the step of {actor} that it forbids, such as `never start(X) while …`",
+            )  # fmt: skip
+            return
+        for event in events:
+            actors = self._actors.get((event.kind, event.name, event.value), {actor})
+            own = actor in actors
+            if isinstance(obligation, Within):
+                own = any(
+                    actor in self._actors.get((e.kind, e.name, e.value), {actor}) for e in events
+                )
+            if not own:
+                label = Label(event.kind, "", event.name, event.value)
+                self.problems.error(
+                    Code.ASSUMPTION_ACTOR, f"`{label.short}` is no step of {actor}", decl.span,
+                    f"assume it of {' or '.join(sorted(actors))}, or make it a rule",
+                )  # fmt: skip
+                return
 
     def _merged(
         self, parts: list[tuple[str, tuple[Param, ...], RuleKind, Obligation]]
@@ -114,21 +180,33 @@ class Properties:
         choices: list[list[tuple[str, str]]] = []
         if machine is not None and machine.family is not None:
             params.append(Param(SELF, machine.family))
+        names: dict[str, s.Name] = {}
         for clause in decl.quantifiers:
+            self._bind(clause, names)
             family = self._family(clause)
             if family is not None and family.family is not None:
                 for name in clause.names:
                     params.append(Param(name.text, family.family))
                     bound[name.text] = (family, name.text)
-                if len(clause.names) > 1 and not clause.distinct:
+                if not clause.distinct and [p.family for p in params].count(family.family) > 1:
                     self.problems.error(
                         Code.TYPE, "several instances must be `for distinct`", clause.span,
                         f"write `for distinct {', '.join(n.text for n in clause.names)} in …`",
                     )  # fmt: skip
+                for name in clause.minus:
+                    self.problems.error(
+                        Code.TYPE, "only elements of a set can be left out", name.span,
+                        "exclude an instance by a condition, such as `i != host`",
+                    )  # fmt: skip
                 continue
             elements = self._elements(clause, machine)
-            for name in clause.names:
-                choices.append([(name.text, element) for element in elements])
+            choices.extend([(name.text, one) for one in elements] for name in clause.names)
+        if len(params) > MAX_INSTANCES or math.prod(map(len, choices)) > MAX_ELEMENTS:
+            self.problems.error(
+                Code.TOO_MANY, "the `for` of this rule stands for too many cases", decl.span,
+                f"at most {MAX_INSTANCES} instances and {MAX_ELEMENTS} elements; write several rules",
+            )  # fmt: skip
+            return []
         index: Index = SELF if machine is not None and machine.family is not None else None
         context = Context(machine, index, bound, None, steps=True)
         if machine is not None and machine.decl.index is not None:
@@ -136,11 +214,23 @@ class Properties:
         found: list[tuple[str, tuple[Param, ...], RuleKind, Obligation]] = []
         for choice in itertools.product(*choices):
             substituted = decl.clause
-            for name, element in choice:
-                substituted = _substitute(substituted, name, element)
+            for word, element in choice:
+                substituted = _substitute(substituted, word, element)
             kind, obligation = self._obligation(substituted, context, decl)
             found.append((",".join(e for _, e in choice), tuple(params), kind, obligation))
         return found
+
+    def _bind(self, clause: s.ForClause, names: dict[str, s.Name]) -> None:
+        """Notes the names a `for` binds; each once, and none that the tool uses itself."""
+        for name in clause.names:
+            if name.text in names or name.text == SELF:
+                known = names.get(name.text)
+                self.problems.error(
+                    Code.DUPLICATE, f"`{name.text}` is bound already", name.span,
+                    "choose another name",
+                    () if known is None else (Note("first bound here", known.span),),
+                )  # fmt: skip
+            names[name.text] = name
 
     def _family(self, clause: s.ForClause) -> Machine | None:
         if isinstance(clause.domain, s.Name):
@@ -356,6 +446,8 @@ class Properties:
                             )
                             continue
                     index = 1 if number is None else number
+                    if chosen is not None and number is not None:
+                        self._check_instance(chosen, number, decl, step)
                     largest = max(largest, index if chosen is None or chosen.size is None else 1)
                     labels = self._labels(event, chosen, index)
                     if len(labels) > 1:
@@ -367,7 +459,42 @@ class Properties:
                 case _:
                     assert_never(step)
         n = largest if decl.n is None else decl.n
+        if n < 1 or n < largest:
+            self.problems.error(
+                Code.RANGE, f"the scenario needs at least {largest} instances, not {n}", decl.span,
+                f"write `with N = {largest}`",
+            )  # fmt: skip
         return Scenario(decl.name.text, decl.sentence, decl.allowed, n, tuple(steps), decl.span)
+
+    def _check_instance(
+        self, machine: Machine, number: int, decl: s.ScenarioDecl, step: s.ScenarioEvent
+    ) -> None:
+        if machine.family is None:
+            self.problems.error(
+                Code.TYPE, f"machine {machine.name} exists once", step.span,
+                f"leave `{machine.name}[{number}]:` out",
+            )  # fmt: skip
+            return
+        most = machine.size if machine.size is not None else decl.n
+        if number < 1 or (most is not None and number > most):
+            top = "N" if most is None else str(most)
+            self.problems.error(
+                Code.RANGE, f"there is no instance {number}", step.span,
+                f"the instances of {machine.name} are 1 to {top}",
+            )  # fmt: skip
+
+    def _hideable(self, kind: str) -> list[str]:
+        """The names that labels of this kind can have."""
+        machines = self.symbols.machines.values()
+        match kind:
+            case "timer":
+                return [name for machine in machines for name in machine.timers]
+            case "event":
+                return [name for machine in machines for name in machine.events]
+            case "callback":
+                return list(self.symbols.callbacks)
+            case _:
+                return list(self.symbols.entries)
 
     def trace(self, decl: s.TraceDecl) -> TraceBlock:
         """The trace block; `due` steps are hidden even if it does not say so."""
@@ -385,17 +512,36 @@ class Properties:
                     codes.append((result.text, code))
                 case s.HideItem(kind, name):
                     if kind.text not in kinds:
-                        self.problems.error(
-                            Code.UNKNOWN_NAME, f"there is no kind of label `{kind.text}`", kind.span,
-                            did_you_mean(kind.text, kinds),
-                        )  # fmt: skip
+                        self.problems.unknown("kind of label", kind.text, kinds, kind.span)
                         continue
+                    known = self._hideable(kind.text)
+                    if name is not None and name.text not in known:
+                        self.problems.unknown(kind.text, name.text, known, name.span)
                     entry = (kinds[kind.text], None if name is None else name.text)
                     if entry not in hidden:
                         hidden.append(entry)
                 case _:
                     assert_never(item)
         return TraceBlock(tuple(codes), tuple(hidden))
+
+
+def _cannot_do_without(formula: Expr) -> list[Happens] | None:
+    """Events of which one happens in every step where `formula` is true; None if it needs none."""
+    match formula:
+        case Happens():
+            return [formula]
+        case And(args):
+            found = (_cannot_do_without(arg) for arg in args)
+            return next((events for events in found if events is not None), None)
+        case Or(args):
+            each = [_cannot_do_without(arg) for arg in args]
+            if any(events is None for events in each):
+                return None
+            return [event for events in each if events is not None for event in events]
+        case Exists(_, _, body) | Forall(_, _, body):
+            return _cannot_do_without(body)
+        case _:
+            return None
 
 
 def _switched_off(obligation: Obligation) -> bool:
@@ -425,7 +571,7 @@ def _substitute(node: _Node, name: str, element: str) -> _Node:
             for f in fields(node)
             if f.name not in ("span", "text")
         }
-        return replace(node, **changes)  # type: ignore[type-var, return-value]
+        return replace(node, **changes)
     if isinstance(node, tuple):
         return tuple(_substitute(part, name, element) for part in node)  # type: ignore[return-value]
     return node

@@ -13,7 +13,7 @@ from rhscheck.spec.source import NOWHERE, Span
 
 
 def _span() -> Span:
-    return field(default=NOWHERE, compare=False)  # type: ignore[no-any-return]
+    return field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -348,7 +348,7 @@ class Terms:
         parts: list[Expr] = []
         for op in (">=", "<=") if node.op in ("==", "!=") else (node.op,):
             parts.append(
-                ClockDiff(first.clock, first.index, second.clock, second.index, op, right.value)  # type: ignore[arg-type]
+                ClockDiff(first.clock, first.index, second.clock, second.index, op, right.value)
             )
         result = conj(parts)
         return neg(result) if node.op == "!=" else result
@@ -829,6 +829,8 @@ class Terms:
             case RefType(family, optional), RefType(want_family, want_optional):
                 if family == want_family and (compare or want_optional or not optional):
                     return expr
+            case _:
+                pass
         self._mismatch(_type_text(wanted), kind, span)
         return None
 

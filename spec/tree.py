@@ -241,18 +241,17 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def returns(self, meta: Meta, late: Any, *rest: Any) -> s.Handler:
         *outcomes, clauses = rest
-        events = tuple(s.EventRef("return", name, results, name.span) for name, results in outcomes)
+        events = tuple(s.EventRef("return", *outcome) for outcome in outcomes)
         return s.Handler("return", events, clauses, late=late is not None, span=self._span(meta))
 
     def handles(self, meta: Meta, late: Any, outcome: Any, clauses: Any) -> s.Handler:
-        name, results = outcome
-        event = s.EventRef("callback", name, results, name.span)
+        event = s.EventRef("callback", *outcome)
         return s.Handler(
             "callback", (event,), clauses, late=late is not None, span=self._span(meta)
         )
 
-    def outcome(self, meta: Meta, name: Token, results: Any) -> tuple[s.Name, Any]:
-        return (self._name(name), _results(results))
+    def outcome(self, meta: Meta, name: Token, results: Any) -> tuple[s.Name, Any, Span]:
+        return (self._name(name), _results(results), self._span(meta))
 
     def results(self, meta: Meta, *names: Token) -> tuple[str, ...]:
         return tuple(str(name) for name in names) or ("*",)
@@ -369,14 +368,26 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
     def fair(self, meta: Meta, strong: Any, actor: Token, events: Any) -> s.FairDecl:
         return s.FairDecl(self._name(actor), strong is not None, events, self._span(meta))
 
-    def expect(self, meta: Meta, names: Any, verdict: Token, _n: Any, n: Any) -> s.ExpectDecl:
+    def _scope(self, name: Token | None) -> None:
+        """The number of instances is called N, wherever it is given."""
+        if name is not None and name != "N":
+            self.problems.append(
+                Diagnostic(
+                    Code.UNKNOWN_NAME, f"there is no number of instances `{name}`", self._at(name),
+                    help="write `N`, the number of instances of every `1..N`",
+                )
+            )  # fmt: skip
+
+    def expect(self, meta: Meta, names: Any, verdict: Token, letter: Any, n: Any) -> s.ExpectDecl:
+        self._scope(letter)
         size = None if n is None else self._int(n)
         return s.ExpectDecl(_names(names), self._name(verdict), size, self._span(meta))
 
     # -- scenarios and traces
     def scenario(
-        self, meta: Meta, name: Token, text: Any, outcome: Token, _n: Any, n: Any, *steps: Any
+        self, meta: Meta, name: Token, text: Any, outcome: Token, letter: Any, n: Any, *steps: Any
     ) -> s.ScenarioDecl:
+        self._scope(letter)
         return s.ScenarioDecl(
             self._name(name), self._text(text), outcome.type == "ALLOWED",
             None if n is None else self._int(n), _items(list(steps)), self._span(meta),
