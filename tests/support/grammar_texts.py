@@ -69,6 +69,9 @@ class GrammarTexts:
                 least = min(self._rule_height(rule, self._height) for rule in rules)
                 rules = [r for r in rules if self._rule_height(r, self._height) == least]
             stack.extend(reversed(rng.choice(rules).expansion))
+        for at in range(len(words) - 2):
+            if words[at] in ("for", "with") and words[at + 2] == "=":
+                words[at + 1] = "N"  # the only number that has a name; the grammar takes any
         return words
 
     def _word(self, name: str, rng: random.Random) -> str:
