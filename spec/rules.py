@@ -443,7 +443,7 @@ class _Loom:
         self._clocks = list(system.clocks)
         self._initially = [system.initially]
         starts = {v.name: frozenset(v.initial) for v in system.variables}
-        self._start = Facts(starts, {}, frozenset()).given(system.initially)
+        self._start = Facts(starts, {}, set()).given(system.initially)
         nothing = Transition("", Label("event", "", ""), "", (), TRUE)
         self._stutter = StepView(system, nothing, self._domains)
 

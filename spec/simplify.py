@@ -8,7 +8,6 @@ in every state where the facts hold. It knows no machines and no steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from rhscheck.spec.expr import (
@@ -41,7 +40,9 @@ from rhscheck.spec.expr import (
     member,
     neg,
     rebuild,
+    rename,
     same,
+    transform,
     walk,
 )
 from rhscheck.spec.system import BoolType, EnumType, IntType, RefType, System
@@ -72,50 +73,88 @@ def domains(system: System) -> Domains:
     return found
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known: the values left for some variables, and literals that are true."""
+    """What is known: the values left for some variables, and other formulas that are true.
 
-    domains: Domains
-    values: dict[Ref, frozenset[int]]
-    true: frozenset[Expr]
+    Never changed once made.
+    """
+
+    __slots__ = ("_kinds", "_true", "domains", "values")
+
+    def __init__(
+        self, domains: Domains, values: dict[Ref, frozenset[int]], true: set[Expr]
+    ) -> None:
+        self.domains = domains
+        self.values = values
+        self._true = true
+        # Most look-ups are for forms that no fact has: hashing a formula is what costs.
+        self._kinds = {type(part) for part in true}
 
     def allowed(self, ref: Ref) -> frozenset[int] | None:
         """The values `ref` may have; None if they cannot be listed."""
         known = self.values.get(ref)
         return self.domains.get(ref.name) if known is None else known
 
-    def given(self, expr: Expr) -> Facts:
-        """These facts and `expr`."""
-        values, true = dict(self.values), set(self.true)
-        for part in expr.args if isinstance(expr, And) else (expr,):
-            restricted = _restriction(part)
-            if restricted is None:
-                true.add(part)
-                continue
-            ref, wanted, positive = restricted
-            left = values.get(ref, self.domains.get(ref.name))
-            if left is not None:
-                values[ref] = left & wanted if positive else left - wanted
-            elif positive:
-                values[ref] = wanted
-            else:
-                true.add(part)
-        return Facts(self.domains, values, frozenset(true))
+    def decided(self, formula: Expr) -> Expr | None:
+        """TRUE or FALSE where `formula` or its negation is a fact, else None."""
+        kinds = self._kinds
+        if type(formula) in kinds and _canonical(formula) in self._true:
+            return TRUE
+        if Not in kinds or isinstance(formula, Not | ClockCmp | ClockDiff):
+            opposite = neg(formula)
+            if type(opposite) in kinds and _canonical(opposite) in self._true:
+                return FALSE
+        return None
+
+    def given(self, *formulas: Expr) -> Facts:
+        """These facts and `formulas`."""
+        more = Facts(self.domains, dict(self.values), set(self._true))
+        for formula in formulas:
+            more._learn(formula)
+        return more
 
     def without(self, name: str) -> Facts:
         """These facts except those that mention an instance called `name`."""
-        values = {ref: left for ref, left in self.values.items() if ref.index != name}
+        if not any(_mentions(part, name) for part in (*self.values, *self._true)):
+            return self
         return Facts(
             self.domains,
-            values,
-            frozenset(part for part in self.true if not _mentions(part, name)),
+            {ref: left for ref, left in self.values.items() if ref.index != name},
+            {part for part in self._true if not _mentions(part, name)},
         )
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether no value is left for some variable."""
+        return any(not left for left in self.values.values())
+
+    def _learn(self, formula: Expr) -> None:
+        """Adds a fact (only while being made)."""
+        match formula:
+            case And(args):
+                for arg in args:
+                    self._learn(arg)
+                return
+            case Not(Or(args)):
+                for arg in args:
+                    self._learn(neg(arg))
+                return
+            case _:
+                restricted = _restriction(formula)
+        if restricted is not None:
+            ref, wanted, positive = restricted
+            left = self.allowed(ref)
+            if left is not None or positive:
+                kept = wanted if left is None else left & wanted if positive else left - wanted
+                self.values[ref] = kept
+                return
+        self._true.add(_canonical(formula))
+        self._kinds.add(type(formula))
 
 
 def facts(known: Domains, holds: Expr = TRUE) -> Facts:
     """What follows from `holds` alone."""
-    return Facts(known, {}, frozenset()).given(holds)
+    return Facts(known, {}, set()).given(holds)
 
 
 def simplify(expr: Expr, known: Facts) -> Expr:
@@ -156,6 +195,42 @@ def _restriction(part: Expr) -> tuple[Ref, frozenset[int], bool] | None:
             return None
 
 
+def _joined(negated: tuple[Expr, ...]) -> Expr:
+    """The disjunction of the negations; what is said of one variable is said in one place."""
+    values: dict[Expr, set[int]] = {}
+    parts: list[Expr] = []
+    for part in negated:
+        match part:
+            case Not(In(arg, some)):
+                if arg not in values:
+                    parts.append(arg)
+                values.setdefault(arg, set()).update(some)
+            case _:
+                parts.append(neg(part))
+    return disj(member(part, values[part]) if part in values else part for part in parts)
+
+
+def _canonical(expr: Expr) -> Expr:
+    """A quantified formula (or its negation) with names that depend on nothing but the nesting."""
+    match expr:
+        case Forall() | Exists():
+            return _renamed(expr, 0)
+        case Not(Forall() | Exists() as quantified):
+            return Not(_renamed(quantified, 0))
+        case _:
+            return expr
+
+
+def _renamed(node: Forall | Exists, depth: int) -> Expr:
+    name = f"#{depth}"
+
+    def leaf(below: Expr) -> Expr | None:
+        return _renamed(below, depth + 1) if isinstance(below, Forall | Exists) else None
+
+    body = transform(rename(node.body, {node.param: name}), leaf)
+    return rebuild(type(node)(name, node.family, body), (body,))
+
+
 def _mentions(expr: Expr, name: str) -> bool:
     for node in walk(expr):
         match node:
@@ -174,27 +249,24 @@ class _Simplifier:
     """The recursion, with formulas (truth values) told from terms (any values)."""
 
     def formula(self, expr: Expr, known: Facts) -> Expr:
-        if expr in known.true:
-            return TRUE
-        if neg(expr) in known.true:
-            return FALSE
+        decided = known.decided(expr)
+        if decided is not None:
+            return decided
         match expr:
             case Lit(value):
                 return TRUE if value else FALSE
             case Ref():
                 return self._member(expr, (1,), known, expr)
             case Same(left, right):
-                turned = Same(right, left)
-                if turned in known.true:
-                    return TRUE
-                return FALSE if neg(turned) in known.true else same(left, right)
+                turned = known.decided(Same(right, left))
+                return same(left, right) if turned is None else turned
             case Not(arg):
                 return neg(self.formula(arg, known))
             case And(args):
                 return self._conjunction(args, known)
             case Or(args):
                 negated = self._conjunction(tuple(neg(arg) for arg in args), known)
-                return disj(map(neg, negated.args)) if isinstance(negated, And) else neg(negated)
+                return _joined(negated.args) if isinstance(negated, And) else neg(negated)
             case Ite(cond, then, other):
                 return self._choice(cond, then, other, known)
             case In(Ite(cond, then, other), values):
@@ -211,7 +283,12 @@ class _Simplifier:
                     some, others = known.allowed(one), known.allowed(two)
                     if some is not None and others is not None and not some & others:
                         return FALSE
-                return TRUE if made in known.true or Eq(two, one) in known.true else made
+                if isinstance(made, Eq):
+                    for form in (made, Eq(two, one)):
+                        found = known.decided(form)
+                        if found is not None:
+                            return found
+                return made
             case Le(left, right):
                 return rebuild(expr, (self.term(left, known), self.term(right, known)))
             case Forall(param, _, body) | Exists(param, _, body):
@@ -265,8 +342,10 @@ class _Simplifier:
                 if left != TRUE:
                     parts.append(left)
                     gathered = gathered.given(left)
-                    if any(not values for values in gathered.values.values()):
+                    if gathered.contradictory:
                         return FALSE
+            if len(parts) < 2:
+                break
             parts.reverse()
         return conj(parts)
 
@@ -279,11 +358,11 @@ class _Simplifier:
         if yes == no:
             return yes
         if yes == TRUE:
-            return disj((test, no))
+            return _joined((neg(test), neg(no)))
         if yes == FALSE:
             return conj((neg(test), no))
         if no == TRUE:
-            return disj((neg(test), yes))
+            return _joined((test, neg(yes)))
         if no == FALSE:
             return conj((test, yes))
         return Ite(test, yes, no)

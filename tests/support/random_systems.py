@@ -38,6 +38,7 @@ from rhscheck.spec.expr import (
     ite,
     member,
     neg,
+    rename,
     same,
 )
 from rhscheck.spec.ground import Ground
@@ -326,13 +327,20 @@ def systems(draw: st.DrawFn, shape: Shape = Shape()) -> System:
         scope = _Scope(tuple((param.name, param.family) for param in params))
         updates = timed.updates(scope)
         resets_machines: tuple[tuple[str, Expr], ...] = ()
-        if owner is None and draw(st.integers(0, 2)) == 2:
-            which = draw(st.sampled_from((TRUE, member(Ref("Task.at", EACH), (1,)))))
+        if draw(st.integers(0, 4 if owner else 2)) == 2:
+            plain = _Maker(draw, replace(shape, quantifiers=False), state)
+            which = plain.formula(_Scope((*scope.names, (EACH, TASK))), most=1)
+            here = rename(which, {EACH: "r"})
             written = {update.var for update in updates}
             updates += tuple(
-                Update(variable.name, "r", Lit(variable.initial[0]), Param("r", TASK))
+                Update(
+                    variable.name,
+                    "r",
+                    ite(here, Lit(variable.initial[0]), Ref(variable.name, "r")),
+                    Param("r", TASK),
+                )
                 for variable in state
-                if variable.family == TASK and variable.name not in written and which == TRUE
+                if variable.family == TASK and variable.name not in written
             )
             resets_machines = ((TASK, which),)
         reachable = timed.clock_refs(scope)

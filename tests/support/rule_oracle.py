@@ -154,9 +154,9 @@ class Oracle:
         number = self.choice[self.owner.name]
         return self.happens(Happens("reset", self.owner.family, None, number), moment)
 
-    # -- the past ------------------------------------------------------------------------------------
+    # -- the past ----------------------------------------------------------------------------------
     def seen(self, milestone: Expr, past: list[Moment]) -> bool:
-        """Whether the milestone was, since the last reset, at the last of these moments or before."""
+        """Whether the milestone was, since the last reset, at one of these moments."""
         for moment in reversed(past):
             if self.holds(milestone, moment.state):
                 return True
@@ -193,9 +193,9 @@ class Oracle:
                         return True
                     earlier = self.seen(milestone, run[:k]) or self.happens(milestone, run[k])
                     fresh = run[k].step is None or self.reset(run[k])
-                    if has_state(milestone) and not fresh and earlier:
-                        if self.holds(what, run[k].state):
-                            return True
+                    entered = has_state(milestone) and not fresh and earlier
+                    if entered and self.holds(what, run[k].state):
+                        return True
                 if has_state(milestone):
                     return False
                 return self.holds(what, now.state) and self.seen(milestone, run[: at + 1])
@@ -219,9 +219,9 @@ class Oracle:
                 for moment in run[: at + 1]:
                     if self.holds(trigger, moment.before):
                         last = moment.time
-                    if self.happens(what, moment) and last is not None:
-                        if moment.time - last < bound:
-                            return True
+                    soon = last is not None and moment.time - last < bound
+                    if soon and self.happens(what, moment):
+                        return True
                     if self.happens(trigger, moment) or self.holds(trigger, moment.state):
                         last = moment.time
                 soon = last is not None and now.time - last < bound
