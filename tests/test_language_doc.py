@@ -14,10 +14,12 @@ import pytest
 from scenario_runs import disagreement
 
 from rhscheck import api
+from rhscheck.spec.charts import MAX_CASES
 from rhscheck.spec.diagnostic import SpecErrors, render_diagnostic
 from rhscheck.spec.load import load, load_source, shipped
 from rhscheck.spec.parse import MAX_BYTES, MAX_NESTING
 from rhscheck.spec.source import Source
+from rhscheck.spec.terms import MAX_EXPANSIONS, MAX_LEVELS, MAX_QUANTIFIERS
 
 ROOT = Path(__file__).parents[1]
 LANGUAGE = ROOT / "docs" / "language.md"
@@ -191,6 +193,10 @@ def test_the_limits_are_the_programs() -> None:
     for number in (
         MAX_BYTES,
         MAX_NESTING,
+        MAX_LEVELS,
+        MAX_CASES,
+        MAX_QUANTIFIERS,
+        MAX_EXPANSIONS,
         api.MAX_INSTANCES,
         api.MAX_DEPTH,
         api.MAX_STEPS,
