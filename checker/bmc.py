@@ -114,7 +114,7 @@ def _exact(
 ) -> TimeEncoding:
     if time != "auto":
         return time
-    return "digital" if closedness(ground, goals.values()) is None else "grid"
+    return "digital" if closedness(ground, tuple(goals.values())) is None else "grid"
 
 
 class _Search:

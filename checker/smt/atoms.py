@@ -8,14 +8,17 @@ in time with an integer, and rounding all points of a run by the same threshold 
 fractional part is at most some e, else up) keeps every difference <= c and >= c. So a run with
 closed guards and deadlines stays a run. One strict atom of the *violation* may be kept too: choose
 e as the fractional part of the point that must not be rounded the wrong way. Two may disagree on e.
+A strict guard is as good as a strict violation where its step alone makes the state bad: on the way
+to the first bad state it is taken once, at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from rhscheck.spec.expr import (
+    FALSE,
     TRUE,
     Add,
     And,
@@ -40,9 +43,10 @@ from rhscheck.spec.expr import (
     conj,
     disj,
     neg,
+    transform,
     walk,
 )
-from rhscheck.spec.ground import Ground
+from rhscheck.spec.ground import Ground, GroundTransition
 
 Atom = ClockCmp | ClockDiff
 
@@ -170,14 +174,17 @@ def strict_atoms(expr: Expr) -> int:
     return count(nnf(expr))
 
 
-def closedness(ground: Ground, bad: Iterable[Expr] = ()) -> str | None:
-    """None if whole time units decide reachability of each of `bad`, else the reason why not.
+def closedness(ground: Ground, bad: Sequence[Expr] = ()) -> str | None:
+    """None if whole time units decide the shortest run into each of `bad`, else the reason.
 
     All guards and deadlines have to be closed (negated occurrences included, no clock atom in an
-    updated value), and each of `bad` closed but for one strict atom (SEMANTICS section 5).
+    updated value), and each of `bad` closed but for one strict atom (SEMANTICS section 5). Instead
+    of that atom a single property may have one in the guard of steps that fulfil it at once.
     """
+    final = bad[0] if len(bad) == 1 and strict_atoms(bad[0]) == 0 else FALSE
     for transition in ground.transitions:
-        if strict_atoms(transition.guard):
+        strict = strict_atoms(transition.guard)
+        if strict > 1 or (strict and _after(final, transition, ground) != TRUE):
             return f"the guard of `{transition.template.key}` compares a clock strictly"
         for _, value in transition.updates:
             if atoms(value):
@@ -189,6 +196,22 @@ def closedness(ground: Ground, bad: Iterable[Expr] = ()) -> str | None:
         if strict_atoms(formula) > 1:
             return "the property compares clocks strictly more than once"
     return None
+
+
+def _after(formula: Expr, transition: GroundTransition, ground: Ground) -> Expr:
+    """What is left of `formula` when the constants that the transition stores are put in."""
+    stored = {
+        at: value
+        for at, value in transition.updates
+        if isinstance(value, Lit) and ground.slots[at].low <= value.value <= ground.slots[at].high
+    }
+
+    def leaf(node: Expr) -> Expr | None:
+        if isinstance(node, Ref):
+            return stored.get(ground.slot_of[(node.name, _number(node.index))])
+        return None
+
+    return transform(formula, leaf)
 
 
 def constants(ground: Ground, bad: Iterable[Expr] = ()) -> list[tuple[tuple[int, ...], int]]:

@@ -134,7 +134,7 @@ class Encoding:
             case "real":
                 return Dense(self.gates), Fraction(1)
             case "digital":
-                reason = atoms.closedness(self.ground, properties.values())
+                reason = atoms.closedness(self.ground, tuple(properties.values()))
                 if reason is not None:
                     raise ValueError(f"whole time units do not decide this: {reason}")
                 tick = Fraction(whole)

@@ -5,12 +5,13 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_systems import TASK, Shape, systems
+from random_systems import TASK, Shape, rules, systems
 
 from rhscheck.checker import bmc
 from rhscheck.checker.bmc import EncodingMismatch, Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
 from rhscheck.checker.smt.atoms import constants
 from rhscheck.checker.smt.symmetry import exchangeable
 from rhscheck.spec.expr import (
@@ -36,6 +37,7 @@ from rhscheck.spec.expr import (
     same,
 )
 from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.rules import weave
 from rhscheck.spec.semantics import (
     IllegalRun,
     Run,
@@ -576,3 +578,32 @@ def test_open_systems_agree_with_enumeration_in_parts_of_a_unit(
     expected = least_path(model, plain, depth, multiples(Fraction(1, depth + 4), most))
     for time in ("auto", "grid", "real"):
         agree(model, goal, depth, time, expected)
+
+
+@settings(max_examples=25)
+@given(systems(Shape(clocks=2)), st.integers(1, 2), st.data())
+def test_all_encodings_of_time_and_the_zones_agree_on_woven_rules(
+    system: System, n: int, data: st.DataObject
+) -> None:
+    rule = data.draw(rules(system, timed=True))
+    woven = weave(system, [rule], [])
+    assume("R" in woven.bad)  # else the rule has no observer, with the reason in `unwoven`
+    model = ground(woven.system, n)
+    depth = 3
+    outcome = bounded(model, woven.bad, depth)["R"]
+    assert bounded(model, woven.bad, depth, time="grid")["R"] == outcome
+    assert bounded(model, woven.bad, depth, time="real")["R"] == outcome
+    goal = model.expand(woven.bad["R"], {})
+    match refine(model, {"goal": goal}, limit=3000)["goal"]:
+        case Reached(run):
+            path = [step.transition for step in run.steps if step.transition is not None]
+            if len(path) > depth:
+                assert outcome == NoneUpTo(depth)
+            else:
+                assert isinstance(outcome, Found)
+                steps = outcome.run.steps
+                assert [s.transition for s in steps if s.transition is not None] == path
+        case Unreachable():
+            assert outcome == NoneUpTo(depth)
+        case Undecided():
+            pass

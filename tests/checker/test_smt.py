@@ -1,5 +1,6 @@
 """Circuits, expressions, clock atoms and the solver wrapper, each against plain evaluation."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
@@ -252,6 +253,35 @@ def test_the_reason_names_what_is_strict() -> None:
         closedness(TWO, [conj((B, neg(A)))])
         == "the property compares clocks strictly more than once"
     )
+
+
+def test_a_strict_guard_is_allowed_where_its_step_alone_fulfils_the_property() -> None:
+    once = ground(two_clocks(step(conj((P, B)), Update("q", None, Lit(1)))), 1)
+    assert closedness(once, [member(Q, (1,))]) is None
+    assert closedness(once, [disj((member(Q, (1,)), P))]) is None
+    refused = "the guard of `go` compares a clock strictly"
+    assert closedness(once, [member(Q, (0,))]) == refused
+    assert closedness(once, [conj((member(Q, (1,)), P))]) == refused
+    # Two properties: on the way to the second, the strict step may be taken more than once.
+    assert closedness(once, [member(Q, (1,)), P]) == refused
+    # One strict atom in the guard and one in the property are two.
+    assert closedness(once, [disj((member(Q, (1,)), neg(A)))]) == refused
+    twice = ground(two_clocks(step(conj((B, neg(A))), Update("q", None, Lit(1)))), 1)
+    assert closedness(twice, [member(Q, (1,))]) == refused
+
+
+def test_a_stored_constant_that_saturates_is_not_taken_at_its_word() -> None:
+    system = counted(IntType(0, 3), Lit(9)).system
+    clocked = ground(
+        replace(
+            system,
+            clocks=(ClockVar("y", None, TRUE, "raw"),),
+            transitions=(step(B, Update("k", None, Lit(9))),),
+        ),
+        1,
+    )
+    refused = "the guard of `go` compares a clock strictly"
+    assert closedness(clocked, [member(Ref("k"), (9,))]) == refused
 
 
 def test_whole_units_are_refused_where_they_do_not_decide() -> None:
