@@ -1,0 +1,127 @@
+"""What a replay found: verdicts, findings, and their shape in JSON (DESIGN section 8).
+
+Owns these values and how a verdict on a trace follows from what was judged; it judges nothing
+itself and knows neither spec nor file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+RuleVerdict = Literal["violated", "conforms", "conforms-so-far", "not-observable", "inconclusive"]
+TraceVerdict = RuleVerdict | Literal["empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at one place of a trace.
+
+    `rule`: the rule or assumption that is broken, None where the spec merely does not allow the
+    event. `actor`: who is to blame, None if that is open between `candidates`. `time_us` is the
+    trace's own time. `possible`: the states the run may have been in before; `unmet`: what was
+    missing for the event to be allowed; `repair`: smallest changes that make it so.
+    """
+
+    rule: str | None
+    verdict: Literal["violated", "inconclusive"]
+    sentence: str
+    actor: str | None
+    candidates: tuple[str, ...]
+    line: int
+    resource: str | None
+    time_us: int
+    event: str
+    possible: tuple[str, ...]
+    unmet: tuple[str, ...]
+    repair: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The finding as a JSON object."""
+        return {
+            "rule": self.rule,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "actor": self.actor,
+            "candidates": list(self.candidates),
+            "line": self.line,
+            "resource": self.resource,
+            "time_us": self.time_us,
+            "event": self.event,
+            "possible": list(self.possible),
+            "unmet": list(self.unmet),
+            "repair": list(self.repair),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that could not be read. `column` counts characters from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReport:
+    """The verdict on one trace.
+
+    `events` are those in the file, `judged` those held against the spec, `ignored` the kinds that
+    the spec has no word for, with their number. `rules` has every rule and assumption. `notes` say
+    what keeps the verdict from being better, and which spec the trace was made for.
+    """
+
+    file: str
+    events: int
+    judged: int
+    ignored: tuple[tuple[str, int], ...]
+    verdict: TraceVerdict
+    rules: tuple[tuple[str, RuleVerdict], ...]
+    findings: tuple[Finding, ...]
+    problems: tuple[Unreadable, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The report as an element of `traces` in the output of `rhscheck replay`."""
+        return {
+            "file": self.file,
+            "events": self.events,
+            "judged": self.judged,
+            "ignored": dict(self.ignored),
+            "verdict": self.verdict,
+            "rules": dict(self.rules),
+            "findings": [finding.as_json() for finding in self.findings],
+            "problems": [
+                {"line": one.line, "column": one.column, "message": one.message}
+                for one in self.problems
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def overall(
+    *,
+    events: int,
+    judged: int,
+    diverged: bool,
+    undecided: bool,
+    unfinished: bool,
+    rules: Iterable[RuleVerdict],
+) -> TraceVerdict:
+    """The verdict on a trace, the worst of what is known about it.
+
+    `diverged`: the spec surely does not allow the run. `undecided`: part of the trace could not be
+    judged. `unfinished`: the run may go on, or an answer is still owed.
+    """
+    verdicts = tuple(rules)
+    if diverged or "violated" in verdicts:
+        return "violated"
+    if events == 0:
+        return "empty"
+    if undecided or "inconclusive" in verdicts:
+        return "inconclusive"
+    if judged == 0:
+        return "not-observable"
+    return "conforms-so-far" if unfinished else "conforms"

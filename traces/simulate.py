@@ -1,0 +1,222 @@
+"""Random legal runs of a spec, as traces.
+
+Owns the choice of delays and steps; what is legal is asked of `spec.semantics`, how a step is
+written of `traces.mapping`. A run of N instances keeps to the assumptions, starts in a random
+initial state and depends on nothing but the System and its arguments: the same seed gives the same
+bytes. All delays are whole microseconds, so every time in the trace is exact.
+
+Delays are drawn from the places where behaviour changes: none, a little, to the next instant at
+which a guard or deadline changes its truth (and one microsecond before and after it), and as long
+as is allowed. A uniform draw would hardly ever meet a time-out exactly.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+
+from rhscheck.spec.expr import FALSE, And, Expr, In, Lit, Ref, transform
+from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.rules import weave
+from rhscheck.spec.semantics import (
+    DelayBound,
+    Run,
+    State,
+    Step,
+    Time,
+    delay_bound,
+    elapse,
+    evaluate,
+    fire,
+    initial_states,
+)
+from rhscheck.spec.system import System
+from rhscheck.traces.format import Trace
+from rhscheck.traces.instants import Instants
+from rhscheck.traces.mapping import Recorder, simulated_header
+
+# Initial states are drawn from the first so many; a System may have astronomically many.
+_INITIAL_STATES = 4096
+# So many times less likely is a step after which a machine comes to rest for ever: a run of a
+# thousand steps should not end after ten because everything was closed.
+_FATAL = 50
+_WEIGHT = 1_000_000
+# How many of the next instants a delay is drawn from.
+_NEAR = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A simulated run. `stopped` says why it has fewer steps than asked for, None if it has not."""
+
+    ground: Ground
+    run: Run
+    trace: Trace
+    stopped: str | None
+
+
+def simulate(
+    system: System, n: int, seed: int, steps: int, *, tool: str = "rhscheck"
+) -> Simulation:
+    """A random legal run of `n` instances with at most `steps` discrete steps, hidden ones too.
+
+    The run ends early where nothing can happen any more, and in a timelock. Raises ValueError if
+    `n` < 1 or `steps` < 0, or if the System has no initial state.
+    """
+    if n < 1 or steps < 0:
+        raise ValueError(f"cannot simulate {n} instances for {steps} steps")
+    woven = weave(system, (), system.assumptions).system
+    world = ground(woven, n)
+    rng = random.Random(seed)
+    walker = _Walker(world, rng)
+    recorder = Recorder(world)
+    state = initial = walker.initial()
+    time: Time = Fraction(0)
+    taken: list[Step] = []
+    events = []
+    stopped = None
+    while len(taken) < steps:
+        move = walker.move(state)
+        if isinstance(move, str):
+            stopped = move
+            break
+        delay, state, position = move
+        time += delay
+        taken.append(Step(delay, position))
+        event = recorder.record(time, world.transitions[position])
+        if event is not None:
+            events.append(event)
+    trace = Trace(simulated_header(system, n, seed, tool), tuple(events))
+    return Simulation(world, Run(initial, tuple(taken)), trace, stopped)
+
+
+class _Walker:
+    """Draws the moves of one run."""
+
+    def __init__(self, world: Ground, rng: random.Random) -> None:
+        self.ground = world
+        self.rng = rng
+        self.tick = Fraction(1, world.system.unit_us)
+        self.needs = [_needed(world, transition.guard) for transition in world.transitions]
+        self.taken: dict[str, int] = {}
+        self.fatal = _into_dead_ends(world)
+        self.changes = Instants(world, (step.guard for step in world.transitions))
+
+    def initial(self) -> State:
+        states = []
+        for state in initial_states(self.ground):
+            states.append(state)
+            if len(states) == _INITIAL_STATES:
+                break
+        if not states:
+            raise ValueError(f"the spec {self.ground.system.name} has no initial state")
+        return self.rng.choice(states)
+
+    def move(self, state: State) -> tuple[Time, State, int] | str:
+        """A delay, the state after delay and step, and the step; or why there is none."""
+        bound = delay_bound(self.ground, state)
+        for delay in self.delays(state, bound):
+            later = elapse(self.ground, state, delay)
+            position = self.step(later)
+            if position is not None:
+                key = self.ground.transitions[position].template.key
+                self.taken[key] = self.taken.get(key, 0) + 1
+                return delay, fire(self.ground, later, position), position
+        if bound.limit is None:
+            return "nothing can happen any more"
+        return f"time cannot pass {', '.join(bound.deadlines)}, and no step is possible"
+
+    def step(self, state: State) -> int | None:
+        """An enabled transition; the rarer its line of the spec was taken, the likelier it is."""
+        transitions = self.ground.transitions
+        choice = [
+            position
+            for position, needs in enumerate(self.needs)
+            if all(state.values[at] in values for at, values in needs)
+            and evaluate(transitions[position].guard, self.ground, state)
+        ]
+        if not choice:
+            return None
+        weights = [
+            max(1, (_WEIGHT // _FATAL if position in self.fatal else _WEIGHT) // (1 + times))
+            for position in choice
+            for times in (self.taken.get(transitions[position].template.key, 0),)
+        ]
+        # Whole numbers: a sum of floats could differ between platforms.
+        drawn = self.rng.randrange(sum(weights))
+        return choice[bisect(list(accumulate(weights)), drawn)]
+
+    def delays(self, state: State, bound: DelayBound) -> Iterator[Time]:
+        """A random delay first; then, in case no step follows it, all that may matter, in order."""
+        instants = self.instants(state, bound)
+        choice = self.rng.random()
+        if choice < 0.4 or bound.limit == 0:
+            yield Fraction(0)
+        elif choice < 0.75:
+            scale = 10 ** self.rng.randint(0, 7)
+            small = self.rng.randint(1, scale) * self.tick
+            yield small if bound.allows(small) else Fraction(0)
+        elif instants:
+            yield instants[-1] if choice > 0.95 else self.rng.choice(instants[:_NEAR])
+        yield Fraction(0)
+        yield from instants
+
+    def instants(self, state: State, bound: DelayBound) -> list[Time]:
+        """The legal delays > 0 at, or one microsecond beside, a change of some clock condition."""
+        ends: dict[Time, None] = {}
+        for instant in self.changes.after(state):
+            ends.update(dict.fromkeys((instant - self.tick, instant, instant + self.tick)))
+        return sorted(end for end in ends if end > 0 and bound.allows(end))
+
+
+def _needed(world: Ground, guard: Expr) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Values of variables without which the guard is false; they rule out most transitions."""
+    return tuple(
+        (world.slot_of[(part.arg.name, part.arg.index)], part.values)
+        for part in (guard.args if isinstance(guard, And) else (guard,))
+        if isinstance(part, In)
+        and isinstance(part.arg, Ref)
+        and not isinstance(part.arg.index, str)
+    )
+
+
+def _into_dead_ends(world: Ground) -> frozenset[int]:
+    """The transitions that bring a machine into a leaf after which it soon comes to rest for ever.
+
+    Judged by the moves that are written down, guards aside: this shapes runs, it proves nothing.
+    """
+    moves: dict[int, list[tuple[int, int]]] = {}
+    onward: dict[tuple[int, int], dict[tuple[int, int], None]] = {}
+    for position, transition in enumerate(world.transitions):
+        for at, value in transition.updates:
+            slot = world.slots[at]
+            if slot.variable.role == "location" and isinstance(value, Lit):
+                moves.setdefault(position, []).append((at, value.value))
+                here = Ref(slot.variable.name, slot.index)
+                for leaf in range(slot.low, slot.high + 1):
+                    if leaf != value.value and _possible_in(transition.guard, here, leaf):
+                        onward.setdefault((at, leaf), {})[(at, value.value)] = None
+    # What remains when leaves without a way on are taken out again and again lies on, or before, a
+    # cycle.
+    while ends := {
+        target for targets in onward.values() for target in targets if target not in onward
+    }:
+        onward = {
+            leaf: kept
+            for leaf, targets in onward.items()
+            if (kept := {target: None for target in targets if target not in ends})
+        }
+    return frozenset(
+        position
+        for position, targets in moves.items()
+        if any(target not in onward for target in targets)
+    )
+
+
+def _possible_in(guard: Expr, here: Ref, leaf: int) -> bool:
+    """Whether the guard is not plainly false where the location `here` is `leaf`."""
+    return transform(guard, lambda node: Lit(leaf) if node == here else None) != FALSE
