@@ -105,12 +105,14 @@ def result_codes(trace: TraceBlock, results: tuple[str | None, ...]) -> Codes:
 class Observation:
     """An event in the spec's words: one of `labels` happened, caused by `actor` if that is known.
 
-    No labels: the spec has nothing like it, for the reason `unknown`.
+    No labels: the spec has nothing like it, for the reason `unknown`. `near` are the labels that
+    differ in their result or argument at most.
     """
 
     labels: tuple[Label, ...]
     actor: str | None
     text: str
+    near: tuple[Label, ...]
     unknown: str = ""
 
 
@@ -218,43 +220,37 @@ class Vocabulary:
         value: str | None = None,
         actor: str | None = None,
     ) -> Observation:
-        found = [label for label in self._matching(event, wanted) if label.value == value]
-        return self._observation(event, text, found, actor, wanted)
+        near = self._matching(event, wanted)
+        found = [label for label in near if label.value == value]
+        return self._observation(event, text, found, near, actor)
 
     def _return(self, event: Event, op: str, rc: int) -> Observation:
-        wanted = (("return", op),)
+        near = self._matching(event, (("return", op),))
         found = [
             label
-            for label in self._matching(event, wanted)
+            for label in near
             if label.value in self._codes[(label.machine, label.name)].read(rc)
         ]
         text = f"return {op}, code {rc}"
         values = dict.fromkeys(label.value for label in found)
         if len(values) == 1:
             text = f"return {op}({next(iter(values))})"
-        return self._observation(event, text, found, None, wanted)
+        return self._observation(event, text, found, near, None)
 
     def _observation(
-        self,
-        event: Event,
-        text: str,
-        found: list[Label],
-        actor: str | None,
-        wanted: tuple[tuple[str, str], ...],
+        self, event: Event, text: str, found: list[Label], near: list[Label], actor: str | None
     ) -> Observation:
         at = self._at(event)
-        where = event.res if event.res is not None else "anywhere"
         unknown = ""
         if not found:
-            elsewhere = any((label.kind, label.name) in wanted for label in self.labels)
             if at is not None and at not in self._known:
-                unknown = f"the spec has no instance that is called {where}"
-            elif elsewhere:
-                unknown = f"{where} has no such event, or not with this result or argument"
+                unknown = f"the spec has no instance that is called {event.res}"
+            elif near:
+                unknown = "the spec has this event, but not with this result or argument"
             else:
-                unknown = "the spec has no such event"
+                unknown = f"the spec has no such event{'' if at is None else f' of {event.res}'}"
         text = text if event.res is None else f"{event.res}: {text}"
-        return Observation(tuple(found), actor, text, unknown)
+        return Observation(tuple(found), actor, text, tuple(near), unknown)
 
 
 # ---- writing -----------------------------------------------------------------------------------

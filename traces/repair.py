@@ -8,7 +8,6 @@ larger edit is not searched for. Owns that search; it judges nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.system import Label
@@ -25,26 +24,31 @@ def repairs(
     stuck: Sequence[Stuck],
     *,
     labels: Sequence[Label],
+    near: Sequence[Label],
     line: int,
 ) -> tuple[str, ...]:
     """Repairs of the event on `line`, which would be one of `labels` in one of `possible`.
 
-    If no state survived the time before the event, `possible` is empty and `stuck` says where time
-    stopped; then an event is missing at that moment.
+    `near` are labels that differ from it in their result or argument at most. If no state survived
+    the time before the event, `possible` is empty and `stuck` says where time stopped; then an
+    event is missing at that moment.
     """
     found: dict[str, None] = {}
-    wanted = tuple(at for label in labels for at in world.steps.get(label, ()))
+    wanted = _positions(world, labels)
+    # An event of the same instance is the likelier one to be missing.
+    homes = {(label.machine, label.index) for label in near}
+    inserted = sorted(world.steps, key=lambda label: (label.machine, label.index) not in homes)
     try:
-        for label in _siblings(world, labels):
-            if tracker.take(possible, world.steps[label]):
+        for label in near:
+            if label not in labels and tracker.take(possible, _positions(world, [label])):
                 found[f"line {line}: {label.short} instead"] = None
-        for label, positions in world.steps.items():
-            if wanted and tracker.take(tracker.take(possible, positions), wanted):
+        for label in inserted:
+            if wanted and tracker.take(tracker.take(possible, world.steps[label]), wanted):
                 found[f"insert before line {line}: {label}"] = None
         for one in stuck:
-            for label, positions in world.steps.items():
-                later = tracker.wait(tracker.take([one.possible], positions), one.left)
-                if tracker.take(later.possible, wanted) if wanted else later.possible:
+            for label in inserted:
+                later = tracker.wait(tracker.take([one.possible], world.steps[label]), one.left)
+                if wanted and tracker.take(later.possible, wanted):
                     early = duration(one.left, world.ground.system.unit_us)
                     found[f"insert {early} before line {line}: {label}"] = None
     except TooManyStates:
@@ -53,11 +57,5 @@ def repairs(
     return tuple(found)[:MAX_REPAIRS]
 
 
-def _siblings(world: Receptive, labels: Sequence[Label]) -> list[Label]:
-    """The labels that differ from one of `labels` in their result or argument only."""
-    stems = {replace(label, value=None) for label in labels}
-    return [
-        label
-        for label in world.steps
-        if replace(label, value=None) in stems and label not in labels
-    ]
+def _positions(world: Receptive, labels: Sequence[Label]) -> tuple[int, ...]:
+    return tuple(at for label in labels for at in world.steps.get(label, ()))

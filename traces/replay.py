@@ -378,9 +378,7 @@ class _Walk:
             unmet = (f"{reading.actor} does not cause this event",)
         else:
             unmet = self._unmet(positions)
-        hints = repairs(
-            self.world, self.tracker, self.possible, (), labels=reading.labels, line=place.line
-        )
+        hints = self._repairs(self.possible, (), place, reading)
         forced = self._force(self.possible, reading)
         self._diverge(place, forced, _Fault(self._actors(reading), unmet, hints))
 
@@ -399,15 +397,31 @@ class _Walk:
             at = place.time_us - one.left * ground.system.unit_us
             for name in one.deadlines:
                 owners[owner[name]] = None
-                unmet[
-                    f"{name} of {owner[name]} was due at {clock_time(at)} and nothing happened"
-                ] = None
-        hints = repairs(self.world, self.tracker, (), stuck, labels=reading.labels, line=place.line)
+                missed = f"{name} of {owner[name]} was due at {clock_time(at)} and nothing happened"
+                unmet[missed] = None
+        hints = self._repairs((), stuck, place, reading)
         self.possible = tuple(dict.fromkeys(one.possible for one in stuck))
         overrun = self.tracker.overrun(stuck)
         allowed = self.tracker.take(overrun, self._positions(reading))
         forced = allowed or self._force(overrun, reading)
         self._diverge(place, forced, _Fault(tuple(owners), tuple(unmet), hints))
+
+    def _repairs(
+        self,
+        possible: Sequence[Possible],
+        stuck: Sequence[Stuck],
+        place: _Place,
+        reading: Observation,
+    ) -> tuple[str, ...]:
+        return repairs(
+            self.world,
+            self.tracker,
+            possible,
+            stuck,
+            labels=reading.labels,
+            near=reading.near,
+            line=place.line,
+        )
 
     def _force(self, possible: Sequence[Possible], reading: Observation) -> tuple[Possible, ...]:
         """The states after the event's call bookkeeping alone; unchanged for an unknown event."""

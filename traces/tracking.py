@@ -113,6 +113,7 @@ class Tracker:
         work = list(reversed(start))
         done: dict[Possible, None] = {}
         stuck: list[Stuck] = []
+        passing: list[Stuck] = []  # where a hidden step was still possible
         exact = True
         while work:
             one, left, between = work.pop()
@@ -132,13 +133,14 @@ class Tracker:
                     later = self._judged(elapse(frame.ground, one.state, pause), one.broken)
                     onward.append((later, left - pause, not between))
                 else:
-                    stuck.append(Stuck(one, left, bound.deadlines))
+                    blocked = stuck if not onward else passing
+                    blocked.append(Stuck(one, left, bound.deadlines))
             for item in reversed(onward):
                 if item not in seen:
                     seen[item] = None
                     work.append(item)
             _limit(len(seen) - len(start))
-        return Passed(tuple(done), tuple(stuck), exact)
+        return Passed(tuple(done), tuple(stuck or passing), exact)
 
     def _unseen(self, one: Possible) -> Iterable[tuple[Possible, bool]]:
         """The states one hidden step on, and whether that step starts a clock."""
