@@ -1,6 +1,6 @@
 """What the arguments of a verification share: the task, and the answers they give about one rule.
 
-Owns the common data of `checker.one_instance` and `checker.fixed`, and the rule that no proof
+Owns the common data of `checker.every_n` and `checker.fixed`, and the rule that no proof
 counts before its invariant was re-checked. Knows neither argument.
 """
 

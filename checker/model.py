@@ -42,7 +42,7 @@ class Model:
     """`rules` woven into `system`, under `assumptions`.
 
     `bad` holds, for each rule id that has one, the closed state formula to be reached (a violation,
-    or for `can` the permission).
+    or for `can` the permission), `unwoven` for each other the reason why it has none.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Model:
         self.rules = tuple(rules)
         self.system = woven.system
         self.bad = woven.bad
+        self.unwoven = woven.unwoven
         self._grounds: dict[int, Ground] = {}
         self._compiled: dict[int, Compiled] = {}
         self._abstraction: LocalAbstraction | Dependence | None = None

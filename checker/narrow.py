@@ -49,8 +49,8 @@ class GaveUp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Missing:
-    """What the projection has to keep because a path is impossible without it."""
+class Missing:
+    """What a projection has to keep because a path is impossible without it."""
 
     slots: frozenset[int] = frozenset()
     clocks: frozenset[int] = frozenset()
@@ -123,7 +123,7 @@ def narrow(
         initial, path = exploration.path(node)
         positions = tuple(projection.origin[at] for at in path)
         at_least = max(at_least, len(positions))
-        outcome = _walk(whole, compiled, projection, smaller, initial, path, goal)
+        outcome = walk(whole, compiled, projection, smaller, initial, path, goal)
         if isinstance(outcome, Run):
             return Real(outcome, positions)
         if outcome.slots <= kept and outcome.clocks <= exact:
@@ -136,7 +136,7 @@ def narrow(
         exact |= outcome.clocks
 
 
-def _walk(
+def walk(
     whole: Ground,
     compiled: Compiled,
     projection: Projection,
@@ -144,9 +144,9 @@ def _walk(
     initial: tuple[int, ...],
     path: tuple[int, ...],
     goal: Expr,
-) -> Run | _Missing:
+) -> Run | Missing:
     """The path as a timed run of the whole, or what is missing for the best of its starts."""
-    best: tuple[int, _Missing] = (-1, _Missing())
+    best: tuple[int, Missing] = (-1, Missing())
     for state in initial_states(whole):
         if tuple(state.values[at] for at in projection.kept) != initial:
             continue
@@ -156,7 +156,7 @@ def _walk(
             try:
                 timed = schedule(whole, state.values, positions, goal, compiled=compiled)
             except ValueError:
-                return _Missing(frozenset(range(len(whole.slots))))
+                return Missing(frozenset(range(len(whole.slots))))
             if isinstance(timed, Run):
                 return timed
             return _untimely(whole, compiled, timed, state.values, positions)
@@ -171,17 +171,17 @@ def _steps(
     smaller: Compiled,
     values: tuple[int, ...],
     path: tuple[int, ...],
-) -> tuple[int, _Missing | None]:
+) -> tuple[int, Missing | None]:
     """How many steps of the path the whole can take from `values`, and what stops it."""
     seen = tuple(values[at] for at in projection.kept)
     for number, at in enumerate(path):
         position = projection.origin[at]
         if not compiled.guards[position](values):
-            return number, _Missing(projection.weakened.get(position, frozenset()))
+            return number, Missing(projection.weakened.get(position, frozenset()))
         values = compiled.fire[position](values)
         seen = smaller.fire[at](seen)
         if tuple(values[slot] for slot in projection.kept) != seen:
-            return number, _Missing(projection.weakened.get(position, frozenset()))
+            return number, Missing(projection.weakened.get(position, frozenset()))
     return len(path), None
 
 
@@ -191,7 +191,7 @@ def _untimely(
     timed: Infeasible,
     values: tuple[int, ...],
     positions: Sequence[int],
-) -> _Missing:
+) -> Missing:
     """The clocks that exclude the timing, and what their deadlines and urgent steps depend on."""
     slots: set[int] = set()
     urgent = {at for at, deadline in enumerate(whole.deadlines) if deadline.clock is None}
@@ -202,4 +202,4 @@ def _untimely(
     for at, deadline in enumerate(whole.deadlines):
         if at in met or deadline.clock in timed.clocks:
             slots |= slots_of(whole, deadline.active)
-    return _Missing(frozenset(slots), timed.clocks)
+    return Missing(frozenset(slots), timed.clocks)

@@ -27,7 +27,7 @@ from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unknown, 
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
 
-_ORDERING_SAMPLE = 2000
+_ORDERING_SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True)

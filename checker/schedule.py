@@ -172,42 +172,41 @@ def refine(
     """
     compiled = compile_ground(ground) if compiled is None else compiled
     outcomes: dict[str, Outcome] = {}
-    open_goals = dict(goals)
-    tracked = frozenset(start)
     at_least = dict.fromkeys(goals, 0)
-    while open_goals:
+    # The clocks that one goal needs only cost the others time: goals part ways as they differ.
+    waiting: dict[frozenset[int], list[str]] = {frozenset(start): list(goals)} if goals else {}
+    while waiting:
+        tracked, names = next(iter(waiting.items()))
+        del waiting[tracked]
         exploration = explore(
             ground,
-            open_goals,
+            {name: goals[name] for name in names},
             tracked=tracked,
             stop_when_all_found=True,
             limit=limit,
             cancelled=cancelled,
             compiled=compiled,
         )
-        reasons: set[int] = set()
-        for name, goal in list(open_goals.items()):
+        for name in names:
             node = exploration.found.get(name)
             if node is None:
-                if exploration.complete:
+                if exploration.reason is None:
                     outcomes[name] = Unreachable(exploration)
                 else:
-                    reason = exploration.reason or ""
                     least = max(at_least[name], exploration.depth + 1)
-                    outcomes[name] = Undecided(reason, least)
-                del open_goals[name]
+                    outcomes[name] = Undecided(exploration.reason, least)
                 continue
             initial, positions = exploration.path(node)
-            timed = schedule(ground, initial, positions, goal, compiled=compiled)
+            timed = schedule(ground, initial, positions, goals[name], compiled=compiled)
             if isinstance(timed, Run):
                 outcomes[name] = Reached(timed, positions, exploration.tracked)
-                del open_goals[name]
-            else:
-                reasons |= timed.clocks
-                at_least[name] = len(positions)
-        if open_goals and reasons <= tracked:
-            raise AssertionError("a path excluded by clocks that were tracked when it was found")
-        tracked |= reasons
+                continue
+            if timed.clocks <= tracked:
+                raise AssertionError(
+                    "a path excluded by clocks that were tracked when it was found"
+                )
+            at_least[name] = len(positions)
+            waiting.setdefault(tracked | timed.clocks, []).append(name)
     return {name: outcomes[name] for name in goals}
 
 

@@ -7,7 +7,7 @@ enumeration has to exclude and Z3 to confirm.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rhscheck.checker.answer import Confirmed, Task, confirm
@@ -18,6 +18,7 @@ from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
+    And,
     ClockCmp,
     Comparison,
     Expr,
@@ -25,11 +26,13 @@ from rhscheck.spec.expr import (
     conj,
     disj,
     neg,
+    refs,
     transform,
 )
-from rhscheck.spec.ground import Ground, GroundDeadline
+from rhscheck.spec.ground import Ground, GroundDeadline, GroundTransition
 
 _MOST_TIMED = 4  # steps with conditions on other clocks that are counted
+_MOST_LIKELY = 40  # steps that are counted before all are
 
 
 def goal_name(deadline: GroundDeadline) -> str:
@@ -44,8 +47,8 @@ def timelock_goals(
     """For every deadline of `ground` a state formula, by `goal_name`; all unreachable: no timelock.
 
     Only transitions whose template key is in `exact` (None: all) count as steps that need no other
-    instance. Unless `wide`, a deadline that has an expiry counts only this expiry as a step: a
-    smaller formula that is reachable more often.
+    instance. Unless `wide`, only those count that are the deadline's expiry, or else likely end
+    it: a smaller formula that holds more often.
     """
     return {
         goal_name(deadline): _stuck(ground, deadline, exact, wide) for deadline in ground.deadlines
@@ -60,16 +63,16 @@ def _stuck(
         for transition in ground.transitions
         if exact is None or transition.template.key in exact
     ]
-    expiries = [
-        transition
-        for transition in steps
-        if transition.template.expires == deadline.name
-        and (deadline.index is None or deadline.index in dict(transition.binding).values())
-    ]
-    chosen = steps if wide or not expiries else expiries
+    if not wide:
+        steps = [
+            transition
+            for transition in steps
+            if transition.template.expires == deadline.name
+            and (deadline.index is None or deadline.index in dict(transition.binding).values())
+        ] or _likely_ends(steps, deadline, ground)
     if deadline.clock is None:
         tight: Expr = TRUE
-        guards = [transition.guard for transition in chosen]
+        guards = [transition.guard for transition in steps]
     else:
         clock = ground.clocks[deadline.clock]
         # A strict deadline is never met: time can come as close to it as it likes, so the step has
@@ -77,11 +80,39 @@ def _stuck(
         bound = deadline.bound - 1 if deadline.strict else deadline.bound
         op: Comparison = ">" if deadline.strict else ">="
         tight = ClockCmp(clock.name, clock.index, op, bound)
-        guards = [_from_on(transition.guard, tight) for transition in chosen]
+        guards = [_from_on(transition.guard, tight) for transition in steps]
+    known = set(_conjuncts(conj((deadline.active, tight))))
+    if any(set(_conjuncts(guard)) <= known for guard in guards):
+        return FALSE  # by its form alone: whenever the deadline is tight, this step is possible
     # Not to count a step makes the goal larger, never smaller. Each timed guard doubles the cases.
     untimed = [guard for guard in guards if next(clocks_read(guard), None) is None]
     timed = [guard for guard in guards if next(clocks_read(guard), None) is not None]
-    return conj((deadline.active, tight, neg(disj(untimed)), neg(disj(timed[:_MOST_TIMED]))))
+    timed = timed[: _MOST_TIMED if wide else 1]
+    return conj((deadline.active, tight, neg(disj(untimed)), neg(disj(timed))))
+
+
+def _conjuncts(formula: Expr) -> tuple[Expr, ...]:
+    return formula.args if isinstance(formula, And) else (formula,)
+
+
+def _likely_ends(
+    steps: list[GroundTransition], deadline: GroundDeadline, ground: Ground
+) -> list[GroundTransition]:
+    """Steps that write the variables in `deadline`'s condition; variables of few steps first."""
+    groups: dict[int, list[GroundTransition]] = {
+        ground.slot_of[(ref.name, ref.index)]: []  # type: ignore[index]
+        for ref in refs(deadline.active)
+    }
+    for transition in steps:
+        for at, _ in transition.updates:
+            if at in groups:
+                groups[at].append(transition)
+    chosen: dict[int, GroundTransition] = {}
+    for group in sorted(groups.values(), key=len):
+        if chosen and len(chosen) + len(group) > _MOST_LIKELY:
+            break
+        chosen.update((id(transition), transition) for transition in group)
+    return list(chosen.values())
 
 
 def _from_on(guard: Expr, tight: ClockCmp) -> Expr:
@@ -154,7 +185,12 @@ def check_time(
         if not found:
             return TimeCheck(None)
         names = [name for name, _, _ in found]
-    stops = ", ".join(_with_line(name, at) for name in names)
+    return stopped(found, at, where)
+
+
+def stopped(found: Sequence[tuple[str, Expr, Reached]], at: Ground, where: str) -> TimeCheck:
+    """Time may stop: the goals `found` of `at` are reached."""
+    stops = ", ".join(_with_line(name, at) for name, _, _ in found)
     return TimeCheck(
         f"a bounded response means nothing where time may stop: {stops}, {where}", tuple(found)
     )

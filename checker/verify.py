@@ -17,7 +17,7 @@ from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
 from rhscheck.checker.findings import Finding, find
 from rhscheck.checker.model import Budget
-from rhscheck.checker.one_instance import OneInstance
+from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.verdict import Comparison, Result, Unknown, compare, exit_status
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, System
 
@@ -92,9 +92,9 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         Budget(options.timeout_s),
         progress,
     )
-    argument = OneInstance(task)
+    argument = EveryN(task)
     if options.engine in (None, "local"):
-        argument.run(_likely(task.rules, system.expectations))
+        argument.run()
     results = tuple(_result(task, options, argument, rule) for rule in rules)
     comparisons = compare(results, _expected(system.expectations, rules))
     findings: tuple[Finding, ...] = ()
@@ -145,14 +145,8 @@ def _expected(
     return tuple(expectation for expectation in expectations if expectation.rule in names)
 
 
-def _likely(rules: Sequence[Rule], expectations: Sequence[Expectation]) -> frozenset[str]:
-    """Rules that the spec itself expects to be broken."""
-    broken = {e.rule for e in expectations if e.verdict == "violated"}
-    return frozenset(rule.id for rule in rules if rule.id in broken or rule.base in broken)
-
-
 # ---- one rule ------------------------------------------------------------------------------------
-def _result(task: Task, options: Options, argument: OneInstance, rule: Rule) -> Result:
+def _result(task: Task, options: Options, argument: EveryN, rule: Rule) -> Result:
     if isinstance(rule.obligation, LeadsTo):
         reason = "no engine for liveness in this version"
         return Result(rule, Unknown(reason), None, 0.0)
@@ -177,7 +171,10 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
         case _:
             engines = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
     at_least = left.at_least if left is not None else 0
-    query = fixed.Query(task, task.weave([rule]), rule, 0, at_least, notes)
+    model = task.weave([rule])
+    if rule.id in model.unwoven:
+        return Answer(Unknown(model.unwoven[rule.id]), "enumeration", notes=notes)
+    query = fixed.Query(task, model, rule, 1, at_least, notes)
     return fixed.decide(query, _numbers(task, options, rule, left), engines)
 
 

@@ -138,26 +138,21 @@ def extrapolated(zone: Zone, dim: int, maxima: Sequence[int]) -> Zone:
     """
     if all(zone[k * dim] <= 2 * maxima[k] + 1 for k in range(1, dim)):
         return zone  # everything is told apart by some comparison
+    beyond = [bool(k) and zone[k] <= -2 * maxima[k] for k in range(dim)]
     wide = list(zone)
-    changed = False
-    for i in range(dim):
-        base = i * dim
-        above = 2 * maxima[i] + 1
+    for i in range(1, dim):
         for j in range(dim):
-            if i == j:
-                continue
-            bound = wide[base + j]
-            if i and bound != INFINITE and bound > above:
-                wide[base + j] = INFINITE
-                changed = True
-            elif bound < -2 * maxima[j]:
-                wide[base + j] = -2 * maxima[j]
-                changed = True
-    return closed(wide, dim) if changed else zone
+            if i != j and (beyond[i] or beyond[j] or wide[i * dim + j] > 2 * maxima[i] + 1):
+                wide[i * dim + j] = INFINITE
+    for k in range(1, dim):
+        if beyond[k]:
+            wide[k] = -2 * maxima[k]
+    return zone if wide == list(zone) else closed(wide, dim)
 
 
-def closed(matrix: list[int], dim: int) -> Zone:
+def closed(bounds: Sequence[int], dim: int) -> Zone:
     """The canonical zone of a consistent matrix; ValueError if the matrix is inconsistent."""
+    matrix = list(bounds)
     for k in range(dim):
         row = matrix[k * dim : k * dim + dim]
         for i in range(dim):

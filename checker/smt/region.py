@@ -33,12 +33,16 @@ def member(
         for zones in diagram.leaves
     ]
     nodes: list[Bit] = []
+    tests: dict[tuple[int, tuple[int, ...]], Bit] = {}  # many nodes ask the same of a slot
     for node in diagram.nodes:
         number = values[slots[node.slot]]
         choices: list[Bit] = []
         for named, child in node.branches:
             below = nodes[child] if child >= 0 else leaves[-1 - child]
-            choices.append(gates.conj((_one_of(encoding, number, named), below)))
+            key = (node.slot, named)
+            if key not in tests:
+                tests[key] = _one_of(encoding, number, named)
+            choices.append(gates.conj((tests[key], below)))
         nodes.append(gates.disj(choices))
     if diagram.root is None:
         return gates.formula(False)
