@@ -96,7 +96,7 @@ SAFETY = (
     Mutant("death-forgets-the-second", "resets Resource where host == p",
            "resets Resource where host == p and i == 1", "P7every", 3, 2),
     Mutant("death-resets-everyone", "resets Resource where host == p", "resets Resource", "P7only",
-           n=2, 3),
+           3, 2),
     Mutant("failure-is-not-followed-up", "return LooksAlive(failure) then call IsAlive",
            "return LooksAlive(failure)", "P10", 7),
     Mutant("online-deadlock-unnoticed",
