@@ -81,13 +81,16 @@ def find(
     N), else at `n` instances. `time`: the check of condition (b), made for the former.
     """
     relied = _View.of(task, task.weave([]), n)
-    if relied is None:
+    free = relied
+    if task.assumptions and relied is not None:
+        free = _View.of(task, Model(task.system, (), ()), n)
+    if relied is None or free is None:
         return (_not_examined(task),)
-    found = [*_never_fired(relied), *_unreachable_states(relied)]
+    found = [*_never_fired(relied, free), *_unreachable_states(relied, free)]
     parts = (
         _timelocks(task, relied, time),
         _ambiguous(task, relied),
-        _unhandled(task, n),
+        _unhandled(task, free),
         _never_binding(task, n),
     )
     for part in parts:  # generators: nothing is looked at before its turn
@@ -184,32 +187,48 @@ class _View:
 
 
 # ---- what cannot happen --------------------------------------------------------------------------
-def _never_fired(view: _View) -> Iterator[Finding]:
-    groups: dict[tuple[Span, str], list[int]] = {}
-    for at, transition in view.own():
-        template = transition.template
-        if not template.unhandled and not template.absorbed:
-            groups.setdefault((template.span, template.label.short), []).append(at)
-    for (span, label), positions in groups.items():
-        if not any(view.exploration.transitions_taken[at] for at in positions):
-            sentence = f"`{label}` never happens here (proved {view.scope})"
+def _never_fired(relied: _View, free: _View) -> Iterator[Finding]:
+    fired = _lines(free)
+    for (span, label), happens in _lines(relied).items():
+        if not happens:
+            why = " under the assumptions" if fired.get((span, label), False) else ""
+            sentence = f"`{label}` never happens here{why} (proved {relied.scope})"
             yield Finding("never_fired", label, sentence, error=False, span=span)
 
 
-def _unreachable_states(view: _View) -> Iterator[Finding]:
+def _lines(view: _View) -> dict[tuple[Span, str], bool]:
+    """Whether any of the transitions of a line with the same label is ever taken."""
+    taken: dict[tuple[Span, str], bool] = {}
+    for at, transition in view.own():
+        template = transition.template
+        if not template.unhandled and not template.absorbed:
+            line = (template.span, template.label.short)
+            taken[line] = taken.get(line, False) or view.exploration.transitions_taken[at]
+    return taken
+
+
+def _unreachable_states(relied: _View, free: _View) -> Iterator[Finding]:
+    entered, entered_freely = _entered(relied), _entered(free)
+    for variable in relied.model.system.variables:
+        if variable.role != "location" or not isinstance(variable.type, EnumType):
+            continue
+        for value, member in enumerate(variable.type.members):
+            if value in entered.get(variable.name, ()):
+                continue
+            why = " under the assumptions" if value in entered_freely[variable.name] else ""
+            name = f"{variable.machine}.{member}"
+            sentence = f"no run is ever in state `{name}`{why} (proved {relied.scope})"
+            yield Finding("unreachable_state", name, sentence, error=False, span=variable.span)
+
+
+def _entered(view: _View) -> dict[str, set[int]]:
+    """The values that each location ever has."""
     seen: dict[str, set[int]] = {}
     for values, _ in view.exploration.invariant().cells:
         for slot, value in zip(view.ground.slots, values, strict=True):
             if slot.variable.role == "location":
                 seen.setdefault(slot.variable.name, set()).add(value)
-    for variable in view.model.system.variables:
-        if variable.role != "location" or not isinstance(variable.type, EnumType):
-            continue
-        for value, member in enumerate(variable.type.members):
-            if value not in seen.get(variable.name, set()):
-                name = f"{variable.machine}.{member}"
-                sentence = f"no run is ever in state `{name}` (proved {view.scope})"
-                yield Finding("unreachable_state", name, sentence, error=False, span=variable.span)
+    return seen
 
 
 def _never_binding(task: Task, n: int) -> Iterator[Finding]:
@@ -362,14 +381,8 @@ def _ambiguous(task: Task, view: _View) -> Iterator[Finding]:
         yield Finding("ambiguous", label, sentence, error=False, span=spans[1], evidence=shown)
 
 
-def _unhandled(task: Task, n: int) -> Iterator[Finding]:
+def _unhandled(task: Task, view: _View) -> Iterator[Finding]:
     """Returns and callbacks that no state handles, judged without assumptions (receptiveness)."""
-    if not any(transition.unhandled for transition in task.system.transitions):
-        return
-    view = _View.of(task, Model(task.system, (), ()), n)
-    if view is None:
-        yield _not_examined(task)
-        return
     told: set[tuple[Span, str]] = set()
     for at, transition in view.own():
         template = transition.template

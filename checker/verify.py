@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
+from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find
 from rhscheck.checker.model import Budget
-from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.verdict import Comparison, Result, Unknown, compare, exit_status
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, System
 
@@ -189,7 +189,8 @@ def _numbers(task: Task, options: Options, rule: Rule, left: Open | None) -> Seq
         for expectation in task.system.expectations
         if expectation.rule in (rule.id, rule.base) and expectation.n is not None
     ]
-    most = max([DEFAULT_INSTANCES, *expected])
-    if left is not None and left.at_least:
-        most = max(most, _REALISED_UP_TO)  # a run of the abstraction may need that many
-    return range(1, most + 1)
+    if expected:
+        return range(1, max(expected) + 1)
+    # A run of the abstraction may need more instances than two.
+    found_run = left is not None and left.at_least > 0
+    return range(1, (_REALISED_UP_TO if found_run else DEFAULT_INSTANCES) + 1)

@@ -358,24 +358,14 @@ def test_f_liveness_is_not_decided() -> None:
 
 # ---- evidence and proofs that are wrong are bugs, never verdicts -------------------------------
 def test_a_run_that_the_spec_does_not_have_is_refused() -> None:
-    model = Model(hosted(), (RULES[1],), ())
     good = results(hosted())["never_failed"].verdict
     assert isinstance(good, Violated)
-    run = good.evidence.woven_run
+    proof = good.evidence
+    start, steps = proof.woven_run.initial, proof.woven_run.steps
     with pytest.raises(EvidenceMismatch, match="the goal does not hold"):
-        evidence(
-            good.evidence.ground,
-            model.ground(1),
-            Run(run.initial, run.steps[:2]),
-            good.evidence.formula,
-        )
+        evidence(proof.ground, proof.woven, Run(start, steps[:2]), proof.formula)
     with pytest.raises(EvidenceMismatch, match="the run is not legal"):
-        evidence(
-            good.evidence.ground,
-            model.ground(1),
-            Run(run.initial, run.steps[1:]),
-            good.evidence.formula,
-        )
+        evidence(proof.ground, proof.woven, Run(start, steps[1:]), proof.formula)
 
 
 def test_an_invariant_that_z3_refutes_is_refused() -> None:
