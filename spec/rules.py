@@ -9,8 +9,9 @@ How formulas are judged. A formula without `Happens` and `Post` speaks of states
 each part is judged by itself: state parts in every state, step parts in steps, where everything
 outside `Post` reads the state before the step.
 
-*Before, after.* `seen` is set by the milestone and cleared by a reset of the rule's instance. The
-step of the milestone is neither before nor after it; the state it leads to is after it.
+*Before, after.* `seen` is set by the milestone and cleared by a reset of the rule's instance (of
+several, the one that the milestone speaks of). The step of the milestone is neither before nor
+after it; the state it leads to is after it.
 
 *Within.* `armed` is set by the trigger, and by a state part of the trigger as long as it holds; the
 response switches it off, in the same step too. If a state part still holds after a step that was a

@@ -131,21 +131,23 @@ def ruled(draw: st.DrawFn, *, timed: bool, most_params: int) -> tuple[System, Ru
     return system, draw(rules(system, timed=timed, most_params=most_params))
 
 
-def agrees(system: System, rule: Rule, n: int, seed: int) -> None:
-    made = weave(system, (rule,), ())
-    assume(rule.id not in made.unwoven)
+def agrees(system: System, woven_rules: tuple[Rule, ...], n: int, seed: int) -> None:
+    """The woven System follows a run of `system`, and its formulas say what the definitions say."""
+    made = weave(system, woven_rules, ())
+    assume(not made.unwoven)
     legal(made.system)
-    plain, woven = ground(system, n), ground(made.system, n)
+    plain, world = ground(system, n), ground(made.system, n)
     run = random_run(plain, seed, 8)
     assume(run is not None)
     assert run is not None
     path = moments(plain, run)
-    states = followed(plain, woven, path)
+    states = followed(plain, world, path)
     assert states is not None
-    bad = woven.expand(made.bad[rule.id], {})
-    for at, state in enumerate(states):
-        wanted = broken(plain, rule.params, rule.obligation, path, at, distinct=rule.distinct)
-        assert bool(evaluate(bad, woven, state)) == wanted, at
+    for rule in woven_rules:
+        bad = world.expand(made.bad[rule.id], {})
+        for at, state in enumerate(states):
+            wanted = broken(plain, rule.params, rule.obligation, path, at)
+            assert bool(evaluate(bad, world, state)) == wanted, (rule.id, at)
 
 
 @settings(max_examples=100)
@@ -153,7 +155,7 @@ def agrees(system: System, rule: Rule, n: int, seed: int) -> None:
 def test_observers_agree_with_the_definitions(
     drawn: tuple[System, Rule], n: int, seed: int
 ) -> None:
-    agrees(*drawn, n, seed)
+    agrees(drawn[0], (drawn[1],), n, seed)
 
 
 @settings(max_examples=100)
@@ -161,7 +163,17 @@ def test_observers_agree_with_the_definitions(
 def test_observers_agree_for_pairs_and_steps_that_read_clocks(
     drawn: tuple[System, Rule], n: int, seed: int
 ) -> None:
-    agrees(*drawn, n, seed)
+    agrees(drawn[0], (drawn[1],), n, seed)
+
+
+@settings(max_examples=50)
+@given(ruled(timed=True, most_params=1), st.data(), st.integers(0, 10_000))
+def test_observers_do_not_disturb_each_other(
+    drawn: tuple[System, Rule], data: st.DataObject, seed: int
+) -> None:
+    system, rule = drawn
+    other = replace(data.draw(rules(system, timed=True)), id="S")
+    agrees(system, (rule, other), 2, seed)
 
 
 @settings(max_examples=100)

@@ -486,7 +486,8 @@ class _RuleMaker:
             case "after":
                 return NeverAfter(self.either(), self.either())
             case "within":
-                return Within(self.either(), self.either(), self.draw(st.integers(1, 3)))
+                bound = self.draw(st.integers(1, 3))
+                return Within(self.either(), self.either(), bound, self.draw(st.booleans()))
             case _:
                 return Early(self.either(), self.either(), self.draw(st.integers(1, 3)))
 

@@ -73,6 +73,7 @@ class Oracle:
     def __init__(self, ground: Ground, params: tuple[Param, ...], choice: dict[str, Index]) -> None:
         self.ground = ground
         self.choice = choice
+        self.params = params
         self.owner = params[0] if len(params) == 1 else None
 
     # -- formulas --------------------------------------------------------------------------------
@@ -116,8 +117,10 @@ class Oracle:
         assert moment.step is not None
         match formula:
             case Happens("reset", machine, _, index):
+                bound: dict[str, Index] = dict(moment.step.binding)
                 return any(
-                    name == machine and self.now(rename(which, {EACH: index}), moment.before)
+                    name == machine
+                    and self.now(rename(which, {**bound, EACH: index}), moment.before)
                     for name, which in moment.step.template.resets_machines
                 )
             case Happens(kind, name, value, index):
@@ -154,6 +157,12 @@ class Oracle:
         number = self.choice[self.owner.name]
         return self.happens(Happens("reset", self.owner.family, None, number), moment)
 
+    def remember(self, milestone: Expr) -> None:
+        """Of several instances, the one that the milestone speaks of is looked back to."""
+        used = [p for p in self.params if rename(milestone, {p.name: 1}) != milestone]
+        if len(self.params) > 1:
+            self.owner = used[0] if len(used) == 1 else None
+
     # -- the past ----------------------------------------------------------------------------------
     def seen(self, milestone: Expr, past: list[Moment]) -> bool:
         """Whether the milestone was, since the last reset, at one of these moments."""
@@ -176,6 +185,7 @@ class Oracle:
                     self.happens(what, moment) for moment in run[: at + 1]
                 )
             case NeverBefore(one, two):
+                self.remember(two)
                 what, milestone = self.bound(one), self.bound(two)
                 for k in range(1, at + 1):
                     itself = self.happens(milestone, run[k]) or self.holds(milestone, run[k].state)
@@ -187,6 +197,7 @@ class Oracle:
                         return True
                 return self.holds(what, now.state) and not self.seen(milestone, run[: at + 1])
             case NeverAfter(one, two):
+                self.remember(two)
                 what, milestone = self.bound(one), self.bound(two)
                 for k in range(1, at + 1):
                     if self.happens(what, run[k]) and self.seen(milestone, run[:k]):
