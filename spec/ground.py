@@ -227,10 +227,12 @@ def ground(system: System, n: int) -> Ground:
                     (update.each,) if update.each is not None else (), system, n
                 ):
                     scope = {**binding, **choice}
-                    index = scope[update.index] if isinstance(update.index, str) else update.index
-                    at = slot_of[(update.var, index)]  # type: ignore[index]
+                    at_index = update.index
+                    if isinstance(at_index, str):
+                        at_index = scope[at_index]
+                    at = slot_of[(update.var, at_index)]  # type: ignore[index]
                     value = fold(expand(update.value, scope, system, n))
-                    if value != Ref(update.var, index):
+                    if value != Ref(update.var, at_index):
                         updates[at] = value
             resets = tuple(
                 clock_of[(r.clock, binding[r.index] if isinstance(r.index, str) else r.index)]  # type: ignore[index]
