@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, Note, did_you_mean
@@ -287,7 +288,7 @@ class Charts:
             if not isinstance(expr, Lit):
                 self.problems.error(
                     Code.NOT_CONSTANT, "an initial value must be a constant, or `any`",
-                    decl.initial.span,
+                    decl.initial.span, "write a value of the type, or `any`",
                 )  # fmt: skip
         return StateVar(
             name, family, kind, values, "data", machine.name if machine is not None else "",
@@ -356,6 +357,8 @@ class Charts:
                         Deadline(full, family, here, full, bound, self.symbols.host(), span=item.span)
                     )
                     chart.restarts.append((full, restart, node))
+                    for event in restart:
+                        self._check_restart(machine, event)
                 case s.EveryDecl():
                     self._every(chart, node, item)
                 case s.Handler():
@@ -364,6 +367,31 @@ class Charts:
                 case s.StateDecl() | s.VarDecl() | s.LaneDecl() | s.DefineDecl():
                     pass
         del index
+
+    def _check_restart(self, machine: Machine, event: s.EventRef) -> None:
+        """A timer restarts on steps of its own machine; reports what is none."""
+        name = event.name.text
+        match event.kind:
+            case "call" | "return" | "timeout":
+                entry = machine.entries.get(name)
+                if entry is None:
+                    self._not_called(machine, event)
+                else:
+                    self._chosen(event, entry.results, f"result of {name}")
+            case "callback":
+                callback = machine.callbacks.get(name)
+                if callback is None:
+                    known = machine.callbacks
+                    self.problems.unknown("callback", name, known, event.span, " in this machine")
+                else:
+                    self._chosen(event, callback.arguments, f"argument of {name}")
+            case "event":
+                known_events = [*machine.events, *machine.timers]
+                if name not in known_events:
+                    where = f" in machine {machine.name}"
+                    self.problems.unknown("event", name, known_events, event.span, where)
+            case _:
+                assert_never(event.kind)
 
     def _deadline(self, chart: Chart, node: StateNode, item: s.DeadlineDecl) -> None:
         context = self._context(chart.machine, node)
@@ -578,8 +606,9 @@ class Charts:
         name = event.name.text
         if name in self.symbols.entries:
             self.problems.error(
-                Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", event.name.span
-            )
+                Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", event.name.span,
+                f"add `by ACTOR: call {name}`, or leave this out",
+            )  # fmt: skip
         else:
             self.problems.unknown("entry", name, self.symbols.entries, event.name.span)
 

@@ -191,7 +191,7 @@ class _Elaboration:
                     Code.SETTING_VALUE, f"{name} is a {'time' if written[1] else 'number'}", item.span,
                     "a time needs a unit, a number none",
                 )  # fmt: skip
-            chosen_value = value if value is not None else written
+            chosen_value = value if value is not None and value[1] == written[1] else written
             self.symbols.constants[name] = Constant(name, *chosen_value, item.sentence)
 
     def _plugin(self) -> str:
@@ -230,7 +230,14 @@ class _Elaboration:
         if isinstance(decl.size, s.Name):
             if decl.size.text != "N":
                 constant = self.symbols.constants.get(decl.size.text)
-                if constant is None or constant.is_time:
+                if constant is not None and constant.is_time:
+                    self.problems.error(
+                        Code.UNIT, f"the number of instances is no time, but {constant.name} is",
+                        decl.size.span, "write `N`, or a parameter that is a number",
+                    )  # fmt: skip
+                    self.symbols.use("param", constant.name)
+                    constant = None
+                elif constant is None:
                     self.problems.unknown(
                         "number of instances", decl.size.text, ["N", *self.symbols.constants],
                         decl.size.span,
@@ -274,7 +281,9 @@ class _Elaboration:
                 Code.INITIAL_STATE,
                 f"{what} {node.name} has {len(initial) or 'no'} initial state"
                 + ("s" if len(initial) > 1 else ""),
-                span, f"mark one of its states `initial`, for example {node.children[0].name}",
+                span,
+                "keep `initial` on one of them" if initial
+                else f"mark one of its states `initial`, for example {node.children[0].name}",
             )  # fmt: skip
 
     def _leaves(self, node: StateNode, leaves: list[StateNode]) -> tuple[int, ...]:

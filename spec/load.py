@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
@@ -42,7 +42,9 @@ def _decode(path: str, data: bytes) -> Source:
     if len(data) > MAX_BYTES:
         at = replace(NOWHERE, path=path)
         raise SpecErrors([
-            Diagnostic(Code.TOO_LARGE, f"{path} is larger than 1 MB", at, help="split it with `use`")
+            Diagnostic(
+                Code.TOO_LARGE, f"{path} is larger than 1 MB", at, help="split it with `use`"
+            )
         ])  # fmt: skip
     try:
         text = data.decode("utf-8-sig")
@@ -82,47 +84,65 @@ def read_source(spec: str) -> Source:
         raise SpecNotFound(f"cannot read {spec}: {reason}") from None
 
 
-def _with_used(tree: s.Spec, source: Source, seen: tuple[str, ...], sources: list[Source]) -> s.Spec:
-    """`tree` with the items of used files in place of their `use` lines, each file once."""
-    items: list[s.Item] = []
-    for item in tree.items:
-        if not isinstance(item, s.Use):
-            items.append(item)
-            continue
-        base = Path(source.path).parent
-        name = item.path if item.path in shipped() else os.path.normpath(base / item.path)
-        if name in seen:
-            raise SpecErrors([
-                Diagnostic(Code.USE, f"{item.path} uses itself in a circle", item.span,
-                           help="move what both need into a third file")
-            ], sources)  # fmt: skip
-        if len(sources) == MAX_FILES:
-            raise SpecErrors([
-                Diagnostic(Code.USE, f"a spec is made of at most {MAX_FILES} files", item.span,
-                           help="put several into one")
-            ], sources)  # fmt: skip
+@dataclass(slots=True)
+class _Using:
+    """Follows `use` lines: the texts read so far, in order, and what went wrong."""
+
+    sources: list[Source]
+    errors: list[Diagnostic] = field(default_factory=list)
+
+    def flat(self, tree: s.Spec, path: str, around: tuple[str, ...]) -> s.Spec:
+        """`tree` with the items of used files in place of their `use` lines, each file once.
+
+        `path` is the file of `tree`, `around` are those that use it (itself included).
+        """
+        items: list[s.Item] = []
+        for item in tree.items:
+            if isinstance(item, s.Use):
+                items.extend(self._items(item, path, around))
+            else:
+                items.append(item)
+        return replace(tree, items=tuple(items))
+
+    def _items(self, item: s.Use, path: str, around: tuple[str, ...]) -> tuple[s.Item, ...]:
+        name = item.path
+        if name not in shipped():
+            name = os.path.normpath(Path(path).parent / item.path)
+        if name in around:
+            return self._fail(item, f"{item.path} uses itself in a circle",
+                              "move what both need into a third file")  # fmt: skip
+        if len(self.sources) == MAX_FILES:
+            return self._fail(item, f"a spec is made of at most {MAX_FILES} files",
+                              "put several into one")  # fmt: skip
         try:
             other = read_source(name)
         except SpecNotFound as error:
-            raise SpecErrors([
-                Diagnostic(Code.USE, str(error), item.span,
-                           help="paths are relative to the file that uses them")
-            ], sources) from None  # fmt: skip
-        if any(other.path == known.path for known in sources):
-            continue
-        sources.append(other)
+            return self._fail(item, str(error), "paths are relative to the file that uses them")
+        except SpecErrors as error:
+            self.errors.extend(error.diagnostics)
+            return ()
+        if any(other.path == known.path for known in self.sources):
+            return ()
+        self.sources.append(other)
         try:
             inner = parse(other)
         except SpecErrors as error:
-            raise SpecErrors(error.diagnostics, sources) from None
-        items.extend(_with_used(inner, other, (*seen, name), sources).items)
-    return replace(tree, items=tuple(items))
+            self.errors.extend(error.diagnostics)
+            return ()
+        return self.flat(inner, other.path, (*around, name)).items
+
+    def _fail(self, item: s.Use, message: str, help: str) -> tuple[s.Item, ...]:
+        self.errors.append(Diagnostic(Code.USE, message, item.span, help=help))
+        return ()
 
 
 def load_source(source: Source, settings: Mapping[str, str] | None = None) -> Loaded:
     """Parses and elaborates `source` and all that it uses. Raises SpecErrors."""
-    sources = [source]
-    tree = _with_used(parse(source), source, (os.path.normpath(source.path),), sources)
+    using = _Using([source])
+    tree = using.flat(parse(source), source.path, (os.path.normpath(source.path),))
+    sources = using.sources
+    if using.errors:
+        raise SpecErrors(using.errors, sources)
     try:
         system, warnings = elaborate(tree, source, settings)
     except SpecErrors as error:

@@ -24,7 +24,13 @@ from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, Diagnostic, SpecErrors
 from rhscheck.spec.lexeme import Lexeme
 from rhscheck.spec.source import Places, Source
-from rhscheck.spec.syntax_errors import Expected, bad_character, control_character, unexpected
+from rhscheck.spec.syntax_errors import (
+    Expected,
+    bad_character,
+    control_character,
+    in_place_of,
+    unexpected,
+)
 from rhscheck.spec.tree import build_tree
 
 MAX_BYTES = 1_000_000
@@ -222,7 +228,7 @@ def _without_item(text: str, found: list[Lexeme], position: int) -> str | None:
     last, depth = first, 0
     while last < len(found):
         lexeme = found[last]
-        if depth == 0 and last > at and (lexeme.kind == "SEP" or lexeme.text == "}"):
+        if depth == 0 and last >= at and (lexeme.kind == "SEP" or lexeme.text == "}"):
             break
         depth += {"{": 1, "}": -1}.get(lexeme.text, 0)
         if depth < 0:
@@ -235,18 +241,22 @@ def _without_item(text: str, found: list[Lexeme], position: int) -> str | None:
 
 
 def _without_bad_characters(source: Source) -> tuple[str, list[Diagnostic]]:
-    """The text with blanks for what starts no word or sign, and what was wrong there."""
+    """A text of words and signs only, of the same length, and what was wrong, once a line."""
     text = _text(source)
     errors: list[Diagnostic] = []
     bad = _lex(text)[1]
-    while bad is not None:
-        errors.append(bad_character(source, bad))
+    for _ in range(MAX_READINGS):
+        if bad is None:
+            return text, errors
+        found = bad_character(source, bad)
+        if not errors or errors[-1].span.line != found.span.line:
+            errors.append(found)
         if len(errors) == MAX_SYNTAX_ERRORS or len(text) > RECOVERY_BYTES:
-            raise SpecErrors(errors, [source])
-        end = errors[-1].span.end
-        text = text[:bad] + " " * (end - bad) + text[end:]
+            break
+        wrong = text[bad : found.span.end]
+        text = text[:bad] + in_place_of(wrong) + text[found.span.end :]
         bad = _lex(text)[1]
-    return text, errors
+    raise SpecErrors(errors, [source])
 
 
 def parse(source: Source) -> s.Spec:

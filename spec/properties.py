@@ -109,7 +109,8 @@ class Properties:
                 continue
             if _switched_off(obligation):
                 continue  # under the chosen readings it says nothing
-            self._check_actor(obligation, actor, decl)
+            if actor in self.symbols.actors:
+                self._check_actor(obligation, actor, decl)
             name = decl.name.text if not element else f"{decl.name.text}[{element}]"
             found.append(Assumption(name, decl.sentence, actor, params, obligation, decl.span))
         return found
@@ -144,9 +145,10 @@ class Properties:
                     actor in self._actors.get((e.kind, e.name, e.value), {actor}) for e in events
                 )
             if not own:
-                label = Label(event.kind, "", event.name, event.value)
+                step = Label(event.kind, "", event.name, event.value).short
                 self.problems.error(
-                    Code.ASSUMPTION_ACTOR, f"`{label.short}` is no step of {actor}", decl.span,
+                    Code.ASSUMPTION_ACTOR,
+                    f"`{step.removesuffix('(None)')}` is no step of {actor}", decl.span,
                     f"assume it of {' or '.join(sorted(actors))}, or make it a rule",
                 )  # fmt: skip
                 return
@@ -199,6 +201,8 @@ class Properties:
                         "exclude an instance by a condition, such as `i != host`",
                     )  # fmt: skip
                 continue
+            if family is not None:
+                continue  # exists once, which was reported
             elements = self._elements(clause, machine)
             choices.extend([(name.text, one) for one in elements] for name in clause.names)
         if len(params) > MAX_INSTANCES or math.prod(map(len, choices)) > MAX_ELEMENTS:
@@ -459,10 +463,10 @@ class Properties:
                 case _:
                     assert_never(step)
         n = largest if decl.n is None else decl.n
-        if n < 1 or n < largest:
+        if n < 1:
             self.problems.error(
-                Code.RANGE, f"the scenario needs at least {largest} instances, not {n}", decl.span,
-                f"write `with N = {largest}`",
+                Code.RANGE, "a scenario needs at least one instance", decl.name.span,
+                "write `with N = 1`",
             )  # fmt: skip
         return Scenario(decl.name.text, decl.sentence, decl.allowed, n, tuple(steps), decl.span)
 

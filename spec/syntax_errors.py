@@ -33,6 +33,7 @@ _ITEM_STARTS = {
     "restart": "`restart on …` belongs to a timer: `timer t = 3m restart on …`",
     "when": "`when …` goes on with a transition or rule; it cannot stand alone",
 }
+_CLAUSES = ("when", "->", "{", "sync", "resets", "then")
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -78,13 +79,23 @@ def bad_character(source: Source, position: int) -> Diagnostic:
         while end < len(text) and text[end] not in "\r\n":
             end += 1
         message = "this text has no closing quote"
-    elif text[position : position + 2] in ("&&", "!="):
+    elif char == "/" and text.startswith("//", position):
+        while end < len(text) and text[end] not in "\r\n":
+            end += 1
+    elif text.startswith("&&", position):
         end += 1
     elif not help_text and not char.isprintable():
         help_text = "remove it; it may not be visible in an editor"
     elif not help_text and not char.isascii():
         help_text = "names are made of the letters A to Z, digits and underscores"
     return Diagnostic(Code.SYNTAX, message, Places(source).span(position, end), help=help_text)
+
+
+def in_place_of(wrong: str) -> str:
+    """Something of the same length that may stand where `wrong` stood, so that reading goes on."""
+    if wrong.startswith('"') and len(wrong) > 1:
+        return '"' + " " * (len(wrong) - 2) + '"'
+    return "x" * len(wrong) if wrong.replace("_", "").isalnum() else " " * len(wrong)
 
 
 def unexpected(
@@ -149,7 +160,9 @@ def _slip(
         close = did_you_mean(seen.text, expected.words)
         if close.startswith("did you mean"):
             return close
-    if seen.kind == "KEYWORD" and "NAME" in expected.kinds and not item_starts:
+    if seen.text in _CLAUSES and any(clause in expected.words for clause in _CLAUSES):
+        return "the order is `when …`, `-> …`, `{ … }`, `sync …`, `resets …`, `then call …`"
+    if seen.kind == "KEYWORD" and "NAME" in expected.kinds and len(expected.words) < 6:
         return f"`{seen.text}` is a word of the language and cannot be a name; choose another name"
     return ""
 

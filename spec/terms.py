@@ -116,6 +116,7 @@ class Terms:
         self._wrappers: list[Wrapper] = []
         self._open: list[str] = []  # definitions being expanded
         self._fresh = 0
+        self._reported: Span | None = None  # a name whose owner was asked for
         self._levels = 0
         self._quantifiers = 0
         self._expansions = 0
@@ -138,7 +139,9 @@ class Terms:
             return 1
         if isinstance(kind, TimeType) and isinstance(expr, Lit):
             if expr.value < 0:
-                self.problems.error(Code.RANGE, "a time cannot be negative", node.span)
+                self.problems.error(
+                    Code.RANGE, "a time cannot be negative", node.span, "subtract less"
+                )
                 return 1
             return expr.value
         if isinstance(kind, IntType):
@@ -154,7 +157,9 @@ class Terms:
         if isinstance(kind, IntType) and isinstance(expr, Lit):
             return expr.value
         if isinstance(kind, TimeType):
-            self.problems.error(Code.UNIT, "a number without a unit is needed here", node.span)
+            self.problems.error(
+                Code.UNIT, "a number without a unit is needed here", node.span, "drop the unit"
+            )
         elif not isinstance(kind, ErrorType):
             self._mismatch("a constant number", kind, node.span)
         return 0
@@ -165,7 +170,10 @@ class Terms:
         if isinstance(expr, Lit) and isinstance(kind, TimeType | IntType):
             return (expr.value, isinstance(kind, TimeType))
         if not isinstance(kind, ErrorType):
-            self.problems.error(Code.NOT_CONSTANT, "a constant is needed here", node.span)
+            self.problems.error(
+                Code.NOT_CONSTANT, "a constant is needed here", node.span,
+                "write a number or a time, or options: `param P : { a, b } = a`",
+            )  # fmt: skip
         return None
 
     def value(self, node: s.Expression, wanted: Type, context: Context) -> Expr:
@@ -257,7 +265,7 @@ class Terms:
             ):
                 self.problems.error(
                     Code.NOT_CONSTANT, "a product needs constants, at most one of them a time",
-                    node.span,
+                    node.span, "multiply parameters and numbers; add variables instead",
                 )  # fmt: skip
                 return Lit(0), ErrorType()
             product = 1
@@ -281,7 +289,7 @@ class Terms:
             self.problems.error(Code.UNIT, "a time and a number cannot be added", node.span,
                                 "give the number a unit, such as `5s`")  # fmt: skip
         else:
-            self._mismatch("numbers or times", left_kind, node.span)
+            self._mismatch("a number or a time", left_kind, node.span)
         return Lit(0), ErrorType()
 
     def _compare(self, node: s.Binary, context: Context) -> Expr:
@@ -298,7 +306,13 @@ class Terms:
             op = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(op, op)
         if isinstance(left_kind, ClockType):
             if not isinstance(right_kind, TimeType) or not isinstance(right, Lit):
-                self._mismatch("a constant time to compare the clock with", right_kind, node.span)
+                if isinstance(right_kind, IntType) and isinstance(right, Lit):
+                    self.problems.error(
+                        Code.UNIT, "a clock is compared with a time, this is a number", node.span,
+                        "add a unit, such as `5m` or `300ms`",
+                    )  # fmt: skip
+                else:
+                    self._mismatch("a constant time", right_kind, node.span)
                 return TRUE
             return _clock_compare(op, left_kind.clock, left_kind.index, right.value)
         if isinstance(left_kind, TimeType) and isinstance(right_kind, TimeType):
@@ -413,8 +427,8 @@ class Terms:
                 return self._defined(machine, index, define), BoolType()
         if len(node.parts) == 1:
             return self._global(node, context)
-        if machine is not None and machine is not context.machine:
-            known = [*machine.variables, *machine.clocks]
+        if machine is not None and len(rest) < len(node.parts):
+            known = [*machine.variables, *machine.clocks, *machine.defines]
             hint = did_you_mean(name, known)
             if machine.states(rest, None):
                 hint = f"write `in {node}` for a state"
@@ -483,6 +497,8 @@ class Terms:
 
     def _unknown_variable(self, node: s.Path, context: Context) -> None:
         symbols = self.symbols
+        if node.span == self._reported:
+            return
         known = [*symbols.shared, *symbols.constants, *symbols.readings, *context.bound]
         if context.machine is not None:
             known += [*context.machine.variables, *context.machine.clocks]
@@ -491,6 +507,11 @@ class Terms:
                     Code.TYPE, f"`{node}` is a state, not a variable", node.span,
                     f"write `in {node}`",
                 )  # fmt: skip
+                return
+        for machine in symbols.machines.values():
+            names = {**machine.variables, **machine.clocks, **machine.defines}
+            if machine is not context.machine and str(node) in names:
+                self.missing_owner(node, machine)
                 return
         for kind in symbols.enums.values():
             known += kind.members
@@ -542,6 +563,8 @@ class Terms:
                     Code.MISSING_OWNER, f"machine {first} has instances; which one is meant?",
                     path.span, f"bind one: `exists x in {first}: (… x.{'.'.join(rest)} …)`",
                 )  # fmt: skip
+                self._reported = path.span
+                return (None, None, path.parts)
         return (context.machine, context.index, path.parts)
 
     # -- predicates --------------------------------------------------------------------------------
@@ -609,12 +632,16 @@ class Terms:
             return TRUE
         return member(Ref(machine.location, index), node.leaves)
 
-    def missing_owner(self, path: s.Path) -> None:
-        """Reports a name that belongs to an instance where none is given."""
-        self.problems.error(
-            Code.MISSING_OWNER, f"whose `{path}` is meant?", path.span,
-            f"put the rule into `rules MACHINE {{ … }}`, or write `i.{path}` with `for i in MACHINE`",
-        )  # fmt: skip
+    def missing_owner(self, path: s.Path, machine: Machine | None = None) -> None:
+        """Reports a name that belongs to an instance (of `machine`) where none is given."""
+        if path.span == self._reported:
+            return
+        name = "MACHINE" if machine is None else machine.name
+        if machine is not None and machine.family is None:
+            help = f"write `{name}.{path}`"
+        else:
+            help = f"put it into `rules {name} {{ … }}`, or bind an instance: `for i in {name}`, `i.{path}`"
+        self.problems.error(Code.MISSING_OWNER, f"whose `{path}` is meant?", path.span, help)
 
     def _entry(self, path: s.Path, context: Context) -> tuple[Machine, Index, str] | None:
         machine, index, rest = self.subject(path, context, whole=True)
@@ -625,8 +652,9 @@ class Terms:
         if name not in machine.entries:
             if name in self.symbols.entries:
                 self.problems.error(
-                    Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", path.span
-                )
+                    Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", path.span,
+                    f"add `by ACTOR: call {name}` to {machine.name}, or leave this out",
+                )  # fmt: skip
             else:
                 self.problems.unknown("entry", name, self.symbols.entries, path.span)
             return None
@@ -656,7 +684,8 @@ class Terms:
                     f"`{node.kind}({name})` never holds: machine {machine.name} has no"
                     f" `{form} {name}`",
                     node.span,
-                    "" if node.kind == "due" else "`owed` can be used in rules only",
+                    f"a poll is declared by `every TIME by ACTOR: call {name}`"
+                    if node.kind == "due" else "`owed` can be used in rules only",
                 )
             parts += [Ref(flag, index) for flag in flags.get(name, ())]
         return disj(parts)
@@ -749,10 +778,15 @@ class Terms:
         machine, index, rest = self.subject(path, context, whole=True)
         name = ".".join(rest)
         if machine is None or (name not in machine.events and name not in machine.timers):
-            owners = [m for m in self.symbols.machines.values() if name in m.events]
+            owners = [
+                m for m in self.symbols.machines.values() if name in m.events or name in m.timers
+            ]
             if len(rest) == 1 and len(owners) == 1 and owners[0].family is None:
                 machine, index = owners[0], None
             else:
+                if machine is None and owners:
+                    self.missing_owner(path, owners[0])
+                    return FALSE
                 known = [n for m in self.symbols.machines.values() for n in (*m.events, *m.timers)]
                 self.problems.unknown("event", str(path), known, path.span)
                 return FALSE
@@ -887,8 +921,8 @@ def _type_text(kind: TermType) -> str:
             return f"one of {', '.join(members)} ({name})" if name else f"one of {', '.join(members)}"
         case IntType():
             return "a number"
-        case RefType(family, _):
-            return f"an instance of {family}"
+        case RefType(family, optional):
+            return f"an instance of {family}" + (" or none" if optional else "")
         case TimeType():
             return "a time"
         case ClockType():

@@ -79,8 +79,9 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
     def _int(self, token: Token, digits: str | None = None) -> int:
         text = str(token) if digits is None else digits
         if len(text) > MAX_DIGITS:
+            message = f"a number has at most {MAX_DIGITS} digits"
             self.problems.append(
-                Diagnostic(Code.RANGE, f"a number has at most {MAX_DIGITS} digits", self._at(token))
+                Diagnostic(Code.RANGE, message, self._at(token), help="write a smaller number")
             )
             return 1
         return int(text)
