@@ -28,6 +28,8 @@ from rhscheck.spec.semantics import State, Time
 
 # Frames are forgotten all at once when there are so many; they are quickly made anew.
 _MOST_FRAMES = 4096
+# No clock gets so far, in any unit: time stamps are below 2**63 microseconds.
+UNREACHABLE = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,16 @@ class _Remembered:
             for ref in refs(expr)
             if not isinstance(ref.index, str)
         )
-        self._reads = tuple(places)
+        self.reads = tuple(places)
 
     def given(self, values: tuple[int, ...]) -> Expr:
-        """What is left of the expression; a constant if it compares no clocks."""
-        key = tuple([values[at] for at in self._reads])
+        """What is left of the expression: the objects TRUE or FALSE, or clock comparisons."""
+        key = tuple([values[at] for at in self.reads])
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _with_values(self._expr, self._ground, values)
+            left = _with_values(self._expr, self._ground, values)
+            known = TRUE if left == TRUE else FALSE if left == FALSE else left
+            self._known[key] = known
         return known
 
 
@@ -93,21 +97,26 @@ class Frames:
     def __init__(self, ground: Ground, hidden: Sequence[int], bad: Sequence[Expr]) -> None:
         self._ground = ground
         # Each clock as it is, and as it is where it stands still.
-        self._clocks = [
-            (_Remembered(clock.active, ground), clock, replace(clock, active=FALSE))
-            for clock in ground.clocks
-        ]
-        self._deadlines = [
-            (_Remembered(deadline.active, ground), replace(deadline, active=TRUE))
-            for deadline in ground.deadlines
-        ]
-        self._hidden = [(at, _Remembered(ground.transitions[at].guard, ground)) for at in hidden]
+        self._clocks = [(clock, replace(clock, active=FALSE)) for clock in ground.clocks]
+        self._deadlines = [replace(deadline, active=TRUE) for deadline in ground.deadlines]
+        self._hidden = tuple(hidden)
         # A rule's formula has an alternative for each choice of instances; each reads little.
-        self._bad = [
-            (bit, _Remembered(part, ground))
+        parts = [
+            (bit, part)
             for bit, formula in enumerate(bad)
             for part in (formula.args if isinstance(formula, Or) else (formula,))
         ]
+        self._bits = [bit for bit, _ in parts]
+        exprs = [clock.active for clock in ground.clocks]
+        exprs += [deadline.active for deadline in ground.deadlines]
+        exprs += [ground.transitions[at].guard for at in hidden]
+        exprs += [part for _, part in parts]
+        self._exprs = [_Remembered(expr, ground) for expr in exprs]
+        self._readers: list[list[int]] = [[] for _ in ground.slots]
+        for number, one in enumerate(self._exprs):
+            for at in one.reads:
+                self._readers[at].append(number)
+        self._last: tuple[tuple[int, ...], list[Expr]] | None = None
         self._known: dict[tuple[int, ...], Frame] = {}
 
     def of(self, values: tuple[int, ...]) -> Frame:
@@ -119,39 +128,62 @@ class Frames:
             known = self._known[values] = self._make(values)
         return known
 
+    def _settled(self, values: tuple[int, ...]) -> list[Expr]:
+        """All expressions where the variables have these values."""
+        if self._last is None:
+            left = [one.given(values) for one in self._exprs]
+        else:
+            # The next state differs from the last one in few variables.
+            before, last = self._last
+            left = last.copy()
+            changed = {
+                number
+                for at, value in enumerate(values)
+                if value != before[at]
+                for number in self._readers[at]
+            }
+            for number in changed:
+                left[number] = self._exprs[number].given(values)
+        self._last = (values, left)
+        return left
+
     def _make(self, values: tuple[int, ...]) -> Frame:
+        left = self._settled(values)
         ground = self._ground
-        clocks = tuple(
-            still if active.given(values) == FALSE else clock
-            for active, clock, still in self._clocks
-        )
-        deadlines = tuple(
-            deadline for active, deadline in self._deadlines if active.given(values) != FALSE
-        )
-        hidden = []
-        for at, guard in self._hidden:
-            rest = guard.given(values)
-            if rest != FALSE:
-                hidden.append((at, rest))
+        first, second = len(ground.clocks), len(ground.clocks) + len(ground.deadlines)
+        third = second + len(self._hidden)
+        clocks = tuple([
+            still if active is FALSE else clock
+            for active, (clock, still) in zip(left[:first], self._clocks, strict=True)
+        ])  # fmt: skip
+        deadlines = tuple([
+            deadline
+            for active, deadline in zip(left[first:second], self._deadlines, strict=True)
+            if active is not FALSE
+        ])  # fmt: skip
+        hidden = tuple([
+            (at, guard)
+            for guard, at in zip(left[second:third], self._hidden, strict=True)
+            if guard is not FALSE
+        ])  # fmt: skip
         broken = 0
         clocked = []
-        for bit, formula in self._bad:
-            rest = formula.given(values)
-            if rest == TRUE:
+        for formula, bit in zip(left[third:], self._bits, strict=True):
+            if formula is TRUE:
                 broken |= 1 << bit
-            elif rest != FALSE:
-                clocked.append((bit, rest))
-        compared = [rest for _, rest in hidden] + [rest for _, rest in clocked]
+            elif formula is not FALSE:
+                clocked.append((bit, formula))
+        compared = [guard for _, guard in hidden] + [formula for _, formula in clocked]
         bounds = _bounds(ground, compared, deadlines)
         return Frame(
             replace(ground, clocks=clocks, deadlines=deadlines),
-            tuple(hidden),
+            hidden,
             broken,
             tuple(clocked),
             tuple(
                 (at, tuple(sorted(some)))
                 for at, some in sorted(bounds.items())
-                if clocks[at].active != FALSE
+                if left[at] is not FALSE
             ),
         )
 
@@ -173,7 +205,7 @@ def spent_after(ground: Ground, bad: Sequence[Expr]) -> tuple[tuple[int, int], .
         if not isinstance(index, str)
     }
     return tuple(
-        (at, max(bounds))
+        (at, max((bound for bound in bounds if bound < UNREACHABLE), default=0))
         for at, bounds in sorted(_bounds(ground, exprs, ground.deadlines).items())
         if ground.clocks[at].role == "observer" and at not in together
     )

@@ -35,11 +35,10 @@ from rhscheck.spec.system import (
     Update,
     Within,
 )
+from rhscheck.traces.frames import UNREACHABLE
 from rhscheck.traces.mapping import is_hidden, observed
 
 _FORCED = "forced "
-# Beyond every time stamp the format can hold: an obligation with no bound is never late.
-_NEVER_LATE = 1 << 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class Receptive:
     ground: Ground
     duties: tuple[Duty, ...]
     ids: tuple[str, ...]
+    refuted: tuple[str, ...]
     unjudged: dict[str, str]
     hidden: tuple[int, ...]
     steps: dict[Label, tuple[int, ...]]
@@ -85,7 +85,13 @@ def receptive(system: System, n: int) -> Receptive:
     """`system` with `n` instances, prepared for replay. Raises ValueError if `n` < 1."""
     if n < 1:
         raise ValueError(f"a trace of {n} instances cannot be judged")
-    rules = [_bounded(rule) for rule in system.rules if not isinstance(rule.obligation, Can)]
+    false = {one.rule for one in system.expectations if one.verdict == "violated"}
+    refuted = tuple(rule.id for rule in system.rules if rule.base in false)
+    rules = [
+        _bounded(rule)
+        for rule in system.rules
+        if not isinstance(rule.obligation, Can) and rule.base not in false
+    ]
     promises = [_as_rule(assumption) for assumption in system.assumptions]
     watched = [*rules, *promises]
     with_forced = replace(system, transitions=(*system.transitions, *_forced(system)))
@@ -125,6 +131,7 @@ def receptive(system: System, n: int) -> Receptive:
         world,
         tuple(duties),
         (*(rule.id for rule in system.rules), *actor_of),
+        refuted,
         woven.unwoven,
         tuple(hidden),
         {label: tuple(positions) for label, positions in steps.items()},
@@ -145,7 +152,7 @@ def _bounded(rule: Rule) -> Rule:
     """A liveness rule becomes a response without a bound: only whether it is open is of use."""
     match rule.obligation:
         case LeadsTo(trigger, response, later):
-            return replace(rule, obligation=Within(trigger, response, _NEVER_LATE, later))
+            return replace(rule, obligation=Within(trigger, response, UNREACHABLE, later))
         case _:
             return rule
 

@@ -470,6 +470,9 @@ class _Walk:
             self.undecided = True
         if not self.exact:
             self.notes.append(_INEXACT)
+        if self.world.refuted:
+            listed = ", ".join(self.world.refuted)
+            self.notes.append(f"not judged, because the spec expects them to be violated: {listed}")
         for rule, reason in self.world.unjudged.items():
             self.notes.append(f"{rule} is not judged: {reason}")
         verdicts = [self._verdict(bit) for bit in range(len(self.world.duties))]
