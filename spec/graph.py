@@ -113,14 +113,16 @@ def _diagram(system: System, world: Ground, variable: StateVar) -> Diagram:
     for transition in system.transitions:
         if transition.unhandled or transition.absorbed:
             continue
+        own = transition.label
         for label, index in _roles(transition, variable):
             stay, target = _target(transition, variable, index, members)
-            if stay and label.kind in ("expiry", "due"):
-                continue  # bookkeeping: the state chart does not show it
+            if stay and _is_bookkeeping(system, transition, label):
+                continue
             for value, rest in _open_leaves(transition, variable, index):
                 key = (
                     replace(label, value=None, index=None),
-                    _guard_text(system, world, transition, rest),
+                    # The guard belongs to the machine whose event leads the step.
+                    _guard_text(system, world, transition, rest) if label == own else "",
                     target,
                 )
                 happens.setdefault(key, {}).setdefault(label.value, {})[members[value]] = None
@@ -181,6 +183,17 @@ def _roles(transition: Transition, variable: StateVar) -> Iterator[tuple[Label, 
     for label in (transition.label, *transition.also):
         if label.machine == variable.machine:
             yield label, label.index
+
+
+def _is_bookkeeping(system: System, transition: Transition, label: Label) -> bool:
+    """Whether a step that leaves no state is what the semantics adds, or the late end of a call."""
+    if label.kind in ("expiry", "due"):
+        return True
+    if label.kind not in ("return", "callback"):
+        return False
+    calls = {variable.name for variable in system.variables if variable.role == "call"}
+    effects = [update for update in transition.updates if update.var not in calls]
+    return not effects and not transition.resets and not transition.also
 
 
 def _target(

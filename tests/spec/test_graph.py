@@ -52,11 +52,6 @@ stateDiagram-v2
         end note
         note right of Worker__Running
             call Poll
-            return Poll(success)
-        end note
-        note right of Worker__Failed
-            return Poll(success|failure)
-            return Start(success|failure|pending)
         end note
     }
 """
@@ -100,7 +95,7 @@ def test_dot_has_a_cluster_for_each_composite_state() -> None:
         '    "Worker__Starting__Calling" -> "Worker__Failed" '
         '[label="timeout Start", ltail="cluster_Worker__Starting"];\n'
     ) in text
-    assert '"Worker__Running" [label="Running\\ncall Poll\\nreturn Poll(success)"];' in text
+    assert '"Worker__Running" [label="Running\\ncall Poll"];' in text
 
 
 def test_names_are_escaped_for_both_formats() -> None:
