@@ -16,6 +16,7 @@ from rhscheck.spec.expr import (
     FALSE,
     TRUE,
     ClockCmp,
+    ClockDiff,
     Exists,
     Expr,
     Happens,
@@ -555,7 +556,7 @@ def test_nobody_else_may_break_an_assumption() -> None:
         assumed("JOB", Never(START))
     assert (info.value.assumption, info.value.transition) == ("D1", "start")
     assert str(info.value) == (
-        "assumption D1: a step of HOST could break it (Job[self]: call Do), "
+        "assumption D1: a step of HOST could break it (call Do), "
         "and only JOB is assumed to keep to it"
     )
     with pytest.raises(AssumptionError) as info:
@@ -563,6 +564,8 @@ def test_nobody_else_may_break_an_assumption() -> None:
     assert info.value.transition == "start"
     with pytest.raises(AssumptionError, match="time alone can break it"):
         assumed("JOB", Never(ClockCmp("age", "i", ">", 3)))
+    with pytest.raises(AssumptionError, match="time alone can break it"):
+        assumed("JOB", Never(ClockDiff("age", "i", "age", "i", "<", 3)))
     with pytest.raises(AssumptionError, match="the trigger changes with time alone"):
         assumed("JOB", Within(ClockCmp("age", "i", ">", 3), FINISH, 3))
 
