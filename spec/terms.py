@@ -102,7 +102,7 @@ class Context:
 
 
 # Levels of an expression with its definitions put in: every pass that recurses fits Python's stack.
-MAX_LEVELS = 180
+MAX_LEVELS = 150
 MAX_QUANTIFIERS = 6  # within each other; each multiplies a formula by the number of instances
 MAX_EXPANSIONS = 10_000  # of definitions, in one spec
 

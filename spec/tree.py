@@ -18,7 +18,7 @@ from rhscheck.spec.diagnostic import Code, Diagnostic
 from rhscheck.spec.source import NOWHERE, Places, Source, Span
 
 # Passes over expressions recurse, with up to four frames a level of Python's thousand.
-MAX_DEPTH = 180
+MAX_DEPTH = 150
 # Enough for every count and for centuries in microseconds; more is a slip of the finger.
 MAX_DIGITS = 18
 
