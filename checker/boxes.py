@@ -18,7 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, permutations
+from itertools import combinations_with_replacement
 
 from rhscheck.checker.counted import CHECK_EVERY, Count, Stopped
 from rhscheck.checker.explore import never
@@ -240,10 +240,10 @@ class Boxes:
             row = self.parts.shared_row(shared, _members(classes[0])[0])
             alone = row.count + len(row.special)
             inside = [
-                [[some & whole == some for whole in box] for box in boxes] for some in classes
+                [[some & whole == some for whole in box] for some in classes] for box in boxes
             ]
             for choice in combinations_with_replacement(range(len(classes)), self.n):
-                if not _covered([inside[k] for k in choice], len(boxes)):
+                if not any(_matched([fits[k] for k in choice]) for fits in inside):
                     continue
                 often = Counter(choice)
                 arrangements = math.factorial(self.n)
@@ -303,10 +303,7 @@ def _set(parts: Iterable[int]) -> int:
 
 def _inside(inner: Box, outer: Box) -> bool:
     """Whether some renaming puts all of `inner` into `outer`."""
-    return any(
-        all(small & big == small for small, big in zip(inner, order, strict=True))
-        for order in permutations(outer)
-    )
+    return _matched([[small & big == small for big in outer] for small in inner])
 
 
 def _joined(left: Box, right: Box) -> Box | None:
@@ -318,10 +315,19 @@ def _joined(left: Box, right: Box) -> Box | None:
     return tuple(sorted([*(mine & its).elements(), one | other]))
 
 
-def _covered(choice: Sequence[Sequence[Sequence[bool]]], boxes: int) -> bool:
-    """Whether some box holds the chosen classes, one in each of its sets."""
-    n = len(choice)
-    return any(
-        any(all(choice[k][box][order[k]] for k in range(n)) for order in permutations(range(n)))
-        for box in range(boxes)
+def _matched(fits: Sequence[Sequence[bool]]) -> bool:
+    """Whether the rows can be given different columns that fit them."""
+    taken: dict[int, int] = {}
+
+    def place(row: int, tried: set[int]) -> bool:
+        for column, fit in enumerate(fits[row]):
+            if fit and column not in tried:
+                tried.add(column)
+                if column not in taken or place(taken[column], tried):
+                    taken[column] = row
+                    return True
+        return False
+
+    return all(any(fits[row]) for row in range(len(fits))) and all(
+        place(row, set()) for row in range(len(fits))
     )

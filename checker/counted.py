@@ -5,10 +5,11 @@ states. Knows neither how the graph is searched nor symmetry.
 
 A state is one value for each variable on which behaviour depends, timed also one whole number of
 ticks for each such clock; beyond the greatest constant it is compared with a clock shows "more".
-Observers that nothing but observers reads are left out, so watching a System does not change its
-counts. A transition is a triple (state, event, successor): the event is the label, with those of
-other machines that happen in the same step. Two lines of a spec that do the same under the same
-label are one transition, one that changes nothing is counted; timed, a tick is an event, too.
+Observers that no guard reads, nor anything else that matters, are left out: watching a System does
+not change its counts (but an assumption's observer, which guards read, is part of it). A transition
+is a triple (state, event, successor): the event is the label, with those of other machines that
+happen in the same step. Two lines of a spec that do the same under the same label are one
+transition, one that changes nothing is counted; timed, a tick is an event, too.
 """
 
 from __future__ import annotations

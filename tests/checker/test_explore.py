@@ -275,6 +275,18 @@ def test_invariants_with_extrapolated_and_inactive_clocks_are_inductive(system: 
     assert recheck(at, [identity(invariant, at)], {}).proved
 
 
+@settings(max_examples=15)
+@given(st.data())
+def test_every_invariant_is_accepted_by_an_independent_check(data: st.DataObject) -> None:
+    at = ground(data.draw(systems(Shape(diagonals=True))), data.draw(st.integers(1, 2)))
+    positions = st.sampled_from(range(len(at.clocks))) if at.clocks else st.nothing()
+    tracked = data.draw(st.lists(positions, unique=True))
+    found = explore(at, {}, tracked=tracked, limit=400)
+    if found.complete:
+        judged = recheck(at, [identity(found.invariant(), at)], {}, timeout_s=20)
+        assert judged.inductive or judged.undecided
+
+
 # ---- against plain search ------------------------------------------------------------------------
 DEPTH = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -30,9 +31,9 @@ PLACES = {"x": (0, 1, 2, 3), "y": (0, 1, 2, 3)}
 
 
 def line(
-    guards: list[Expr],
-    resets: list[tuple[str, ...]] | None = None,
-    deadlines: list[tuple[str, tuple[int, ...], str | None, int, str, bool]] | None = None,
+    guards: Sequence[Expr],
+    resets: Sequence[tuple[str, ...]] | None = None,
+    deadlines: Sequence[tuple[str, tuple[int, ...], str | None, int, str, bool]] | None = None,
 ) -> Ground:
     """Step k from place k to place k + 1 under guards[k]; clocks x and y run everywhere."""
     resets = resets or [()] * len(guards)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rhscheck.spec.expr import (
     Add,
     ClockCmp,
@@ -247,9 +249,9 @@ def mortal_host(call_within: int = 3, dump_within: int = 2) -> System:
 # ---- one machine to show a single point ----------------------------------------------------------
 def single(
     places: int,
-    steps: list[tuple[str, str, int, int, Expr, tuple[str, ...]]],
-    clocks: dict[str, tuple[int, ...]],
-    deadlines: list[tuple[str, tuple[int, ...], str | None, int, str, bool]],
+    steps: Sequence[tuple[str, str, int, int, Expr, tuple[str, ...]]],
+    clocks: Mapping[str, tuple[int, ...]],
+    deadlines: Sequence[tuple[str, tuple[int, ...], str | None, int, str, bool]],
 ) -> System:
     """A machine without instances and places 0, 1, ...
 
