@@ -45,6 +45,7 @@ from rhscheck.spec.expr import (
     ClockCmp,
     Eq,
     Exists,
+    Expr,
     Forall,
     IndexValue,
     Ite,
@@ -54,9 +55,15 @@ from rhscheck.spec.expr import (
     Same,
     conj,
     disj,
+    ite,
     member,
     neg,
+    refs,
+    same,
+    transform,
 )
+from rhscheck.spec.ground import ground
+from rhscheck.spec.semantics import State, evaluate
 from rhscheck.spec.system import (
     SELF,
     ClockVar,
@@ -365,6 +372,88 @@ def test_normal_form_pushes_negation_to_the_atoms() -> None:
     assert normal_form(Not(Ite(a, b, FALSE))) == disj(
         (conj((a, ClockCmp("c", None, "<", 3))), Not(a))
     )
+
+
+# ---- any formula ---------------------------------------------------------------------------------
+TWO = ground(hosted(variables=(flag("f"), flag("g", family=F))), 2)
+OTHER = frozenset((SELF,))
+
+
+def conditions(names: tuple[str | int, ...] = (SELF, 1)) -> st.SearchStrategy[Expr]:
+    """Boolean expressions about instance 1, another one called SELF, and shared state."""
+    index = st.sampled_from(names)
+    atoms = st.one_of(
+        st.builds(lambda at, value: loc(value, at=at), index, st.integers(0, 3)),
+        st.builds(lambda at: Ref("g", at), index),
+        st.just(Ref("f")),
+        st.builds(same, index, index),
+        st.builds(lambda a, b: Eq(Ref("loc", a), Ref("loc", b)), index, index),
+    )
+
+    def grow(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
+        several = st.lists(inner, min_size=2, max_size=3)
+        plain = st.one_of(
+            several.map(conj),
+            several.map(disj),
+            inner.map(neg),
+            st.builds(ite, inner, inner, inner),
+        )
+        if "k" in names:
+            return plain
+        quantified = conditions((*names, "k"))
+        return st.one_of(
+            plain,
+            quantified.map(lambda body: Forall("k", F, body)),
+            quantified.map(lambda body: Exists("k", F, body)),
+        )
+
+    return st.recursive(atoms, grow, max_leaves=6)
+
+
+def holds(expr: Expr, state: State) -> int:
+    return evaluate(TWO.expand(expr, {SELF: 2}), TWO, state)
+
+
+states = st.tuples(*(st.sampled_from(range(slot.low, slot.high + 1)) for slot in TWO.slots)).map(
+    lambda values: State(values, (0,) * len(TWO.clocks))
+)
+
+
+@given(conditions(), states)
+def test_what_a_formula_is_weakened_to_follows_from_it(condition: Expr, state: State) -> None:
+    seen = Sight(TWO.system, F).weaken(condition, OTHER)
+    assert not any(ref.index == SELF for ref in refs(seen.formula))
+    assert holds(seen.formula, state) >= holds(condition, state)
+    assert seen.lost or holds(seen.formula, state) == holds(condition, state)
+
+
+@given(conditions(), states)
+def test_one_of_the_values_is_the_value(condition: Expr, state: State) -> None:
+    values = Sight(TWO.system, F).values(condition, OTHER)
+    assert not any(ref.index == SELF for value in values for ref in refs(value))
+    assert holds(condition, state) in [holds(value, state) for value in values]
+
+
+@given(conditions(("i",)), states)
+def test_a_goal_holds_at_one_of_the_instances_where_the_rule_is_broken(
+    condition: Expr, state: State
+) -> None:
+    made = abstraction_of(TWO.system)
+    broken = Exists("i", F, condition)
+    goal = local_goal(made, broken).formula
+    seen = [holds(with_kept(goal, instance), state) for instance in (1, 2)]
+    assert max(seen) >= holds(broken, state)
+
+
+def with_kept(goal: Expr, instance: int) -> Expr:
+    """`goal` about `instance` in the place of the kept one."""
+
+    def leaf(node: Expr) -> Expr | None:
+        if isinstance(node, Ref) and node.index == 1:
+            return Ref(node.name, instance)
+        return None
+
+    return transform(goal, leaf)
 
 
 # ---- any System ----------------------------------------------------------------------------------

@@ -28,9 +28,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_systems import Shape, rules, systems
 
-from rhscheck.checker.answer import ProofMismatch, confirm
+from rhscheck.checker.answer import ProofMismatch, Task, confirm
+from rhscheck.checker.every_n import EveryN
+from rhscheck.checker.explore import explore
 from rhscheck.checker.findings import Finding
 from rhscheck.checker.invariant import Invariant
+from rhscheck.checker.local import LocalAbstraction
 from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.realise import EvidenceMismatch, evidence
 from rhscheck.checker.recheck import identity
@@ -46,7 +49,7 @@ from rhscheck.checker.verdict import (
     Witnessed,
 )
 from rhscheck.checker.verify import OptionError, Options, Report, verify
-from rhscheck.spec.expr import Exists, Happens, Post, Ref, Same, conj, neg
+from rhscheck.spec.expr import Exists, Forall, Happens, Post, Ref, Same, conj, disj, neg
 from rhscheck.spec.semantics import Run, evaluate, replay_run
 from rhscheck.spec.system import (
     SELF,
@@ -287,6 +290,17 @@ def test_b_a_bounded_response_needs_time_to_go_on() -> None:
     )
 
 
+def test_b_a_deadline_that_looks_at_others_could_hide_a_timelock() -> None:
+    alone = Forall("k", F, disj((Same("k", SELF), loc(IDLE, at="k"))))
+    lonely = Deadline("lonely", F, conj((loc(ON), alone)), None, 0, "RHS", span=line(73))
+    system = hosted(deadlines=(lonely,))
+    assert only(system, RULES[4], options=Options(engine="local")).verdict == Unknown(
+        "time may stop: line 73: deadline `lonely` depends on other instances of `Resource`"
+    )
+    # At a fixed number of instances it can be seen that time goes on.
+    assert only(system, RULES[4], options=Options(n=2)).verdict == ProvedFor(2)
+
+
 def hand_over_only() -> System:
     """Nobody opens by itself; being On is only ever handed over, so nobody ever is."""
     hand_over = step(
@@ -497,6 +511,19 @@ def test_what_is_proved_for_every_number_holds_for_one_two_and_three(system: Sys
     (result,) = verify(system, options).results
     assume(isinstance(result.verdict, ProvedForEvery | Impossible))
     assert [reachable(system, formula, n) for n in (1, 2, 3)].count(True) == 0
+
+
+@settings(max_examples=30)
+@given(systems(Shape(clocks=2, references=False)))
+def test_where_time_cannot_stop_no_state_is_stuck(system: System) -> None:
+    model = Model(system, (), ())
+    assume(isinstance(model.abstraction, LocalAbstraction))
+    task = Task(system, (), (), None, 4, 5_000, Budget(None), lambda _line: None)
+    assume(EveryN(task).time().reason is None)
+    for n in (1, 2):
+        at = model.ground(n)
+        seen = explore(at, {}, tracked=range(len(at.clocks)), limit=2_000)
+        assert seen.stuck == ()
 
 
 @settings(max_examples=30)
