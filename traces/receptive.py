@@ -19,6 +19,7 @@ from rhscheck.spec.system import (
     CALL_IDLE,
     CALL_RUNNING,
     SELF,
+    TIME,
     Assumption,
     Can,
     Early,
@@ -76,9 +77,22 @@ class Receptive:
     forced: dict[Label, tuple[int, ...]]
 
     def actors(self, labels: tuple[Label, ...]) -> tuple[str, ...]:
-        """Who may cause events with these labels, each actor once."""
-        positions = (at for label in labels for at in self.steps.get(label, ()))
-        return tuple(dict.fromkeys(self.ground.transitions[at].actor for at in positions))
+        """Who answers for events with these labels, each actor once.
+
+        A time-out is nobody's deed: whoever owns the deadline that it enforces answers for it.
+        """
+        owner = {deadline.name: deadline.owner for deadline in self.ground.system.deadlines}
+        steps = (
+            self.ground.transitions[at] for label in labels for at in self.steps.get(label, ())
+        )
+        return tuple(
+            dict.fromkeys(
+                owner.get(step.template.expires or "", step.actor)
+                if step.actor == TIME
+                else step.actor
+                for step in steps
+            )
+        )
 
 
 def receptive(system: System, n: int) -> Receptive:

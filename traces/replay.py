@@ -440,21 +440,26 @@ class _Walk:
         self.stop(f"nothing after line {place.line} is judged: {reason}")
 
     def _unmet(self, positions: Sequence[int]) -> tuple[str, ...]:
-        """What was false in the guards of the transitions that the event could have been."""
+        """What each transition that the event could have been lacked, in one line each."""
         ground = self.world.ground
         observers = {
             slot.variable.name for slot in ground.slots if slot.variable.role == "observer"
         }
         observers |= {clock.name for clock in ground.clocks if clock.role == "observer"}
-        found: dict[str, None] = {}
+        found: dict[tuple[str, ...], None] = {}
         for one in self.possible:
             for position in positions:
                 guard = ground.transitions[position].guard
-                for part in explain_false(guard, ground, one.state):
+                missing = tuple(
+                    describe(part, ground, one.state)
+                    for part in explain_false(guard, ground, one.state)
                     # A condition of an observer chooses between twins of a step; it forbids none.
-                    if not observers.intersection(_names(part)):
-                        found[describe(part, ground, one.state)] = None
-        return tuple(found)
+                    if not observers.intersection(_names(part))
+                )
+                if missing:
+                    found[missing] = None
+        # The nearest miss first.
+        return tuple("; ".join(missing) for missing in sorted(found, key=len))
 
     # ---- the verdict ---------------------------------------------------------------------------
     def report(self, file: str) -> TraceReport:

@@ -20,8 +20,9 @@ class Finding:
 
     `rule`: the rule or assumption that is broken, None where the spec merely does not allow the
     event. `actor`: who is to blame, None if that is open between `candidates`. `time_us` is the
-    trace's own time. `possible`: the states the run may have been in before; `unmet`: what was
-    missing for the event to be allowed; `repair`: smallest changes that make it so.
+    trace's own time. `possible`: the states the run may be in, before the event if the spec does
+    not allow it and after it if it does. `unmet`: what each transition that the event could have
+    been lacked, the nearest first; `repair`: smallest changes that make the event legal.
     """
 
     rule: str | None

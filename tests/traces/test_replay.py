@@ -134,7 +134,9 @@ def test_a_rule_is_violated_where_the_spec_does_not_allow_the_event() -> None:
     assert (finding.line, finding.resource, finding.time_us) == (2, "Worker[1]", 0)
     assert finding.event == "Worker[1]: call Poll"
     assert finding.possible == ("Process in Up; Worker[1] in Idle",)
-    assert "Worker.state[1] = Running (is Idle)" in finding.unmet
+    assert finding.unmet == (
+        "Worker.state[1] = Running (is Idle); Worker.due.Poll@Running[1] (is false)",
+    )
     assert report.notes == ("nothing after line 2 is judged: the spec does not allow it",)
 
 
@@ -144,7 +146,9 @@ def test_an_event_that_breaks_no_rule_is_a_finding_without_rule() -> None:
     assert [finding.rule for finding in report.findings] == [None]
     assert report.findings[0].actor == "RCM"
     assert report.findings[0].line == 3
-    assert "Worker.call.Start[1] = idle (is running)" in report.findings[0].unmet
+    assert report.findings[0].unmet == (
+        "Worker.state[1] = Idle (is Starting.Calling); Worker.call.Start[1] = idle (is running)",
+    )
 
 
 def test_a_broken_assumption_blames_its_actor_and_judging_goes_on() -> None:
@@ -176,6 +180,46 @@ def test_a_missed_deadline_blames_its_owner() -> None:
 def test_a_missed_deadline_breaks_the_rule_that_bounds_the_answer() -> None:
     report = judge((call(0, 1, "Start"), answer(10 * SECOND + 1, 2, "Start", 0)))
     assert [(f.rule, f.actor) for f in report.findings] == [("R2", "RHS")]
+
+
+def test_a_time_out_that_comes_too_early_blames_the_owner_of_the_deadline() -> None:
+    early = TimeoutEvent(ts=9 * SECOND, seq=2, res="Worker[1]", op="Start", cid=1)
+    finding = judge((call(0, 1, "Start"), early)).findings[0]
+    assert (finding.rule, finding.actor) == (None, "RHS")
+    assert finding.unmet[0] == "Worker.call.Start.clock[1] >= 10s (is 9s)"
+
+
+def test_a_recording_by_wall_clock_begins_with_its_first_event() -> None:
+    hours = 3600 * SECOND
+    events = [msgspec.structs.replace(event, ts=(event.ts or 0) + hours) for event in GOOD]
+    assert judge(events, header=replace_header(clock={})).verdict == "conforms"
+
+
+def test_a_recording_by_wall_clock_does_not_say_when_clocks_began() -> None:
+    text = """
+spec ticking "a clock runs from the start"
+actors { host H }
+shared machine M {
+  initial state A { after 3s by H: go -> B }
+  state B
+}
+"""
+    header = replace_header(spec="ticking", clock={})
+    go = NamedEvent(ts=9 * SECOND, seq=1, res="M", name="go")
+    report = judge((go,), poll_system(text), header)
+    assert report.verdict == "inconclusive"
+    assert report.notes == (
+        "the recording does not say when the run began, and clocks run from its start",
+    )
+
+
+def test_a_rule_that_the_spec_expects_to_fail_is_not_held_against_a_run() -> None:
+    text = POLL + '\nrules Worker {\n  rule F "false": never inflight(Poll)\n}\n'
+    assert judge(GOOD, poll_system(text)).verdict == "violated"
+    report = judge(GOOD, poll_system(text + "expect F: violated\n"))
+    assert report.verdict == "conforms"
+    assert dict(report.rules)["F"] == "not-observable"
+    assert report.notes == ("not judged, because the spec expects them to be violated: F",)
 
 
 def test_at_the_bound_the_answer_still_wins() -> None:
