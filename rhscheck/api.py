@@ -8,6 +8,7 @@ a file would cost more than the work.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ def load(spec: str, settings: Mapping[str, str] | None = None) -> Loaded:
     from rhscheck.spec.load import SpecNotFound
     from rhscheck.spec.load import load as load_spec
 
+    _refuse_device(spec)
     try:
         return load_spec(spec, settings)
     except SpecNotFound as error:
@@ -138,6 +140,16 @@ def states(
     return found
 
 
+def _refuse_device(path: str) -> None:
+    """Raise InputError for a device: reading one may never end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says why it cannot be
+        return
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InputError(f"{path} is a device, not a file")
+
+
 # ---- simulate and replay -------------------------------------------------------------------------
 def simulate(system: System, *, n: int = 1, seed: int = 0, steps: int = 100) -> Simulation:
     """A random legal run of `n` instances with at most `steps` discrete steps, and its trace.
@@ -168,6 +180,7 @@ def replay(
     from rhscheck.traces.replay import ReplayError
     from rhscheck.traces.replay import replay as judge
 
+    _refuse_device(path)
     try:
         with Path(path).open("rb") as stream:
             loaded = load_trace(stream)
@@ -263,6 +276,7 @@ def format_file(path: str) -> FormattedFile:
     from rhscheck.spec.format_source import format_source
     from rhscheck.spec.load import SpecNotFound, read_source
 
+    _refuse_device(path)
     try:
         source = read_source(path)
     except SpecNotFound as error:

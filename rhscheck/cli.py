@@ -384,6 +384,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         terminal.write_message("interrupted")
         status = EXIT_INTERRUPTED
+    except SystemExit:  # how click leaves where nobody reads its help any more
+        status = EXIT_OK
     except MemoryError:
         terminal.write_message("error: out of memory; nothing was decided")
         status = EXIT_UNDECIDED

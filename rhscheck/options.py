@@ -57,7 +57,9 @@ def common(product: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
         @click.option(
             "-o", "--output", metavar="FILE", help=f"Write {product} to FILE (-: standard output)."
         )
-        @click.option("-q", "--quiet", is_flag=True, help="Only the last line; no progress.")
+        @click.option(
+            "-q", "--quiet", is_flag=True, help="Of a text only the last line; no progress."
+        )
         @click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),

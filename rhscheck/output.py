@@ -29,8 +29,25 @@ VERSION = 1  # of the JSON objects
 
 def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
     """One JSON object with its version and command first, indented, ending in a line feed."""
-    whole = {"version": VERSION, "command": command, **fields}
-    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+    whole: object = {"version": VERSION, "command": command, **fields}
+    try:
+        encoded = msgspec.json.encode(whole)
+    except UnicodeEncodeError:  # the name of a file that is no Unicode text
+        encoded = msgspec.json.encode(_unicode(whole))
+    return msgspec.json.format(encoded, indent=1) + b"\n"
+
+
+def _unicode(value: object) -> object:
+    """`value` with what no Unicode text can hold replaced, in all its strings."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_unicode(key): _unicode(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_unicode(part) for part in value]
+        case _:
+            return value
 
 
 def counted(number: int, noun: str) -> str:

@@ -250,6 +250,22 @@ def test_traces_that_cannot_be_read(run: Run) -> None:
     assert done.err.startswith("error: garbage.jsonl is no rhs-trace/1: line 1, column ")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="devices are called otherwise there")
+@pytest.mark.parametrize("words", [["verify"], ["fmt"], ["replay"]])
+def test_a_device_is_never_read(run: Run, words: list[str]) -> None:
+    done = run(*words, "/dev/zero")
+    assert (done.status, done.err) == (2, "error: /dev/zero is a device, not a file\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_the_name_of_a_file_need_not_be_text(run: Run) -> None:
+    run("simulate", "fischer", "--steps", "5", "-o", os.fsdecode(b"\xff.jsonl"))
+    assert os.listdir(b".").count(b"\xff.jsonl") == 1
+    done = run("replay", os.fsdecode(b"\xff.jsonl"), "--format", "json")
+    assert (done.status, done.json["traces"][0]["file"]) == (0, "?.jsonl")
+    assert run("verify", os.fsdecode(b"\xff.sm")).err == "error: there is no file called ?.sm\n"
+
+
 # ---- where results go ----------------------------------------------------------------------------
 def test_a_result_goes_to_the_file_and_nothing_to_standard_output(run: Run) -> None:
     shown = run("graph", "lamp.sm").out
@@ -308,11 +324,12 @@ def test_a_device_can_be_written(run: Run) -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-def test_a_closed_pipe_is_no_error() -> None:
+@pytest.mark.parametrize("words", [["graph", "fischer"], ["--help"], ["verify", "--help"]])
+def test_a_closed_pipe_is_no_error(words: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "rhscheck", "graph", "fischer"],
+        [sys.executable, "-m", "rhscheck", *words],
         stdout=write,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -372,6 +389,29 @@ def test_errors_are_coloured_on_demand(run: Run) -> None:
     assert run("graph", "missing.sm").err.startswith("error: ")
     shown = run("graph", "missing.sm", "--color", "always").err
     assert shown.startswith("\x1b[31m\x1b[1merror:\x1b[0m ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_progress_on_a_terminal_and_only_there(options: list[str]) -> None:
+    import pty  # noqa: PLC0415  there is none on Windows
+
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "rhscheck", "verify", "fischer", *options]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while more := os.read(ours, 65536):
+                shown += more
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    if options:
+        assert shown == b""
+    else:
+        assert b"verify fischer: reading" in shown
 
 
 # ---- bugs ----------------------------------------------------------------------------------------
