@@ -18,6 +18,7 @@ from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
 from rhscheck.checker.realise import concrete_run, evidence
 from rhscheck.checker.schedule import Reached, refine, schedule
+from rhscheck.checker.time_errors import enabled, forced_goals, zeno_circle
 from rhscheck.checker.timelock import TimeCheck, check_time, goal_name, timelock_goals
 from rhscheck.checker.verdict import Evidence, Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
@@ -46,6 +47,8 @@ FindingKind = Literal[
     "unreachable_state",
     "unhandled",
     "timelock",
+    "forced_actor",
+    "zeno",
     "ambiguous",
     "never_binds",
     "no_witness",
@@ -89,6 +92,8 @@ def find(
     found = [*_never_fired(relied, free), *_unreachable_states(relied, free)]
     parts = (
         _timelocks(task, relied, time),
+        _forced(task, relied),
+        _zeno(task, relied),
         _ambiguous(task, relied),
         _unhandled(task, free),
         _never_binding(task, n),
@@ -189,11 +194,23 @@ class _View:
 # ---- what cannot happen --------------------------------------------------------------------------
 def _never_fired(relied: _View, free: _View) -> Iterator[Finding]:
     fired = _lines(free)
+    excluded: list[Span] = []
     for (span, label), happens in _lines(relied).items():
-        if not happens:
-            why = " under the assumptions" if fired.get((span, label), False) else ""
-            sentence = f"`{label}` never happens here{why} (proved {relied.scope})"
-            yield Finding("never_fired", label, sentence, error=False, span=span)
+        if happens:
+            continue
+        if fired.get((span, label), False):
+            excluded.append(span)  # written for whoever breaks an assumption: one finding for all
+            continue
+        sentence = f"`{label}` never happens here (proved {relied.scope})"
+        yield Finding("never_fired", label, sentence, error=False, span=span)
+    if excluded:
+        lines = sorted({span.line for span in excluded})
+        shown = ", ".join(map(str, lines[:12])) + (", …" if len(lines) > 12 else "")
+        which = f"line {shown} happens" if len(lines) == 1 else f"lines {shown} happen"
+        sentence = f"{which} only where an assumption is broken (proved {relied.scope})"
+        yield Finding(
+            "never_fired", relied.model.system.name, sentence, error=False, span=excluded[0]
+        )
 
 
 def _lines(view: _View) -> dict[tuple[Span, str], bool]:
@@ -346,6 +363,46 @@ def _timelocks(task: Task, view: _View, time: Callable[[], TimeCheck] | None) ->
             )
     if not check.reached:
         yield Finding("timelock", task.system.name, check.reason, error=False)
+
+
+def _forced(task: Task, view: _View) -> Iterator[Finding]:
+    """A deadline that only somebody else's step can meet."""
+    spans = {deadline.name: deadline.span for deadline in view.model.system.deadlines}
+    goals = forced_goals(view.ground)
+    real = forced_goals(view.model.ground(view.n or 1))
+    some = enabled(view.model.ground(view.n or 1))
+    for deadline in view.ground.deadlines:
+        name = goal_name(deadline)
+        if name not in goals or name not in real:
+            continue
+        shown = view.witness(task, goals[name], final=conj((real[name], some)))
+        if shown is not None:
+            sentence = (
+                f"`{deadline.name}` is due, and only others than {deadline.owner} can act: they "
+                "would be forced to"
+            )
+            yield Finding(
+                "forced_actor",
+                deadline.name,
+                sentence,
+                error=False,
+                span=spans[deadline.name],
+                evidence=shown,
+            )
+
+
+def _zeno(task: Task, view: _View) -> Iterator[Finding]:
+    """The host can be busy for ever in no time."""
+    invariant = view.exploration.invariant()
+    found = zeno_circle(view.ground, view.compiled, (values for values, _ in invariant.cells))
+    if found is None:
+        return
+    steps = [view.ground.transitions[at] for at in found]
+    labels = ", ".join(f"`{step.template.label.short}`" for step in steps[:6])
+    sentence = f"the host can repeat {labels} for ever without time passing"
+    yield Finding(
+        "zeno", steps[0].template.label.short, sentence, error=False, span=steps[0].template.span
+    )
 
 
 def _ambiguous(task: Task, view: _View) -> Iterator[Finding]:

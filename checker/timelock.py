@@ -51,13 +51,14 @@ def timelock_goals(
     it: a smaller formula that holds more often.
     """
     return {
-        goal_name(deadline): _stuck(ground, deadline, exact, wide) for deadline in ground.deadlines
+        goal_name(deadline): stuck(ground, deadline, exact, wide) for deadline in ground.deadlines
     }
 
 
-def _stuck(
+def stuck(
     ground: Ground, deadline: GroundDeadline, exact: Collection[str] | None, wide: bool
 ) -> Expr:
+    """The goal of one deadline, see `timelock_goals`."""
     steps = [
         transition
         for transition in ground.transitions
