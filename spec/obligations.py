@@ -44,6 +44,7 @@ from rhscheck.spec.expr import (
     rename,
     same,
     transform,
+    walk,
 )
 from rhscheck.spec.observers import Change, Observer
 from rhscheck.spec.stepview import free_names, speaks_of_steps
@@ -195,8 +196,29 @@ def plans(
         ]
         numbers = "".join(f"[{number}]" for number in choice)
         plan = _Planner(tag + numbers, names, binding, owner).plan(obligation)
+        _refuse_ambiguous(plan, system)
         found.append(replace(plan, id=rule, params=tuple(kept), distinct=conj(pairs)))
     return found
+
+
+def _refuse_ambiguous(plan: Plan, system: System) -> None:
+    """`Happens` names no machine: two machines that exist once may have events of one name."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for transition in system.transitions:
+        for label in (transition.label, *transition.also):
+            if label.index is None:
+                found = owners.setdefault((label.kind, label.name), [])
+                if label.machine not in found:
+                    found.append(label.machine)
+    parts = [part for observer in plan.observers for part in observer.parts]
+    for node in itertools.chain.from_iterable(map(walk, (*parts, plan.step))):
+        if isinstance(node, Happens) and node.index is None:
+            machines = owners.get((node.kind, node.name), [])
+            if len(machines) > 1:
+                raise UnweavableError(
+                    f"{' and '.join(machines)} each have an event `{node.name}`, and which one is "
+                    "meant cannot be told"
+                )
 
 
 class _Planner:

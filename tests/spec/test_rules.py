@@ -471,6 +471,19 @@ def test_events_of_the_same_name_are_told_apart_by_family() -> None:
     }
 
 
+def test_events_of_the_same_name_of_two_shared_machines_are_refused() -> None:
+    system = jobs()
+    twin = replace(system.transitions[3], key="twin", label=Label("event", "Net", "crash"))
+    system = replace(system, transitions=(*system.transitions, twin))
+    rule = Rule("R1", "R1", "", "never", (), Never(CRASH))
+    made = weave(system, (rule,), ())
+    assert made.bad == {}
+    assert made.unwoven == {
+        "R1": "Host and Net each have an event `crash`, and which one is meant cannot be told"
+    }
+    assert made.system == system
+
+
 def test_pairs_of_instances() -> None:
     other = Param("k", "Job")
     pair = conj((START, at("k", BUSY)))
