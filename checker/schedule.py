@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
+from rhscheck.checker.differences import Alternatives, Constraint, Option, exact
 from rhscheck.checker.explore import Exploration, explore, never
 from rhscheck.spec.compiled import Compiled, compile_ground, split_guard
 from rhscheck.spec.expr import TRUE, ClockCmp, ClockDiff, Comparison, Expr
@@ -42,21 +43,6 @@ class Infeasible:
     clocks: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Constraint:
-    """T_later - T_earlier <= bound (or <), owed to `clocks` and the decision `level` (-1: none)."""
-
-    later: int
-    earlier: int
-    bound: int
-    strict: bool
-    clocks: tuple[int, ...]
-    level: int
-
-
-_Option = list[_Constraint]
-
-
 def schedule(
     ground: Ground,
     initial: Sequence[int],
@@ -69,9 +55,10 @@ def schedule(
 
     `initial` are the discrete values it starts with. A last delay follows the steps where the
     clocks of `goal` need one. Earliest: the times of the steps are least in lexicographic order,
-    and least one by one where guards, deadlines and goal leave no alternative; where a strict bound
-    has no earliest time, a small fraction beyond it. `compiled`: of `ground`, to save compiling
-    again. Raises ValueError if the steps are impossible whatever the timing.
+    and least one by one where guards, deadlines and goal leave no alternative (of very many
+    alternatives not all are tried once a run is known); where a strict bound has no earliest time,
+    a small fraction beyond it. `compiled`: of `ground`, to save compiling again. Raises ValueError
+    if the steps are impossible whatever the timing.
     """
     fire = (compile_ground(ground) if compiled is None else compiled).fire
     trail = [tuple(initial)]
@@ -83,7 +70,7 @@ def schedule(
     last = len(positions)
     timed_goal = all(atoms for atoms in goals)
     starts = _starts(ground, trail, positions)
-    choices: list[list[_Option]] = []
+    choices: list[list[Option]] = []
     for number in range(1, last + 1 + timed_goal):
         values = trail[number - 1]
         choices.append(_delays(ground, values, starts[number - 1], number))
@@ -104,10 +91,10 @@ def schedule(
                 for option in atoms
             ]
         )
-    found = _Search(last + timed_goal, choices).solve()
-    if isinstance(found, Infeasible):
-        return found
-    times = _exact(found)
+    found = Alternatives(last + timed_goal, choices).solve()
+    if isinstance(found, frozenset):
+        return Infeasible(found)
+    times = exact(found)
     steps = [
         Step(_plain(times[number] - times[number - 1]), position)
         for number, position in enumerate(positions, start=1)
@@ -248,16 +235,16 @@ def _starts(
 
 def _delays(
     ground: Ground, values: tuple[int, ...], starts: tuple[int | None, ...], number: int
-) -> list[_Option]:
+) -> list[Option]:
     """The ways in which time may pass before step `number`: within the deadlines, or not at all."""
-    within: _Option = []
-    late: list[_Option] = []
+    within: Option = []
+    late: list[Option] = []
     for deadline in ground.deadlines:
         if not _discrete(ground, deadline.active, values):
             continue
         at = deadline.clock
         owed = () if at is None else (at,)
-        stop = _Constraint(number, number - 1, 0, False, owed, -1)
+        stop = Constraint(number, number - 1, 0, False, owed, -1)
         if at is None:
             within.append(stop)
             continue
@@ -266,15 +253,15 @@ def _delays(
             if deadline.bound < 0 or (deadline.bound == 0 and deadline.strict):
                 within.append(stop)
             continue
-        within.append(_Constraint(number, start, deadline.bound, deadline.strict, owed, -1))
-        over = _Constraint(start, number - 1, -deadline.bound, not deadline.strict, owed, -1)
+        within.append(Constraint(number, start, deadline.bound, deadline.strict, owed, -1))
+        over = Constraint(start, number - 1, -deadline.bound, not deadline.strict, owed, -1)
         late.append([stop, over])
     return [within, *late]
 
 
 def _bounds(
     ground: Ground, atom: ClockCmp | ClockDiff, starts: tuple[int | None, ...], number: int
-) -> Iterator[_Constraint]:
+) -> Iterator[Constraint]:
     """A comparison at the moment of step `number` as a constraint on times.
 
     An inactive clock counts as started at that very moment: it shows 0.
@@ -298,121 +285,11 @@ def _bounds(
 
 def _compare(
     later: int, earlier: int, op: Comparison, bound: int, clocks: tuple[int, ...]
-) -> _Constraint:
+) -> Constraint:
     match op:
         case "<" | "<=":
-            return _Constraint(later, earlier, bound, op == "<", clocks, -1)
+            return Constraint(later, earlier, bound, op == "<", clocks, -1)
         case ">" | ">=":
-            return _Constraint(earlier, later, -bound, op == ">", clocks, -1)
+            return Constraint(earlier, later, -bound, op == ">", clocks, -1)
         case _:
             assert_never(op)
-
-
-# ---- the search ----------------------------------------------------------------------------------
-def _exact(times: Sequence[tuple[int, int]]) -> list[Fraction]:
-    """Times with `k` strict bounds to pass, as numbers: all whole distances are kept apart."""
-    share = Fraction(1, 1 + max(count for _, count in times))
-    return [whole + count * share for whole, count in times]
-
-
-class _Search:
-    """Depth-first over the choices, each branch a set of difference constraints.
-
-    Times are single integers, `whole * scale + strict bounds passed`; `scale` is larger than any
-    path has constraints, so they compare like pairs. A branch that is no earlier than the best run
-    is cut; a contradiction that does not involve a decision is not tried again with that decision
-    changed.
-    """
-
-    def __init__(self, last: int, choices: Sequence[Sequence[_Option]]) -> None:
-        self.nodes = last + 1
-        self.scale = 2 + sum(len(option) for options in choices for option in options)
-        self.fixed = [
-            _Constraint(number - 1, number, 0, False, (), -1) for number in range(1, last + 1)
-        ]
-        self.choices: list[list[_Option]] = []
-        for options in choices:
-            if len(options) == 1:
-                self.fixed.extend(options[0])
-            else:
-                level = len(self.choices)
-                self.choices.append(
-                    [
-                        [
-                            _Constraint(p.later, p.earlier, p.bound, p.strict, p.clocks, level)
-                            for p in option
-                        ]
-                        for option in options
-                    ]
-                )
-        self.best: list[int] | None = None
-        self.reasons: set[int] = set()
-
-    def solve(self) -> list[tuple[int, int]] | Infeasible:
-        """(whole units, strict bounds passed) for each time, or the clocks that exclude all."""
-        times = self._least(self.fixed)
-        if not isinstance(times, set):
-            self._branch(0, self.fixed, times)
-        if self.best is None:
-            return Infeasible(frozenset(self.reasons))
-        return [divmod(time, self.scale) for time in self.best]
-
-    def _branch(self, level: int, constraints: list[_Constraint], times: list[int]) -> set[int]:
-        """Try all that follows. The levels to blame if nothing does, empty where something may."""
-        if self.best is not None and times >= self.best:
-            return set()
-        if level == len(self.choices):
-            self.best = times
-            return set()
-        blamed: set[int] = set()
-        hopeless = True
-        for option in self.choices[level]:
-            joined = constraints + option
-            later = self._least(joined)
-            conflict = later if isinstance(later, set) else self._branch(level + 1, joined, later)
-            if not conflict:
-                hopeless = False
-            elif level not in conflict:
-                return conflict
-            blamed |= conflict
-        return blamed - {level} | {-1} if hopeless else set()
-
-    def _least(self, constraints: Sequence[_Constraint]) -> list[int] | set[int]:
-        """The least times, or the levels of a contradiction (always with -1)."""
-        times = [0] * self.nodes
-        cause: list[_Constraint | None] = [None] * self.nodes
-        for part in constraints:
-            if part.later == part.earlier and (part.bound, not part.strict) < (0, True):
-                return self._blame([part])
-        for _ in range(self.nodes + 1):
-            raised = -1
-            for part in constraints:
-                earliest = times[part.later] - part.bound * self.scale + part.strict
-                if part.later != part.earlier and earliest > times[part.earlier]:
-                    times[part.earlier] = earliest
-                    cause[part.earlier] = part
-                    raised = part.earlier
-            if times[0] > 0:  # the run starts at 0 and cannot be put off
-                return self._blame(self._chain(cause, 0))
-            if raised < 0:
-                return times
-        return self._blame(self._chain(cause, raised))
-
-    def _chain(self, cause: Sequence[_Constraint | None], node: int) -> list[_Constraint]:
-        """The constraints that raised `node`: a cycle, or a path from a time nothing raised."""
-        path: list[_Constraint] = []
-        seen: dict[int, int] = {}
-        while True:
-            if node in seen:
-                return path[seen[node] :]
-            part = cause[node]
-            if part is None:
-                return path
-            seen[node] = len(path)
-            path.append(part)
-            node = part.later
-
-    def _blame(self, parts: Sequence[_Constraint]) -> set[int]:
-        for part in parts:
-            self.reasons.update(part.clocks)
-        return {-1, *(part.level for part in parts)}
