@@ -35,9 +35,10 @@ def forced_goals(ground: Ground) -> dict[str, Expr]:
             for transition in ground.transitions
             if transition.actor in (TIME, deadline.owner)
         }
-        goal = stuck(ground, deadline, able, wide=True)
-        if goal != FALSE:
-            goals[goal_name(deadline)] = goal
+        if stuck(ground, deadline, able, wide=False) != FALSE:
+            goal = stuck(ground, deadline, able, wide=True)
+            if goal != FALSE:
+                goals[goal_name(deadline)] = goal
     return goals
 
 
