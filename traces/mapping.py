@@ -23,6 +23,7 @@ from typing import assert_never
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.semantics import Time
 from rhscheck.spec.system import Label, System, TraceBlock
+from rhscheck.spec.visible import observed
 from rhscheck.traces.format import (
     CallEvent,
     Clock,
@@ -42,16 +43,6 @@ from rhscheck.traces.wording import instance_name
 
 OTHER_CODE = 1  # how a result whose code is "any other" is written
 SIMULATED_HOST = "sim"
-
-
-def is_hidden(trace: TraceBlock, label: Label) -> bool:
-    """Whether steps with this label leave nothing in a trace."""
-    return any(kind == label.kind and name in (None, label.name) for kind, name in trace.hidden)
-
-
-def observed(trace: TraceBlock, label: Label, also: tuple[Label, ...]) -> Label | None:
-    """The label under which a step appears in a trace: its own, or the first visible of `also`."""
-    return next((one for one in (label, *also) if not is_hidden(trace, one)), None)
 
 
 # ---- result codes ------------------------------------------------------------------------------

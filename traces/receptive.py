@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rhscheck.spec.expr import TRUE, ClockCmp, Expr, Lit, walk
+from rhscheck.spec.frames import UNREACHABLE
 from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.rules import weave
 from rhscheck.spec.semantics import State, evaluate
@@ -36,8 +37,7 @@ from rhscheck.spec.system import (
     Update,
     Within,
 )
-from rhscheck.traces.frames import UNREACHABLE
-from rhscheck.traces.mapping import is_hidden, observed
+from rhscheck.spec.visible import is_hidden, observed
 
 _FORCED = "forced "
 

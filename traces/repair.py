@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.system import Label
+from rhscheck.spec.tracking import Possible, Stuck, TooManyStates, Tracker
 from rhscheck.traces.receptive import Receptive
-from rhscheck.traces.tracking import Possible, Stuck, TooManyStates, Tracker
 
 MAX_REPAIRS = 4
 

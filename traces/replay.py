@@ -1,6 +1,6 @@
 """Does the spec allow this recorded run? The first replayer: exact times, complete traces.
 
-The states the spec allows are followed as a set (`traces.tracking`) on the *receptive* System:
+The states the spec allows are followed as a set (`spec.tracking`) on the *receptive* System:
 assumptions are judged beside the rules, not woven into guards, or a broken promise could never be
 seen. An event that no possible state allows, or time that may not pass, is a divergence. Then the
 event's call bookkeeping is applied by force, once, to learn which rules it breaks; after that this
@@ -19,9 +19,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from rhscheck.spec.expr import Expr, clocks_read, refs
-from rhscheck.spec.semantics import describe, evaluate, explain_false
+from rhscheck.spec.semantics import evaluate
 from rhscheck.spec.system import System
+from rhscheck.spec.tracking import (
+    Possible,
+    Stuck,
+    TooManyStates,
+    Tracker,
+    unmet_conditions,
+)
 from rhscheck.traces.format import (
     CallEvent,
     Event,
@@ -35,7 +41,6 @@ from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace
 from rhscheck.traces.receptive import Receptive, receptive
 from rhscheck.traces.repair import repairs
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, Unreadable, overall
-from rhscheck.traces.tracking import Possible, Stuck, TooManyStates, Tracker
 from rhscheck.traces.wording import clock_time, state_texts
 
 # How many states and unmet conditions a finding lists.
@@ -377,7 +382,8 @@ class _Walk:
         elif not positions:
             unmet = (f"{reading.actor} does not cause this event",)
         else:
-            unmet = self._unmet(positions)
+            states = [one.state for one in self.possible]
+            unmet = unmet_conditions(self.world.ground, states, positions, promises=False)
         hints = self._repairs(self.possible, (), place, reading)
         forced = self._force(self.possible, reading)
         self._diverge(place, forced, _Fault(self._actors(reading), unmet, hints))
@@ -438,28 +444,6 @@ class _Walk:
         self.diverged = self.exact
         reason = "the spec does not allow it" if self.exact else _INEXACT
         self.stop(f"nothing after line {place.line} is judged: {reason}")
-
-    def _unmet(self, positions: Sequence[int]) -> tuple[str, ...]:
-        """What each transition that the event could have been lacked, in one line each."""
-        ground = self.world.ground
-        observers = {
-            slot.variable.name for slot in ground.slots if slot.variable.role == "observer"
-        }
-        observers |= {clock.name for clock in ground.clocks if clock.role == "observer"}
-        found: dict[tuple[str, ...], None] = {}
-        for one in self.possible:
-            for position in positions:
-                guard = ground.transitions[position].guard
-                missing = tuple(
-                    describe(part, ground, one.state)
-                    for part in explain_false(guard, ground, one.state)
-                    # A condition of an observer chooses between twins of a step; it forbids none.
-                    if not observers.intersection(_names(part))
-                )
-                if missing:
-                    found[missing] = None
-        # The nearest miss first.
-        return tuple("; ".join(missing) for missing in sorted(found, key=len))
 
     # ---- the verdict ---------------------------------------------------------------------------
     def report(self, file: str) -> TraceReport:
@@ -527,11 +511,6 @@ class _Walk:
         if unbounded or self._is_open(bit) or self.loaded.finish.ending != "complete":
             return "conforms-so-far"
         return "conforms"
-
-
-def _names(part: Expr) -> list[str]:
-    """The variables and clocks that an expression reads."""
-    return [ref.name for ref in refs(part)] + [clock for clock, _ in clocks_read(part)]
 
 
 def _shortened(texts: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.rules import weave
 from rhscheck.spec.system import Assert, Label, Observe, Scenario, System, Wait
 from rhscheck.traces.mapping import observed
-from rhscheck.traces.tracking import Tracker
+from rhscheck.spec.tracking import Tracker
 
 
 def disagreement(system: System, scenario: Scenario) -> str | None:

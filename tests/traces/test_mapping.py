@@ -9,6 +9,7 @@ from poll_spec import poll_system
 from rhscheck.spec.ground import ground
 from rhscheck.spec.semantics import Time
 from rhscheck.spec.system import Label, TraceBlock
+from rhscheck.spec.visible import observed
 from rhscheck.traces.format import (
     CallEvent,
     Event,
@@ -25,7 +26,6 @@ from rhscheck.traces.mapping import (
     Observation,
     Recorder,
     Vocabulary,
-    observed,
     result_codes,
 )
 

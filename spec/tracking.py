@@ -1,6 +1,6 @@
 """The set of states a spec allows after what was seen, and how it changes.
 
-Owns the state set of a replay: letting exactly so much time pass with hidden steps anywhere in
+Owns the state set behind replay and scenarios: letting exactly so much time pass with hidden steps anywhere in
 between, and taking an observed step. Each possible state carries the rules that are already broken
 on the way to it, so that a verdict becomes definite when the innocent alternatives die. It knows
 the woven Ground only: nothing of files, events or verdicts.
@@ -16,18 +16,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rhscheck.spec.expr import FALSE, Expr
+from rhscheck.spec.expr import FALSE, Expr, clocks_read, refs
+from rhscheck.spec.frames import Frames, spent_after
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.semantics import (
     State,
     Time,
     delay_bound,
+    describe,
     elapse,
     evaluate,
+    explain_false,
     fire,
     initial_states,
 )
-from rhscheck.traces.frames import Frames, spent_after
 
 # More possible states than this are not followed: the replay then says that it cannot decide.
 MAX_POSSIBLE = 20_000
@@ -193,6 +195,35 @@ class Tracker:
                 left -= ahead
             found[possible] = None
         return tuple(found)
+
+
+def unmet_conditions(
+    ground: Ground, states: Iterable[State], positions: Sequence[int], *, promises: bool
+) -> tuple[str, ...]:
+    """What each of the transitions at `positions` lacked in each state, in one line each.
+
+    `promises`: assumptions are woven into the guards, so conditions of observers count. Without
+    them such a condition only chooses between twins of a step and is left out.
+    """
+    observers = {slot.variable.name for slot in ground.slots if slot.variable.role == "observer"}
+    observers |= {clock.name for clock in ground.clocks if clock.role == "observer"}
+    found: dict[tuple[str, ...], None] = {}
+    for state in states:
+        for position in positions:
+            missing = tuple(
+                describe(part, ground, state)
+                for part in explain_false(ground.transitions[position].guard, ground, state)
+                if promises or not observers.intersection(_names(part))
+            )
+            if missing:
+                found[missing] = None
+    # The nearest miss first.
+    return tuple("; ".join(missing) for missing in sorted(found, key=len))
+
+
+def _names(part: Expr) -> list[str]:
+    """The variables and clocks that an expression reads."""
+    return [ref.name for ref in refs(part)] + [clock for clock, _ in clocks_read(part)]
 
 
 def _limit(count: int) -> None:
