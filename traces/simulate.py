@@ -41,9 +41,10 @@ from rhscheck.traces.mapping import Recorder, simulated_header
 
 # Initial states are drawn from the first so many; a System may have astronomically many.
 _INITIAL_STATES = 4096
-# So many times less likely is a step after which a machine comes to rest for ever: a run of a
-# thousand steps should not end after ten because everything was closed.
-_FATAL = 50
+# One in so many choices falls on a step after which an instance comes to rest for ever, and one in
+# many more if no other would be left: a run of a thousand steps should not end after fifty because
+# everything was closed.
+_FATAL, _LAST = 20, 3000
 _WEIGHT = 1_000_000
 # How many of the next instants a delay is drawn from.
 _NEAR = 6
@@ -103,7 +104,7 @@ class _Walker:
         self.tick = Fraction(1, world.system.unit_us)
         self.needs = [_needed(world, transition.guard) for transition in world.transitions]
         self.taken: dict[str, int] = {}
-        self.fatal = _into_dead_ends(world)
+        self.fatal, self.alive = _dead_ends(world)
         self.changes = Instants(world, (step.guard for step in world.transitions))
 
     def initial(self) -> State:
@@ -141,14 +142,37 @@ class _Walker:
         ]
         if not choice:
             return None
+        ranks: dict[int, list[int]] = {}
+        for position in choice:
+            ranks.setdefault(self.finality(position, state), []).append(position)
+        for finality, odds in ((2, _LAST), (1, _FATAL)):
+            if len(ranks) > 1 and finality in ranks:
+                chosen = ranks.pop(finality)
+                if self.rng.randrange(odds) == 0:
+                    ranks = {finality: chosen}
+        choice = ranks[min(ranks)]
         weights = [
-            max(1, (_WEIGHT // _FATAL if position in self.fatal else _WEIGHT) // (1 + times))
+            max(1, _WEIGHT // (1 + self.taken.get(transitions[position].template.key, 0)))
             for position in choice
-            for times in (self.taken.get(transitions[position].template.key, 0),)
         ]
         # Whole numbers: a sum of floats could differ between platforms.
         drawn = self.rng.randrange(sum(weights))
         return choice[bisect(list(accumulate(weights)), drawn)]
+
+    def finality(self, position: int, state: State) -> int:
+        """0 if the step ends nothing, 1 if it ends an instance, 2 if it ends the last one."""
+        ending = {
+            at for at, _ in self.fatal.get(position, ()) if (at, state.values[at]) in self.alive
+        }
+        if not ending:
+            return 0
+        names = {self.ground.slots[at].variable.name for at in ending}
+        others = (
+            (at, value)
+            for at, (slot, value) in enumerate(zip(self.ground.slots, state.values, strict=True))
+            if slot.variable.name in names and at not in ending
+        )
+        return 1 if any(place in self.alive for place in others) else 2
 
     def delays(self, state: State, bound: DelayBound) -> Iterator[Time]:
         """A random delay first; then, in case no step follows it, all that may matter, in order."""
@@ -184,13 +208,18 @@ def _needed(world: Ground, guard: Expr) -> tuple[tuple[int, tuple[int, ...]], ..
     )
 
 
-def _into_dead_ends(world: Ground) -> frozenset[int]:
-    """The transitions that bring a machine into a leaf after which it soon comes to rest for ever.
+# A location and a leaf: positions in Ground.slots and in its members.
+Place = tuple[int, int]
 
-    Judged by the moves that are written down, guards aside: this shapes runs, it proves nothing.
+
+def _dead_ends(world: Ground) -> tuple[dict[int, tuple[Place, ...]], frozenset[Place]]:
+    """The transitions after which a machine soon comes to rest for ever, with where they bring it.
+
+    And all places where it does not. Judged by the moves that are written down, guards aside: this
+    shapes runs, it proves nothing.
     """
-    moves: dict[int, list[tuple[int, int]]] = {}
-    onward: dict[tuple[int, int], dict[tuple[int, int], None]] = {}
+    moves: dict[int, list[Place]] = {}
+    onward: dict[Place, dict[Place, None]] = {}
     for position, transition in enumerate(world.transitions):
         for at, value in transition.updates:
             slot = world.slots[at]
@@ -210,11 +239,11 @@ def _into_dead_ends(world: Ground) -> frozenset[int]:
             for leaf, targets in onward.items()
             if (kept := {target: None for target in targets if target not in ends})
         }
-    return frozenset(
-        position
+    fatal = {
+        position: tuple(target for target in targets if target not in onward)
         for position, targets in moves.items()
-        if any(target not in onward for target in targets)
-    )
+    }
+    return {position: ends for position, ends in fatal.items() if ends}, frozenset(onward)
 
 
 def _possible_in(guard: Expr, here: Ref, leaf: int) -> bool:
