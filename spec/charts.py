@@ -478,7 +478,8 @@ class Charts:
                 other = next(iter(covered.values()))
                 message = f"`{event_text(candidate)}` is always overridden by an inner transition"
                 self.problems.warning(
-                    Code.SHADOWED, message, candidate.span, f"line {other.span.line} handles it everywhere; remove one",
+                    Code.SHADOWED, message, candidate.span,
+                    f"line {other.span.line} handles it everywhere; remove one",
                 )  # fmt: skip
 
     def _urgencies(self, chart: Chart) -> None:

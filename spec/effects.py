@@ -330,7 +330,8 @@ class Effects:
             if (update.var, update.index) in mine:
                 message = f"`{update.var}` is assigned here and where this synchronises"
                 self.problems.error(
-                    Code.ASSIGNED_TWICE, message, candidate.span, "a step changes each variable at most once; leave one out",
+                    Code.ASSIGNED_TWICE, message, candidate.span,
+                    "a step changes each variable at most once; leave one out",
                 )  # fmt: skip
 
     def discrete(self, formula: Expr, span: Span, what: str) -> None:

@@ -188,7 +188,8 @@ class _Elaboration:
             value = written if override is None else self.terms.constant(override)
             if value is not None and override is not None and value[1] != written[1]:
                 self.problems.error(
-                    Code.SETTING_VALUE, f"{name} is a {'time' if written[1] else 'number'}", item.span,
+                    Code.SETTING_VALUE,
+                    f"{name} is a {'time' if written[1] else 'number'}", item.span,
                     "a time needs a unit, a number none",
                 )  # fmt: skip
             chosen_value = value if value is not None and value[1] == written[1] else written
@@ -269,9 +270,7 @@ class _Elaboration:
                 child = StateNode(item.name.text, item, node, final=item.final)
                 node.children.append(child)
                 self._tree(child)
-        initial = [
-            c for c in node.children if isinstance(c.decl, s.StateDecl) and c.decl.initial
-        ]
+        initial = [c for c in node.children if isinstance(c.decl, s.StateDecl) and c.decl.initial]
         if len(initial) == 1:
             node.initial = initial[0]
         elif len(node.children) > 1:
@@ -325,7 +324,7 @@ class _Elaboration:
                         if flag in flags:
                             self.problems.error(
                                 Code.DUPLICATE, f"a second `every` calls {item.entry.text} here",
-                                item.span, "keep one; a period cannot be written twice in one state",
+                                item.span, "keep one; a state has one period for each entry",
                             )  # fmt: skip
                             continue
                         flags.append(flag)
@@ -489,7 +488,7 @@ class _Elaboration:
         for callback in symbols.callbacks.values():
             if not any(callback.name in m.callbacks for m in machines):
                 self._idle(f"callback `{callback.name}` is never handled", callback.span,
-                           f"handle it, `{callback.name}(…)`, in a state, or remove it")  # fmt: skip
+                           f"handle it, `{callback.name}(…)`, or remove it")  # fmt: skip
         for item in self.spec.items:
             match item:
                 case s.ParamDecl(name):
@@ -511,7 +510,7 @@ class _Elaboration:
                 name = lane.decl.name
                 self._used("lane", f"{machine.name}.{name.text}",
                            f"lane `{name.text}` is never asked for", name,
-                           f"write `when free({name.text})` at the calls it serialises")  # fmt: skip
+                           f"write `when free({name.text})` at the calls of it")  # fmt: skip
             for define in machine.defines.values():
                 name = define.name
                 self._used("define", f"{machine.name}.{name.text}",
@@ -565,7 +564,7 @@ def _setting_value(text: str) -> s.Expression | None:
 def elaborate(
     spec: s.Spec, source: Source, settings: Mapping[str, str] | None = None
 ) -> tuple[System, tuple[Diagnostic, ...]]:
-    """The System of a parsed spec under `settings` (parameter or reading name to text), and warnings.
+    """The System of a parsed spec under `settings` (parameter or reading to text), and warnings.
 
     Raises SpecErrors with everything that is wrong, warnings included.
     """
@@ -580,5 +579,3 @@ def elaborate(
     if work.problems.failed:
         raise SpecErrors(work.problems.found, [source])
     return system, tuple(sorted(work.problems.found, key=lambda d: (d.span.path, d.span.start)))
-
-

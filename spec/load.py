@@ -15,11 +15,10 @@ from rhscheck.spec.parse import MAX_BYTES, parse
 from rhscheck.spec.source import NOWHERE, Source
 from rhscheck.spec.system import System
 
-
 MAX_FILES = 100
 
 
-class SpecNotFound(Exception):
+class SpecNotFound(Exception):  # noqa: N818 - the name callers were given
     """There is no such spec; the message says what was looked for and what is close."""
 
 
@@ -78,7 +77,9 @@ def read_source(spec: str) -> Source:
     except FileNotFoundError:
         hint = did_you_mean(spec, shipped())
         what = "no shipped spec and no file" if bare else "no file"
-        raise SpecNotFound(f"there is {what} called {spec}" + (f"; {hint}" if bare else "")) from None
+        raise SpecNotFound(
+            f"there is {what} called {spec}" + (f"; {hint}" if bare else "")
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SpecNotFound(f"cannot read {spec}: {reason}") from None

@@ -13,7 +13,6 @@ from rhscheck.spec.diagnostic import Code, Diagnostic, Note, did_you_mean
 from rhscheck.spec.source import Span
 from rhscheck.spec.system import Actor, Constant, EnumType, Family, Reading, RefType, Type
 
-
 # How each kind of name is declared: the last resort of a diagnostic's help.
 _DECLARED = {
     "entry": "`entry {} returns {{ success }}`",
@@ -41,11 +40,13 @@ class Problems:
     def error(
         self, code: Code, message: str, span: Span, help: str = "", notes: tuple[Note, ...] = ()
     ) -> None:
+        """Adds an error, once."""
         diagnostic = Diagnostic(code, message, span, "error", notes, help)
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
     def warning(self, code: Code, message: str, span: Span, help: str = "") -> None:
+        """Adds a warning, once."""
         diagnostic = Diagnostic(code, message, span, "warning", (), help)
         if diagnostic not in self.found:
             self.found.append(diagnostic)
@@ -61,6 +62,7 @@ class Problems:
 
     @property
     def failed(self) -> bool:
+        """Whether the spec cannot be used."""
         return any(d.severity == "error" for d in self.found)
 
 
@@ -78,6 +80,7 @@ class StateNode:
 
     @property
     def path(self) -> str:
+        """As a spec names it: `Online.Polled`, empty for the root."""
         names = [node.name for node in self.ancestors() if node.parent is not None]
         return ".".join(reversed(names))
 
@@ -115,12 +118,16 @@ class Variable:
 
 @dataclass(slots=True)
 class Lane:
+    """A `lane`: calls of which one at a time is in flight."""
+
     members: tuple[str, ...]
     decl: s.LaneDecl
 
 
 @dataclass(slots=True)
 class Callback:
+    """A `callback`: what an actor may do while `condition` holds."""
+
     name: str
     arguments: tuple[str, ...]
     actor: str
@@ -130,6 +137,8 @@ class Callback:
 
 @dataclass(slots=True)
 class EntryPoint:
+    """An `entry`. `timeout` is in the System's unit; `actor` returns from it."""
+
     name: str
     results: tuple[str, ...]
     timeout: int | None
@@ -151,7 +160,9 @@ class Machine:
     lanes: dict[str, Lane] = field(default_factory=dict)
     defines: dict[str, s.DefineDecl] = field(default_factory=dict)
     due: dict[str, list[str]] = field(default_factory=dict)  # by entry: names of due variables
-    owed: dict[str, list[str]] = field(default_factory=dict)  # by entry: names of chained-call flags
+    owed: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # by entry: names of chained-call flags
     clocks: dict[str, tuple[str, StateNode]] = field(default_factory=dict)
     timers: dict[str, StateNode] = field(default_factory=dict)
     entries: dict[str, EntryPoint] = field(default_factory=dict)
@@ -164,9 +175,11 @@ class Machine:
         return f"{self.name}.state"
 
     def call(self, entry: str) -> str:
+        """The System name of the variable that says whether `entry` is in flight."""
         return f"{self.name}.call.{entry}"
 
     def call_clock(self, entry: str) -> str:
+        """The System name of the clock of a call."""
         return f"{self.name}.call.{entry}.clock"
 
     def states(self, parts: tuple[str, ...], scope: StateNode | None) -> list[StateNode]:
@@ -208,6 +221,7 @@ class Symbols:
 
     @property
     def families(self) -> tuple[Family, ...]:
+        """The machines that have instances, in source order."""
         return tuple(
             Family(m.family, m.size) for m in self.machines.values() if m.family is not None
         )
@@ -238,6 +252,7 @@ class Symbols:
         return next(iter(self.actors), "host")
 
     def machine_of(self, kind: Type) -> Machine | None:
+        """The machine that a variable of this type refers to."""
         return self.machines.get(kind.family) if isinstance(kind, RefType) else None
 
 
@@ -255,6 +270,7 @@ def find_state_parts(
     span: Span,
     scope: StateNode | None,
 ) -> StateNode | None:
+    """As `find_state`, for a path in parts."""
     found = machine.states(parts, scope)
     if len(found) == 1:
         symbols.use("state", f"{machine.name}.{found[0].path}")

@@ -141,8 +141,11 @@ def lexemes(source: Source) -> tuple[Lexeme, ...]:
 def _lex(text: str) -> tuple[list[Lexeme], int | None]:
     """All lexemes, or those up to a character that starts none, and its position."""
     found: list[Lexeme] = []
+    # `Lark.lex` would build the lexer anew each time.
+    reading = _parser().parse_interactive(text)
+    stream: Iterator[Token] = reading.lexer_thread.lex(reading.parser_state)  # type: ignore[no-untyped-call]
     try:
-        found.extend(_lexeme(token) for token in _parser().lex(text))
+        found.extend(_lexeme(token) for token in stream)
     except UnexpectedCharacters as error:
         return found, _position(error)
     return found, None
@@ -266,13 +269,18 @@ def parse(source: Source) -> s.Spec:
     rest is read), for empty, too large and too deeply nested texts too. Never raises anything else.
     """
     _refuse(source)
-    text, errors = _without_bad_characters(source)
+    text, errors = _text(source), list[Diagnostic]()
     for reading in itertools.count(1):
         try:
             tree = _parser().parse(text)
             break
+        except UnexpectedCharacters:
+            text, errors = _without_bad_characters(source)
         except UnexpectedToken as error:
-            words = _lex(text)[0]
+            words, bad = _lex(text)
+            if bad is not None:
+                text, errors = _without_bad_characters(source)
+                continue
             found = _diagnostic(error, source, words)
             if all(known.span.line != found.span.line for known in errors):
                 errors.append(found)

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, assert_never
 
 from rhscheck.spec import syntax as s
-from rhscheck.spec.diagnostic import Code, Note, did_you_mean
+from rhscheck.spec.diagnostic import Code, Note
 from rhscheck.spec.expr import (
     FALSE,
     And,
@@ -104,7 +104,8 @@ class Properties:
             if isinstance(obligation, Can | LeadsTo):
                 self.problems.error(
                     Code.ASSUMPTION_ACTOR, "an assumption forbids something or bounds a time",
-                    decl.span, "use `never …`, `invariant …` or `when … leads to … within T`; `fair` for progress",
+                    decl.span,
+                    "use `never …`, `invariant …`, `when … leads to … within T`, or `fair`",
                 )  # fmt: skip
                 continue
             if _switched_off(obligation):
@@ -133,7 +134,8 @@ class Properties:
                 assert_never(obligation)
         if events is None:
             self.problems.error(
-                Code.ASSUMPTION_ACTOR, f"this can become false without a step of {actor}", decl.span,
+                Code.ASSUMPTION_ACTOR, f"this can become false without a step of {actor}",
+                decl.span,
                 f"name the step of {actor} that it forbids, such as `never start(X) while …`",
             )  # fmt: skip
             return
@@ -168,10 +170,13 @@ class Properties:
             return [("", params, kind, Never(whole))]
         for form in (NeverBefore, NeverAfter):
             same = [o for o in obligations if isinstance(o, form)]
-            if len(same) == len(obligations) and isinstance(first, NeverBefore | NeverAfter):
-                if all(o.milestone == first.milestone for o in same):
-                    what = disj([o.what for o in same])
-                    return [("", params, kind, form(what, first.milestone))]
+            if (
+                isinstance(first, form)
+                and len(same) == len(obligations)
+                and all(o.milestone == first.milestone for o in same)
+            ):
+                what = disj([o.what for o in same])
+                return [("", params, kind, form(what, first.milestone))]
         return parts
 
     def _expand(
@@ -208,7 +213,7 @@ class Properties:
         if len(params) > MAX_INSTANCES or math.prod(map(len, choices)) > MAX_ELEMENTS:
             self.problems.error(
                 Code.TOO_MANY, "the `for` of this rule stands for too many cases", decl.span,
-                f"at most {MAX_INSTANCES} instances and {MAX_ELEMENTS} elements; write several rules",
+                f"at most {MAX_INSTANCES} instances and {MAX_ELEMENTS} elements: write several",
             )  # fmt: skip
             return []
         index: Index = SELF if machine is not None and machine.family is not None else None
@@ -256,7 +261,9 @@ class Properties:
                 elements = known
             else:
                 names = [*self.symbols.machines, *self.symbols.enums, "entries"]
-                self.problems.unknown("machine or set", clause.domain.text, names, clause.domain.span)
+                self.problems.unknown(
+                    "machine or set", clause.domain.text, names, clause.domain.span
+                )
                 return []
         else:
             elements = [name.text for name in clause.domain]
@@ -345,8 +352,7 @@ class Properties:
         self.symbols.use("actor", decl.actor.text)
         labels: list[Label] = []
         for event in decl.events:
-            for label in self._labels(event, machine, SELF):
-                labels.append(label)
+            labels.extend(self._labels(event, machine, SELF))
         return Fairness(decl.actor.text, decl.strong, tuple(labels), decl.span)
 
     def _labels(self, event: s.EventRef, machine: Machine | None, index: Index) -> list[Label]:
@@ -359,7 +365,9 @@ class Properties:
             known = {
                 "call": list(self.symbols.entries), "return": list(self.symbols.entries),
                 "timeout": list(self.symbols.entries), "callback": list(self.symbols.callbacks),
-                "event": [e for m in self.symbols.machines.values() for e in (*m.events, *m.timers)],
+                "event": [
+                    e for m in self.symbols.machines.values() for e in (*m.events, *m.timers)
+                ],
             }[event.kind]  # fmt: skip
             if owners:
                 self.problems.error(
@@ -382,7 +390,9 @@ class Properties:
                 chosen = known_results if event.results is None else event.results
                 for result in chosen:
                     if result not in known_results:
-                        self.problems.unknown(f"result of {name}", result, known_results, event.span)
+                        self.problems.unknown(
+                            f"result of {name}", result, known_results, event.span
+                        )
                 return [Label("return", owner.name, name, result, at) for result in chosen]
             case "timeout":
                 return [Label("expiry", owner.name, name, None, at)]
@@ -422,9 +432,7 @@ class Properties:
         for name in decl.rules:
             if name.text not in known:
                 self.problems.unknown("rule", name.text, known, name.span)
-        return [
-            Expectation(name.text, decl.verdict.text, decl.n, name.span) for name in decl.rules
-        ]
+        return [Expectation(name.text, decl.verdict.text, decl.n, name.span) for name in decl.rules]
 
     def scenario(self, decl: s.ScenarioDecl, home: Machine | None) -> Scenario:
         """The scenario; unqualified labels belong to instance 1 of the machine that has them."""
@@ -579,5 +587,3 @@ def _substitute(node: _Node, name: str, element: str) -> _Node:
     if isinstance(node, tuple):
         return tuple(_substitute(part, name, element) for part in node)  # type: ignore[return-value]
     return node
-
-

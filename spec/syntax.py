@@ -116,7 +116,9 @@ class Atom:
     span: Span = _span()
 
 
-Expression = Number | Duration | Truth | NoneValue | Path | Unary | Nary | Binary | Quantified | Atom
+Expression = (
+    Number | Duration | Truth | NoneValue | Path | Unary | Nary | Binary | Quantified | Atom
+)
 
 
 # ---- declarations --------------------------------------------------------------------------------
@@ -353,7 +355,7 @@ class MachineDecl:
     span: Span = _span()
 
 
-# ---- rules -----------------------------------------------------------------------------------------
+# ---- rules ---------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ForClause:
     """`for distinct i, j in Proc`, `for c in entries - {Open}`."""
@@ -446,7 +448,7 @@ class RulesBlock:
     span: Span = _span()
 
 
-# ---- scenarios and traces ----------------------------------------------------------------------------
+# ---- scenarios and traces ------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
     machine: Name | None

@@ -28,8 +28,8 @@ _OPERATORS = frozenset(["and", "or", "implies", "+", "-", "*", "."])
 _ITEM_STARTS = {
     "timeout": "write `on timeout X -> STATE`",
     "call": "say who calls: `by ACTOR: call X`",
-    "never": "a rule needs a name: `rule R1 \"sentence\": never …`",
-    "invariant": "a rule needs a name: `rule R1 \"sentence\": invariant …`",
+    "never": 'a rule needs a name: `rule R1 "sentence": never …`',
+    "invariant": 'a rule needs a name: `rule R1 "sentence": invariant …`',
     "restart": "`restart on …` belongs to a timer: `timer t = 3m restart on …`",
     "when": "`when …` goes on with a transition or rule; it cannot stand alone",
 }

@@ -21,8 +21,8 @@ from rhscheck.spec.expr import (
     Expr,
     Forall,
     Happens,
-    IndexValue,
     Index,
+    IndexValue,
     Le,
     Lit,
     Post,
@@ -59,6 +59,8 @@ class TimeType:
 
 @dataclass(frozen=True, slots=True)
 class ClockType:
+    """A clock of an instance, to be compared with a time."""
+
     clock: str
     index: Index
 
@@ -153,6 +155,7 @@ class Terms:
         return 1
 
     def constant_int(self, node: s.Expression) -> int:
+        """A constant number; 0 (reported) for anything else."""
         expr, kind = self._term(node, Context())
         if isinstance(kind, IntType) and isinstance(expr, Lit):
             return expr.value
@@ -260,8 +263,10 @@ class Terms:
         numbers = [isinstance(kind, IntType) for _, kind in terms]
         if op == "*":
             constants = [expr.value for expr, _ in terms if isinstance(expr, Lit)]
-            if len(constants) != len(terms) or sum(times) > 1 or not all(
-                t or n for t, n in zip(times, numbers, strict=True)
+            if (
+                len(constants) != len(terms)
+                or sum(times) > 1
+                or not all(t or n for t, n in zip(times, numbers, strict=True))
             ):
                 self.problems.error(
                     Code.NOT_CONSTANT, "a product needs constants, at most one of them a time",
@@ -316,7 +321,8 @@ class Terms:
                 return TRUE
             return _clock_compare(op, left_kind.clock, left_kind.index, right.value)
         if isinstance(left_kind, TimeType) and isinstance(right_kind, TimeType):
-            assert isinstance(left, Lit) and isinstance(right, Lit)  # times are constants
+            assert isinstance(left, Lit)  # times are constants
+            assert isinstance(right, Lit)
             return Lit(int(_compare_ints(op, left.value, right.value)))
         if isinstance(left_kind, TimeType) or isinstance(right_kind, TimeType):
             self.problems.error(
@@ -330,9 +336,7 @@ class Terms:
                 return TRUE
             result = equal(*both)
             return result if op == "==" else neg(result)
-        ordered = (
-            isinstance(left_kind, IntType) and isinstance(right_kind, IntType)
-        ) or (
+        ordered = (isinstance(left_kind, IntType) and isinstance(right_kind, IntType)) or (
             isinstance(left_kind, RefType)
             and isinstance(right_kind, RefType)
             and left_kind.family == right_kind.family
@@ -359,12 +363,16 @@ class Terms:
         if not isinstance(kind, TimeType) or not isinstance(right, Lit):
             self._mismatch("a constant time", kind, node.span)
             return TRUE
-        parts: list[Expr] = []
-        for op in (">=", "<=") if node.op in ("==", "!=") else (node.op,):
-            parts.append(
-                ClockDiff(first.clock, first.index, second.clock, second.index, op, right.value)
-            )
-        result = conj(parts)
+        pair = (first.clock, first.index, second.clock, second.index)
+        bound = right.value
+        result: Expr
+        match node.op:
+            case "==" | "!=":
+                result = conj((ClockDiff(*pair, ">=", bound), ClockDiff(*pair, "<=", bound)))
+            case "<" | "<=" | ">" | ">=":
+                result = ClockDiff(*pair, node.op, bound)
+            case _:
+                raise ValueError(node.op)
         return neg(result) if node.op == "!=" else result
 
     def _clock(self, node: s.Expression, context: Context) -> ClockType | None:
@@ -386,8 +394,8 @@ class Terms:
             return TRUE
         if self._quantifiers == MAX_QUANTIFIERS:
             self.problems.error(
-                Code.TOO_MANY, f"more than {MAX_QUANTIFIERS} quantifiers within each other", node.span,
-                "split the condition into several that need fewer",
+                Code.TOO_MANY, f"more than {MAX_QUANTIFIERS} quantifiers within each other",
+                node.span, "split the condition into several that need fewer",
             )  # fmt: skip
             return TRUE
         name = self.fresh(node.variable.text)
@@ -408,7 +416,8 @@ class Terms:
         subject = self.subject(node, context, whole=False)
         machine, index, rest = subject
         if len(rest) == 0:
-            assert machine is not None and machine.family is not None
+            assert machine is not None  # a name alone is a bound instance
+            assert machine.family is not None
             return IndexValue(index), RefType(machine.family, False)
         name = rest[0]
         if len(rest) == 1 and machine is not None:
@@ -579,7 +588,9 @@ class Terms:
                 inside = disj([self._in(path, context) for path in node.paths])
                 return self._step(node, context, conj((inside, neg(Post(inside)))))
             case "inflight":
-                return disj([self._call(p, context, (CALL_RUNNING, CALL_EXPIRED)) for p in node.paths])
+                return disj(
+                    [self._call(p, context, (CALL_RUNNING, CALL_EXPIRED)) for p in node.paths]
+                )
             case "expired":
                 return disj([self._call(path, context, (CALL_EXPIRED,)) for path in node.paths])
             case "due" | "owed":
@@ -590,16 +601,22 @@ class Terms:
                 return self._quiet(node, context)
             case "start":
                 return self._step(
-                    node, context, disj([self._happens("call", p, (None,), context) for p in node.paths])
+                    node,
+                    context,
+                    disj([self._happens("call", p, (None,), context) for p in node.paths]),
                 )
             case "timeout":
                 return self._step(
-                    node, context, disj([self._happens("expiry", p, (None,), context) for p in node.paths])
+                    node,
+                    context,
+                    disj([self._happens("expiry", p, (None,), context) for p in node.paths]),
                 )
             case "return":
                 results = self._results(node, context)
                 return self._step(
-                    node, context, disj([self._happens("return", p, results, context) for p in node.paths])
+                    node,
+                    context,
+                    disj([self._happens("return", p, results, context) for p in node.paths]),
                 )
             case "callback":
                 return self._step(node, context, self._callback(node, context))
@@ -614,8 +631,8 @@ class Terms:
         if context.steps:
             return expr
         self.problems.error(
-            Code.NOT_BOOLEAN_STEP, f"`{node.kind}` speaks of a step and cannot stand here", node.span,
-            "use a condition on the state, such as `in S` or `inflight(X)`",
+            Code.NOT_BOOLEAN_STEP, f"`{node.kind}` speaks of a step and cannot stand here",
+            node.span, "use a condition on the state, such as `in S` or `inflight(X)`",
         )  # fmt: skip
         return TRUE
 
@@ -640,7 +657,7 @@ class Terms:
         if machine is not None and machine.family is None:
             help = f"write `{name}.{path}`"
         else:
-            help = f"put it into `rules {name} {{ … }}`, or bind an instance: `for i in {name}`, `i.{path}`"
+            help = f"put it into `rules {name} {{ … }}`, or write `i.{path}` and `for i in {name}`"
         self.problems.error(Code.MISSING_OWNER, f"whose `{path}` is meant?", path.span, help)
 
     def _entry(self, path: s.Path, context: Context) -> tuple[Machine, Index, str] | None:
@@ -685,7 +702,8 @@ class Terms:
                     f" `{form} {name}`",
                     node.span,
                     f"a poll is declared by `every TIME by ACTOR: call {name}`"
-                    if node.kind == "due" else "`owed` can be used in rules only",
+                    if node.kind == "due"
+                    else "`owed` can be used in rules only",
                 )
             parts += [Ref(flag, index) for flag in flags.get(name, ())]
         return disj(parts)
@@ -713,7 +731,9 @@ class Terms:
         for name in members:
             if name in machine.entries:
                 call = Ref(machine.call(name), index)
-                busy_while = ite(keeps, member(call, (CALL_IDLE,)), neg(member(call, (CALL_RUNNING,))))
+                busy_while = ite(
+                    keeps, member(call, (CALL_IDLE,)), neg(member(call, (CALL_RUNNING,)))
+                )
                 parts.append(busy_while)
         return conj(parts)
 
@@ -721,7 +741,9 @@ class Terms:
         machine, index = context.machine, context.index
         if node.paths:
             path = node.paths[0]
-            machine, index, rest = self.subject(s.Path((*path.parts, ""), path.span), context, False)
+            machine, index, rest = self.subject(
+                s.Path((*path.parts, ""), path.span), context, False
+            )
             if rest != ("",):
                 machine = None
         if machine is None:
@@ -749,7 +771,9 @@ class Terms:
         if entry is None:
             return FALSE
         _, index, name = entry
-        return disj([Happens(kind, name, value, self._label_index(entry[0], index)) for value in values])
+        return disj(
+            [Happens(kind, name, value, self._label_index(entry[0], index)) for value in values]
+        )
 
     def _label_index(self, machine: Machine, index: Index) -> Index:
         return index if machine.family is not None else None
@@ -833,7 +857,11 @@ class Terms:
             case BoolType(), BoolType():
                 return expr
             case IntType(low, high), IntType(want_low, want_high):
-                if not compare and isinstance(expr, Lit) and not want_low <= expr.value <= want_high:
+                if (
+                    not compare
+                    and isinstance(expr, Lit)
+                    and not want_low <= expr.value <= want_high
+                ):
                     self.problems.error(
                         Code.RANGE, f"{expr.value} is outside {want_low}..{want_high}", span,
                         f"write a value from {want_low} to {want_high}, or widen the type",
@@ -918,7 +946,9 @@ def _type_text(kind: TermType) -> str:
         case BoolType():
             return "a condition"
         case EnumType(name, members):
-            return f"one of {', '.join(members)} ({name})" if name else f"one of {', '.join(members)}"
+            return (
+                f"one of {', '.join(members)} ({name})" if name else f"one of {', '.join(members)}"
+            )
         case IntType():
             return "a number"
         case RefType(family, optional):
@@ -935,5 +965,3 @@ def _type_text(kind: TermType) -> str:
             return "unknown"
         case _:
             assert_never(kind)
-
-
