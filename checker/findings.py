@@ -16,6 +16,7 @@ from rhscheck.checker.answer import Task
 from rhscheck.checker.explore import Exploration, explore
 from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
+from rhscheck.checker.narrow import Excluded, narrow
 from rhscheck.checker.realise import concrete_run, evidence
 from rhscheck.checker.schedule import Reached, refine, schedule
 from rhscheck.checker.time_errors import enabled, forced_goals, zeno_circle
@@ -373,7 +374,7 @@ def _forced(task: Task, view: _View) -> Iterator[Finding]:
     some = enabled(view.model.ground(view.n or 1))
     for deadline in view.ground.deadlines:
         name = goal_name(deadline)
-        if name not in goals or name not in real:
+        if name not in goals or name not in real or _excluded(task, view, goals[name]):
             continue
         shown = view.witness(task, goals[name], final=conj((real[name], some)))
         if shown is not None:
@@ -389,6 +390,23 @@ def _forced(task: Task, view: _View) -> Iterator[Finding]:
                 span=spans[deadline.name],
                 evidence=shown,
             )
+
+
+def _excluded(task: Task, view: _View, goal: Expr) -> bool:
+    """Whether a small part of the System already shows that `goal` is never reached."""
+    locations = {
+        at for at, slot in enumerate(view.ground.slots) if slot.variable.role == "location"
+    }
+    outcome = narrow(
+        view.ground,
+        view.compiled,
+        "goal",
+        goal,
+        keep=locations,
+        limit=task.limit,
+        cancelled=task.budget.over,
+    )
+    return isinstance(outcome, Excluded)
 
 
 def _zeno(task: Task, view: _View) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def enabled(ground: Ground) -> Expr:
 def zeno_circle(
     ground: Ground, compiled: Compiled, states: Iterable[Sequence[int]]
 ) -> tuple[int, ...] | None:
-    """Positions of transitions that form a circle through one of `states`; None if there is none."""
+    """Positions of transitions that form a circle through one of `states`; None if none does."""
     hosts = {actor.name for actor in ground.system.actors if actor.kind == "host"} | {TIME}
     quick = frozenset(
         at
