@@ -11,6 +11,7 @@ With symmetry the count is exact and complete as without, only not one by one: a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rhscheck.checker.boxes import Boxes, Unsuitable
 from rhscheck.checker.counted import (
@@ -68,6 +69,11 @@ def count(
         reason = asymmetry(stepper.ground, family)
         if reason is not None:
             return Refused(reason)
+        if ground.n == 1:  # every state is its own orbit
+            whole = _count_all(stepper, limit, cancelled)
+            if isinstance(whole, Count):
+                return replace(whole, orbits=whole.states, orbit_transitions=whole.transitions)
+            return whole
         parts = Parts(stepper, family)
         products = Boxes(parts).count(limit, cancelled)
         if isinstance(products, Unsuitable):

@@ -15,7 +15,7 @@ from rhscheck.spec.compiled import ClockAtom, Compiled, split_guard
 from rhscheck.spec.expr import ClockCmp, ClockDiff, Comparison, Expr, Index
 from rhscheck.spec.ground import Ground
 
-CHECK_EVERY = 1024  # nodes between two questions whether to go on
+CHECK_EVERY = 256  # nodes between two questions whether to go on
 # (clock, clock subtracted from it or None, comparison, constant), clocks as positions.
 Atom = tuple[int, int | None, Comparison, int]
 
