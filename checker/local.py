@@ -47,7 +47,7 @@ from dataclasses import dataclass, replace
 
 from rhscheck.checker.independence import Reason, declared_dependences
 from rhscheck.checker.sight import INSTANCE, Sight, UncoveredError, normal_form
-from rhscheck.spec.expr import FALSE, Expr, Index, Ref, neg, rename
+from rhscheck.spec.expr import FALSE, And, ClockCmp, Expr, Index, Ref, neg, rename
 from rhscheck.spec.source import NOWHERE
 from rhscheck.spec.system import (
     SELF,
@@ -72,7 +72,7 @@ class LocalAbstraction:
     in which another instance takes part. `exact`: keys of transitions that are enabled in `L` just
     when they are enabled in every `C(N)`, whatever the other instances do. `weakened`: places where
     precision was lost. `blind`: deadlines of which `L` sees only a part, so that a timelock at them
-    could go unseen.
+    could go unseen (none where a step answers the deadline by its form alone).
     """
 
     system: System
@@ -120,7 +120,8 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
                 deadline.span,
             )
             weakened.append(reason)
-            blind.append(reason)
+            if not _answered(deadline, system):
+                blind.append(reason)
             deadlines.append(replace(deadline, active=neg(seen.formula)))
         else:
             deadlines.append(deadline)
@@ -163,6 +164,32 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
         tuple(dict.fromkeys(weakened)),
         tuple(dict.fromkeys(blind)),
     )
+
+
+def _answered(deadline: Deadline, system: System) -> bool:
+    """Whether a step is possible wherever `deadline` is tight, by its form alone and for every N.
+
+    It is if all that the step's guard asks for is among the deadline's own conditions.
+    """
+    own = () if deadline.family is None else (Param(SELF, deadline.family),)
+    known = set(_conjuncts(deadline.active))
+
+    def given(part: Expr) -> bool:
+        match part:
+            case ClockCmp(clock, index, ">=", bound):
+                here = SELF if deadline.family is not None else None
+                return (clock, index) == (deadline.clock, here) and bound <= deadline.bound
+            case _:
+                return part in known
+
+    return not deadline.strict and any(
+        transition.params == own and all(given(part) for part in _conjuncts(transition.guard))
+        for transition in system.transitions
+    )
+
+
+def _conjuncts(formula: Expr) -> tuple[Expr, ...]:
+    return formula.args if isinstance(formula, And) else (formula,)
 
 
 @dataclass(frozen=True, slots=True)

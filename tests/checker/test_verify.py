@@ -301,6 +301,15 @@ def test_b_a_deadline_that_looks_at_others_could_hide_a_timelock() -> None:
     assert only(system, RULES[4], options=Options(n=2)).verdict == ProvedFor(2)
 
 
+def test_b_a_deadline_that_asks_for_what_its_step_asks_for_hides_nothing() -> None:
+    alone = Forall("k", F, disj((Same("k", SELF), loc(IDLE, at="k"))))
+    active = conj((loc(ON), alone))
+    lonely = Deadline("lonely", F, active, None, 0, "RHS", span=line(73))
+    leave = step(8, "leave", active, (put("loc", IDLE),))
+    system = hosted(deadlines=(lonely,), transitions=(*TRANSITIONS, leave))
+    assert only(system, RULES[4], options=Options(engine="local")).verdict == EVERY
+
+
 def hand_over_only() -> System:
     """Nobody opens by itself; being On is only ever handed over, so nobody ever is."""
     hand_over = step(
