@@ -59,7 +59,8 @@ rules Worker {
   rule R1 "a worker is polled only while it runs":
     only in Running: start(Poll)
   rule R2 "a start is answered in time":
-    when start(Start) leads to not inflight(Start) or expired(Start) or in Process.Down within CallTimeout
+    when start(Start) leads to not inflight(Start) or expired(Start) or
+      in Process.Down within CallTimeout
   rule L1 "a failed worker is cleaned":
     when in Failed leads to in Idle
   rule C1 "a worker can run": can in Running
