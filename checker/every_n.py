@@ -119,7 +119,7 @@ class EveryN:
                         proofs.append(_Proof((), projection, exploration))
                         proved[name] = goal
                     case Real(run, positions):
-                        found.append((name, goal, Reached(run, positions, frozenset())))
+                        found.append((name, goal, Reached(run, positions, ())))
                     case GaveUp(reason):
                         return TimeCheck(f"{name} was not excluded {where}: {reason}")
             copies = [proof.copy(*_identity(whole)) for proof in proofs]
@@ -238,7 +238,7 @@ class EveryN:
     def _reached(self, model: Model, rule: Rule, reached: Real) -> None:
         least = len(reached.positions)
         query = fixed.Query(self.task, model, rule, self.task.n or 1, at_least=least)
-        answer = fixed.padded(query, Reached(reached.run, reached.positions, frozenset()))
+        answer = fixed.padded(query, Reached(reached.run, reached.positions, ()))
         if answer is not None:
             self._answer([rule], answer)
             return
