@@ -369,12 +369,13 @@ def _timelocks(task: Task, view: _View, time: Callable[[], TimeCheck] | None) ->
 def _forced(task: Task, view: _View) -> Iterator[Finding]:
     """A deadline that only somebody else's step can meet."""
     spans = {deadline.name: deadline.span for deadline in view.model.system.deadlines}
-    goals = forced_goals(view.ground)
-    real = forced_goals(view.model.ground(view.n or 1))
+    likely = forced_goals(view.ground, wide=False)
+    goals = forced_goals(view.ground, wide=True)
+    real = forced_goals(view.model.ground(view.n or 1), wide=True)
     some = enabled(view.model.ground(view.n or 1))
     for deadline in view.ground.deadlines:
         name = goal_name(deadline)
-        if name not in goals or name not in real or _excluded(task, view, goals[name]):
+        if name not in goals or name not in real or _excluded(task, view, likely[name]):
             continue
         shown = view.witness(task, goals[name], final=conj((real[name], some)))
         if shown is not None:

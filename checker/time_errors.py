@@ -22,11 +22,12 @@ from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.system import TIME
 
 
-def forced_goals(ground: Ground) -> dict[str, Expr]:
+def forced_goals(ground: Ground, *, wide: bool) -> dict[str, Expr]:
     """For every deadline a state formula: it is tight, and neither time nor its owner has a step.
 
     Also true where nobody has a step (a timelock). Deadlines that cannot be left alone by their
-    form are left out; the names are those of `timelock.goal_name`.
+    form are left out; the names are those of `timelock.goal_name`. Unless `wide`, only likely steps
+    are counted: a smaller formula that holds more often.
     """
     goals: dict[str, Expr] = {}
     for deadline in ground.deadlines:
@@ -35,10 +36,9 @@ def forced_goals(ground: Ground) -> dict[str, Expr]:
             for transition in ground.transitions
             if transition.actor in (TIME, deadline.owner)
         }
-        if stuck(ground, deadline, able, wide=False) != FALSE:
-            goal = stuck(ground, deadline, able, wide=True)
-            if goal != FALSE:
-                goals[goal_name(deadline)] = goal
+        goal = stuck(ground, deadline, able, wide=False)
+        if goal != FALSE:
+            goals[goal_name(deadline)] = stuck(ground, deadline, able, wide=True) if wide else goal
     return goals
 
 
