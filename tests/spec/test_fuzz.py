@@ -42,14 +42,21 @@ def judged(text: str) -> Loaded | tuple[str, ...]:
     try:
         found = load_source(Source("fuzz.sm", text))
     except SpecErrors as error:
-        wrong = error
+        refused = error
     else:
         exercise(found)
         return found
-    assert wrong.diagnostics
-    for diagnostic in wrong.diagnostics:
-        assert diagnostic.code.number in render_diagnostic(diagnostic, wrong.sources)
-    return tuple(diagnostic.code.number for diagnostic in wrong.diagnostics)
+    assert refused.diagnostics
+    for diagnostic in refused.diagnostics:
+        assert diagnostic.code.number in render_diagnostic(diagnostic, refused.sources)
+    return tuple(diagnostic.code.number for diagnostic in refused.diagnostics)
+
+
+def wrong(text: str) -> tuple[str, ...]:
+    """What `judged` finds in a text that cannot be used."""
+    found = judged(text)
+    assert not isinstance(found, Loaded)
+    return found
 
 
 def exercise(found: Loaded) -> None:
@@ -182,11 +189,11 @@ def test_definitions_cannot_explode() -> None:
     defines = "define d0 = a\n" + "".join(
         f"define d{at + 1} = d{at} or k == 1 and d{at}\n" for at in range(60)
     )
-    assert "SM008" in judged(f"{HEAD}{defines} by A: set when d60 {{ a = true, k = 1 }}\n}}\n")
+    assert "SM008" in wrong(f"{HEAD}{defines} by A: set when d60 {{ a = true, k = 1 }}\n}}\n")
     chain = "define d0 = a\n" + "".join(
         f"define d{at + 1} = k == {at % 9} or (a and d{at})\n" for at in range(400)
     )
-    assert "SM005" in judged(f"{HEAD}{chain} by A: set when d400 {{ a = true, k = 1 }}\n}}\n")
+    assert "SM005" in wrong(f"{HEAD}{chain} by A: set when d400 {{ a = true, k = 1 }}\n}}\n")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_body_items() -> None:
 
 def test_transitions() -> None:
     assert body(
-        "urgent by A: call X when k -> S | T.U { k = 1, r = any } sync B.e resets R where k then call Y\n"
+        "urgent by A: call X when k -> S | T.U { k = 1, r = any }\n"
+        "  sync B.e resets R where k then call Y\n"
         "late return X(ok|bad), Y(*)\n"
         "on timeout X, Y -> S\n"
         "on t\n"
@@ -177,12 +178,12 @@ def test_predicates() -> None:
 
 def test_rules() -> None:
     a, b = path("a"), path("b")
-    assert item('rule R "why": never a while b for distinct i, j in M for c in entries - { X }') == (
+    assert item('rule R "why": never a while b for distinct i, j in M for c in all - { X }') == (
         s.RuleDecl(
             name("R"), "why", None, s.NeverClause(a, "while", b),
             (
                 s.ForClause((name("i"), name("j")), True, name("M"), ()),
-                s.ForClause((name("c"),), False, name("entries"), (name("X"),)),
+                s.ForClause((name("c"),), False, name("all"), (name("X"),)),
             ),
         )
     )  # fmt: skip
@@ -291,8 +292,8 @@ def test_reading_goes_on_after_errors() -> None:
         "  timer t =\n"
         "  state T { by A: call }\n"
         "}\n"
-        "rule R: never\n"
-        "  a and\n"
+        "rule R:\n"
+        "  never a and\n"
         "  and b\n"
         "rule Q never a\n"
     ) == [
