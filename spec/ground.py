@@ -232,6 +232,7 @@ def ground(system: System, n: int) -> Ground:
                         at_index = scope[at_index]
                     at = slot_of[(update.var, at_index)]  # type: ignore[index]
                     value = fold(expand(update.value, scope, system, n))
+                    updates.pop(at, None)  # of several updates the last one counts
                     if value != Ref(update.var, at_index):
                         updates[at] = value
             resets = tuple(
