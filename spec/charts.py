@@ -525,7 +525,7 @@ class Charts:
         index = context_of(machine).index
         idle = member(Ref(machine.call(entry), index), (CALL_IDLE,))
         free = [
-            self.terms.lane_free(machine, index, lane.members, lane.decl.holds_expired)
+            self.terms.predicates.lane_free(machine, index, lane.members, lane.decl.holds_expired)
             for lane in machine.lanes.values()
             if entry in lane.members
         ]

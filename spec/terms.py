@@ -1,18 +1,17 @@
 """Expressions of the syntax tree to typed `Expr`.
 
-Owns types of expressions and the meaning of every predicate (`in`, `inflight`, `free`, `start` …).
-Knows nothing of transitions; `Context` says whose names an expression sees.
+Owns names, connectives, comparisons and the typing of expressions; `spec.predicates` has the named
+predicates. Knows nothing of transitions; `Context` says whose names an expression sees.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, did_you_mean
 from rhscheck.spec.expr import (
-    FALSE,
     TRUE,
     Add,
     ClockCmp,
@@ -20,87 +19,45 @@ from rhscheck.spec.expr import (
     Exists,
     Expr,
     Forall,
-    Happens,
     Index,
     IndexValue,
     Le,
     Lit,
-    Post,
     Ref,
-    StepKind,
     Sub,
     conj,
     disj,
     equal,
     implies,
-    ite,
-    member,
     neg,
     rebuild,
 )
-from rhscheck.spec.names import Machine, StateNode, Symbols, find_state_parts
+from rhscheck.spec.names import Machine, Symbols
+from rhscheck.spec.predicates import Predicates
 from rhscheck.spec.source import Span
 from rhscheck.spec.system import (
-    CALL_EXPIRED,
-    CALL_IDLE,
-    CALL_RUNNING,
     BoolType,
     EnumType,
     IntType,
     RefType,
     Type,
 )
+from rhscheck.spec.term_types import (
+    CONDITION,
+    ClockType,
+    Context,
+    ErrorType,
+    MemberType,
+    NoneType,
+    TermType,
+    TimeType,
+    Typed,
+    Wrapper,
+    fix,
+    type_text,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class TimeType:
-    """A constant duration, in the System's unit."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockType:
-    """A clock of an instance, to be compared with a time."""
-
-    clock: str
-    index: Index
-
-
-@dataclass(frozen=True, slots=True)
-class MemberType:
-    """A name that is a member of several enumerations, or only known from the other side."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoneType:
-    """`none`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorType:
-    """Already reported; fits everything, so that one mistake is reported once."""
-
-
-CONDITION = "a condition (true or false)"
-TermType = Type | TimeType | ClockType | MemberType | NoneType | ErrorType
-Wrapper = tuple[str, str, Expr]  # bound name, family, the reference's value is that name
-Typed = tuple[Expr, TermType]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Whose names an expression sees.
-
-    `machine` with `index` is the instance that unqualified names belong to; `bound` are further
-    instances by name; `scope` is the state in which the text stands; `steps` allows step formulas.
-    """
-
-    machine: Machine | None = None
-    index: Index = None
-    bound: dict[str, tuple[Machine, Index]] = field(default_factory=dict)
-    scope: StateNode | None = None
-    steps: bool = False
+__all__ = ["Context", "Terms"]
 
 
 # Levels of an expression with its definitions put in: every pass that recurses fits Python's stack.
@@ -115,6 +72,7 @@ class Terms:
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
         self.problems = symbols.problems
+        self.predicates = Predicates(self)
         self._wrappers: list[Wrapper] = []
         self._open: list[str] = []  # definitions being expanded
         self._fresh = 0
@@ -235,7 +193,7 @@ class Terms:
                 return self._quantified(node, context), BoolType()
             case s.Atom():
                 depth = len(self._wrappers)
-                return self._wrap(self._atom(node, context), depth), BoolType()
+                return self._wrap(self.predicates.atom(node, context), depth), BoolType()
             case _:
                 assert_never(node)
 
@@ -576,79 +534,6 @@ class Terms:
                 return (None, None, path.parts)
         return (context.machine, context.index, path.parts)
 
-    # -- predicates --------------------------------------------------------------------------------
-    def _atom(self, node: s.Atom, context: Context) -> Expr:
-        match node.kind:
-            case "in":
-                return disj([self._in(path, context) for path in node.paths])
-            case "enter":
-                inside = disj([self._in(path, context) for path in node.paths])
-                return self._step(node, context, conj((neg(inside), Post(inside))))
-            case "leave":
-                inside = disj([self._in(path, context) for path in node.paths])
-                return self._step(node, context, conj((inside, neg(Post(inside)))))
-            case "inflight":
-                return disj(
-                    [self._call(p, context, (CALL_RUNNING, CALL_EXPIRED)) for p in node.paths]
-                )
-            case "expired":
-                return disj([self._call(path, context, (CALL_EXPIRED,)) for path in node.paths])
-            case "due" | "owed":
-                return self._waiting(node, context)
-            case "free":
-                return conj([self._free(path, context) for path in node.paths])
-            case "quiet":
-                return self._quiet(node, context)
-            case "start":
-                return self._step(
-                    node,
-                    context,
-                    disj([self._happens("call", p, (None,), context) for p in node.paths]),
-                )
-            case "timeout":
-                return self._step(
-                    node,
-                    context,
-                    disj([self._happens("expiry", p, (None,), context) for p in node.paths]),
-                )
-            case "return":
-                results = self._results(node, context)
-                return self._step(
-                    node,
-                    context,
-                    disj([self._happens("return", p, results, context) for p in node.paths]),
-                )
-            case "callback":
-                return self._step(node, context, self._callback(node, context))
-            case "event" | "timer":
-                return self._step(node, context, self._named(node, context))
-            case "reset":
-                return self._step(node, context, self._reset(node, context))
-            case _:
-                assert_never(node.kind)
-
-    def _step(self, node: s.Atom, context: Context, expr: Expr) -> Expr:
-        if context.steps:
-            return expr
-        self.problems.error(
-            Code.NOT_BOOLEAN_STEP, f"`{node.kind}` speaks of a step and cannot stand here",
-            node.span, "use a condition on the state, such as `in S` or `inflight(X)`",
-        )  # fmt: skip
-        return TRUE
-
-    def _in(self, path: s.Path, context: Context) -> Expr:
-        machine, index, rest = self.subject(path, context, whole=True)
-        if machine is None:
-            self.missing_owner(path)
-            return TRUE
-        scope = context.scope if machine is context.machine else None
-        node = find_state_parts(self.symbols, machine, rest, path.span, scope)
-        if node is None:
-            return TRUE
-        if len(node.leaves) == len(machine.leaves):
-            return TRUE
-        return member(Ref(machine.location, index), node.leaves)
-
     def missing_owner(self, path: s.Path, machine: Machine | None = None) -> None:
         """Reports a name that belongs to an instance (of `machine`) where none is given."""
         if path.span == self._reported:
@@ -659,174 +544,6 @@ class Terms:
         else:
             help = f"put it into `rules {name} {{ … }}`, or write `i.{path}` and `for i in {name}`"
         self.problems.error(Code.MISSING_OWNER, f"whose `{path}` is meant?", path.span, help)
-
-    def _entry(self, path: s.Path, context: Context) -> tuple[Machine, Index, str] | None:
-        machine, index, rest = self.subject(path, context, whole=True)
-        name = ".".join(rest)
-        if machine is None:
-            self.missing_owner(path)
-            return None
-        if name not in machine.entries:
-            if name in self.symbols.entries:
-                self.problems.error(
-                    Code.UNKNOWN_NAME, f"machine {machine.name} never calls `{name}`", path.span,
-                    f"add `by ACTOR: call {name}` to {machine.name}, or leave this out",
-                )  # fmt: skip
-            else:
-                self.problems.unknown("entry", name, self.symbols.entries, path.span)
-            return None
-        self.symbols.use("entry", name)
-        return (machine, index, name)
-
-    def _call(self, path: s.Path, context: Context, values: tuple[int, ...]) -> Expr:
-        entry = self._entry(path, context)
-        if entry is None:
-            return FALSE
-        machine, index, name = entry
-        return member(Ref(machine.call(name), index), values)
-
-    def _waiting(self, node: s.Atom, context: Context) -> Expr:
-        """`due(X)`: an `every` of X is due; `owed(X)`: a chained call of X has not started yet."""
-        parts: list[Expr] = []
-        for path in node.paths:
-            entry = self._entry(path, context)
-            if entry is None:
-                continue
-            machine, index, name = entry
-            flags = machine.due if node.kind == "due" else machine.owed
-            if name not in flags:
-                form = "every … call" if node.kind == "due" else "then call"
-                self.problems.warning(
-                    Code.NEVER_FIRES,
-                    f"`{node.kind}({name})` never holds: machine {machine.name} has no"
-                    f" `{form} {name}`",
-                    node.span,
-                    f"a poll is declared by `every TIME by ACTOR: call {name}`"
-                    if node.kind == "due"
-                    else "`owed` can be used in rules only",
-                )
-            parts += [Ref(flag, index) for flag in flags.get(name, ())]
-        return disj(parts)
-
-    def _free(self, path: s.Path, context: Context) -> Expr:
-        machine, index, rest = self.subject(path, context, whole=True)
-        if machine is None:
-            self.missing_owner(path)
-            return TRUE
-        lane = machine.lanes.get(".".join(rest))
-        if lane is None:
-            known = machine.lanes
-            where = f" in machine {machine.name}"
-            self.problems.unknown("lane", ".".join(rest), known, path.span, where)
-            return TRUE
-        self.symbols.use("lane", f"{machine.name}.{'.'.join(rest)}")
-        return self.lane_free(machine, index, lane.members, lane.decl.holds_expired)
-
-    def lane_free(
-        self, machine: Machine, index: Index, members: tuple[str, ...], holds: s.Expression | None
-    ) -> Expr:
-        """No member of a lane is in flight; expired calls count where the lane holds them."""
-        keeps = FALSE if holds is None else self.condition(holds, Context(machine, index))
-        parts: list[Expr] = []
-        for name in members:
-            if name in machine.entries:
-                call = Ref(machine.call(name), index)
-                busy_while = ite(
-                    keeps, member(call, (CALL_IDLE,)), neg(member(call, (CALL_RUNNING,)))
-                )
-                parts.append(busy_while)
-        return conj(parts)
-
-    def _quiet(self, node: s.Atom, context: Context) -> Expr:
-        machine, index = context.machine, context.index
-        if node.paths:
-            path = node.paths[0]
-            machine, index, rest = self.subject(
-                s.Path((*path.parts, ""), path.span), context, False
-            )
-            if rest != ("",):
-                machine = None
-        if machine is None:
-            self.missing_owner(s.Path(("quiet",), node.span))
-            return TRUE
-        return conj(
-            [member(Ref(machine.call(name), index), (CALL_IDLE,)) for name in machine.entries]
-        )
-
-    def _results(self, node: s.Atom, context: Context) -> tuple[str | None, ...]:
-        if node.results is None:
-            return (None,)
-        for path in node.paths:
-            name = path.parts[-1]
-            entry = self.symbols.entries.get(name)
-            for result in node.results:
-                if entry is not None and result not in entry.results:
-                    self.problems.unknown(f"result of {name}", result, entry.results, node.span)
-        return node.results
-
-    def _happens(
-        self, kind: StepKind, path: s.Path, values: tuple[str | None, ...], context: Context
-    ) -> Expr:
-        entry = self._entry(path, context)
-        if entry is None:
-            return FALSE
-        _, index, name = entry
-        return disj(
-            [Happens(kind, name, value, self._label_index(entry[0], index)) for value in values]
-        )
-
-    def _label_index(self, machine: Machine, index: Index) -> Index:
-        return index if machine.family is not None else None
-
-    def _callback(self, node: s.Atom, context: Context) -> Expr:
-        path = node.paths[0]
-        machine, index, rest = self.subject(path, context, whole=True)
-        name = ".".join(rest)
-        if machine is None:
-            self.missing_owner(path)
-            return FALSE
-        callback = machine.callbacks.get(name)
-        if callback is None:
-            self.problems.unknown("callback", name, self.symbols.callbacks, path.span)
-            return FALSE
-        self.symbols.use("callback", name)
-        for value in node.results or ():
-            if value not in callback.arguments:
-                self.problems.unknown(f"argument of {name}", value, callback.arguments, node.span)
-        values: tuple[str | None, ...] = node.results or (None,)
-        label_index = self._label_index(machine, index)
-        return disj([Happens("callback", name, value, label_index) for value in values])
-
-    def _named(self, node: s.Atom, context: Context) -> Expr:
-        path = node.paths[0]
-        machine, index, rest = self.subject(path, context, whole=True)
-        name = ".".join(rest)
-        if machine is None or (name not in machine.events and name not in machine.timers):
-            owners = [
-                m for m in self.symbols.machines.values() if name in m.events or name in m.timers
-            ]
-            if len(rest) == 1 and len(owners) == 1 and owners[0].family is None:
-                machine, index = owners[0], None
-            else:
-                if machine is None and owners:
-                    self.missing_owner(path, owners[0])
-                    return FALSE
-                known = [n for m in self.symbols.machines.values() for n in (*m.events, *m.timers)]
-                self.problems.unknown("event", str(path), known, path.span)
-                return FALSE
-        kind: StepKind = "timer" if name in machine.timers else "event"
-        self.symbols.use("event", f"{machine.name}.{name}")
-        return Happens(kind, name, None, self._label_index(machine, index))
-
-    def _reset(self, node: s.Atom, context: Context) -> Expr:
-        machine, index = context.machine, context.index
-        if node.paths:
-            bound = context.bound.get(str(node.paths[0]))
-            machine, index = bound if bound is not None else (None, None)
-        if machine is None:
-            self.missing_owner(s.Path(("reset",), node.span))
-            return FALSE
-        return Happens("reset", machine.name, None, index)
 
     # -- types -------------------------------------------------------------------------------------
     def _unify(
@@ -893,13 +610,13 @@ class Terms:
                     return expr
             case _:
                 pass
-        self._mismatch(_type_text(wanted), kind, span)
+        self._mismatch(type_text(wanted), kind, span)
         return None
 
     def _mismatch(self, needed: str, kind: TermType, span: Span) -> None:
         if not isinstance(kind, ErrorType):
-            message = f"{needed} is needed here, this is {_type_text(kind)}"
-            self.problems.error(Code.TYPE, message, span, _fix(needed, kind))
+            message = f"{needed} is needed here, this is {type_text(kind)}"
+            self.problems.error(Code.TYPE, message, span, fix(needed, kind))
 
 
 def _compare_ints(op: str, left: int, right: int) -> bool:
@@ -919,49 +636,3 @@ def _clock_compare(op: str, clock: str, index: Index, bound: int) -> Expr:
             return ClockCmp(clock, index, op, bound)
         case _:
             raise ValueError(op)
-
-
-def _fix(needed: str, kind: TermType) -> str:
-    """How to make what is needed out of an expression of another type."""
-    condition = needed in (CONDITION, _type_text(BoolType()))
-    match kind:
-        case ClockType():
-            return "compare it with a time, such as `x >= 5s`"
-        case TimeType() if condition:
-            return "compare a clock with it"
-        case IntType() if condition:
-            return "compare it, such as `k == 1`; the truth values are `true` and `false`"
-        case EnumType(_, members) if condition:
-            return f"compare it, such as `… == {members[0]}`"
-        case RefType() | NoneType() if condition:
-            return "compare it, such as `r == none`"
-        case BoolType():
-            return "a condition is not a value of another type; use it with `and`, `or`, `not`"
-        case _:
-            return f"write {needed}"
-
-
-def _type_text(kind: TermType) -> str:
-    match kind:
-        case BoolType():
-            return "a condition"
-        case EnumType(name, members):
-            return (
-                f"one of {', '.join(members)} ({name})" if name else f"one of {', '.join(members)}"
-            )
-        case IntType():
-            return "a number"
-        case RefType(family, optional):
-            return f"an instance of {family}" + (" or none" if optional else "")
-        case TimeType():
-            return "a time"
-        case ClockType():
-            return "a clock"
-        case MemberType(name):
-            return f"the value `{name}`"
-        case NoneType():
-            return "`none`"
-        case ErrorType():
-            return "unknown"
-        case _:
-            assert_never(kind)
