@@ -178,11 +178,14 @@ class Charts:
         number = 0
         for item in node.decl.body:
             match item:
-                case s.ClockDecl(name):
+                case s.ClockDecl(name, restart):
                     active = active_in(chart, node)
                     full = machine.clocks[name.text][0]
                     chart.places[full] = node
                     chart.clocks.append(ClockVar(full, family, active, "raw", item.span))
+                    chart.restarts.append((full, restart, node))
+                    for event in restart:
+                        self._check_restart(machine, event)
                 case s.DeadlineDecl():
                     self._deadline(chart, node, item)
                 case s.TimerDecl(name, duration, restart):

@@ -236,7 +236,10 @@ class DefineDecl:
 
 @dataclass(frozen=True, slots=True)
 class ClockDecl:
+    """`clock x restart on call X`: 0 when its state is entered and at these events."""
+
     name: Name
+    restart_on: tuple[EventRef, ...] = ()
     span: Span = _span()
 
 

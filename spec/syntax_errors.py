@@ -30,7 +30,7 @@ _ITEM_STARTS = {
     "call": "say who calls: `by ACTOR: call X`",
     "never": 'a rule needs a name: `rule R1 "sentence": never …`',
     "invariant": 'a rule needs a name: `rule R1 "sentence": invariant …`',
-    "restart": "`restart on …` belongs to a timer: `timer t = 3m restart on …`",
+    "restart": "`restart on …` belongs to a timer or clock: `timer t = 3m restart on …`",
     "when": "`when …` goes on with a transition or rule; it cannot stand alone",
 }
 _CLAUSES = ("when", "->", "{", "sync", "resets", "then")

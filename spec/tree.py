@@ -193,8 +193,8 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]
     def holds(self, meta: Meta, when: Any) -> s.Expression:
         return s.Truth(True, self._span(meta)) if when is None else when
 
-    def clock(self, meta: Meta, name: Token) -> s.ClockDecl:
-        return s.ClockDecl(self._name(name), self._span(meta))
+    def clock(self, meta: Meta, name: Token, restart: Any) -> s.ClockDecl:
+        return s.ClockDecl(self._name(name), restart or (), self._span(meta))
 
     def deadline(self, meta: Meta, condition: Any, when: Any, owner: Any) -> s.DeadlineDecl:
         return s.DeadlineDecl(condition, when, self._maybe(owner), self._span(meta))

@@ -572,6 +572,23 @@ def test_raw_clocks_and_deadlines() -> None:
     assert play.do("relax").limit() == "any"
 
 
+def test_a_clock_restarts_on_what_it_names() -> None:
+    play = Play(
+        machine("""
+        clock record restart on call X, tick
+        by M: tick
+        by M: look when record >= 3s
+        by M: call X
+        late return X(*)
+        """)
+    )
+    assert "look" not in play.can()
+    assert "look" in play.wait("3s").can()
+    assert "look" not in play.do("call X").can()
+    assert "look" in play.wait("3s").can()
+    assert "look" not in play.do("tick").can()
+
+
 def test_a_strict_deadline_keeps_its_bound_out_of_reach() -> None:
     play = Play(machine("clock x\ninitial state S {\n deadline x < 5s\n by M: go { x = 0 }\n}"))
     assert play.limit() == "< 5s"

@@ -86,7 +86,7 @@ def test_machines() -> None:
 def test_body_items() -> None:
     assert body(
         "lane l = { X } holds expired when k\n"
-        "define d = k; clock c\n"
+        "define d = k; clock c; clock d restart on call X\n"
         "deadline c <= 5s when k by A\n"
         "timer t = T restart on C(y|n), X\n"
         "every T by A: call X when k"
@@ -94,6 +94,7 @@ def test_body_items() -> None:
         s.LaneDecl(name("l"), (name("X"),), path("k")),
         s.DefineDecl(name("d"), path("k")),
         s.ClockDecl(name("c")),
+        s.ClockDecl(name("d"), (s.EventRef("call", name("X")),)),
         s.DeadlineDecl(
             s.Binary("<=", path("c"), s.Duration(5_000_000, "5s")), path("k"), name("A")
         ),
