@@ -197,32 +197,40 @@ class Comparison:
 
 
 def compare(
-    results: Sequence[Result], expectations: Sequence[Expectation]
+    results: Sequence[Result], expectations: Sequence[Expectation], asked: int | None = None
 ) -> tuple[Comparison, ...]:
     """One comparison a rule, in the order of the results.
 
-    An expectation may name a rule (all its elements together) or a single element.
+    An expectation may name a rule (all its elements together) or a single element. `asked`: the one
+    number of instances that was asked about; a proof for it is then all that can be expected.
     """
     by_name = {expectation.rule: expectation for expectation in expectations}
     groups: dict[str, list[Result]] = {}
     for result in results:
         own = by_name.get(result.rule.id)
         groups.setdefault(result.rule.id if own else result.rule.base, []).append(result)
-    return tuple(_compare(base, group, by_name.get(base)) for base, group in groups.items())
+    return tuple(
+        _compare(base, group, by_name.get(base), asked) for base, group in groups.items()
+    )
 
 
-def exit_status(results: Sequence[Result], expectations: Sequence[Expectation]) -> int:
+def exit_status(
+    results: Sequence[Result], expectations: Sequence[Expectation], asked: int | None = None
+) -> int:
     """1 if a verdict contradicts what is expected, else 3 if one falls short of it, else 0."""
-    statuses = [comparison.status for comparison in compare(results, expectations)]
+    statuses = [comparison.status for comparison in compare(results, expectations, asked)]
     if EXIT_VIOLATED in statuses:
         return EXIT_VIOLATED
     return EXIT_UNDECIDED if EXIT_UNDECIDED in statuses else EXIT_AGREED
 
 
-def _compare(base: str, group: Sequence[Result], expectation: Expectation | None) -> Comparison:
+def _compare(
+    base: str, group: Sequence[Result], expectation: Expectation | None, asked: int | None
+) -> Comparison:
     default = "witnessed" if isinstance(group[0].rule.obligation, Can) else "proved"
     wanted = expectation.verdict if expectation else default
-    status, message = _judge(group, wanted, expectation.n if expectation else None)
+    n = asked if asked is not None or expectation is None else expectation.n
+    status, message = _judge(group, wanted, n)
     return Comparison(base, expectation, status, message)
 
 
