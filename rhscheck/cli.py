@@ -51,11 +51,12 @@ def cli() -> None:
 
 
 @cli.command(
+    short_help="Prove or refute the rules of a spec.",
     epilog=examples(
         "rhscheck verify rhs",
         "rhscheck verify rhs --rule R3 --witnesses",
         "rhscheck verify my.sm -n 3 --set CallTimeout=2m --without D1 --format json",
-    )
+    ),
 )
 @spec_argument
 @instances_option(None, "every number where that can be decided")
@@ -133,10 +134,11 @@ def verify(
 
 
 @cli.command(
+    short_help="Count reachable states and transitions.",
     epilog=examples(
         "rhscheck states rhs -n 2 --untimed",
         "rhscheck states rhs -n 3 --untimed --symmetry --limit 20000000",
-    )
+    ),
 )
 @spec_argument
 @instances_option(1, "1")
@@ -188,10 +190,11 @@ def states(
 
 
 @cli.command(
+    short_help="Write a random legal run as a trace.",
     epilog=examples(
         "rhscheck simulate rhs --seed 1 --steps 1000 -o t.jsonl",
         "rhscheck simulate rhs -n 2 --steps 20",
-    )
+    ),
 )
 @spec_argument
 @instances_option(1, "1")
@@ -233,7 +236,10 @@ def simulate(
 
 
 @cli.command(
-    epilog=examples("rhscheck replay t.jsonl", "rhscheck replay *.jsonl --spec my.sm --format json")
+    short_help="Say whether a spec allows recorded runs.",
+    epilog=examples(
+        "rhscheck replay t.jsonl", "rhscheck replay *.jsonl --spec my.sm --format json"
+    ),
 )
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True)
 @click.option(
@@ -281,9 +287,10 @@ def replay(
 
 
 @cli.command(
+    short_help="Draw the state chart of a spec.",
     epilog=examples(
         "rhscheck graph rhs", "rhscheck graph rhs -o rhs.svg", "rhscheck graph rhs --as dot"
-    )
+    ),
 )
 @spec_argument
 @set_option
@@ -317,7 +324,8 @@ def graph(
 
 
 @cli.command(
-    epilog=examples("rhscheck fmt my.sm", "rhscheck fmt --check *.sm", "rhscheck fmt my.sm -o -")
+    short_help="Put specs into the standard layout.",
+    epilog=examples("rhscheck fmt my.sm", "rhscheck fmt --check *.sm", "rhscheck fmt my.sm -o -"),
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Change nothing; status 1 if a file is not formatted.")
@@ -352,7 +360,10 @@ def fmt(*, out: Out, files: tuple[str, ...], check: bool) -> int:
     return status
 
 
-@cli.command(epilog=examples("rhscheck explain SM301", "rhscheck explain R3 --spec rhs"))
+@cli.command(
+    short_help="Explain a code, a rule or a reading.",
+    epilog=examples("rhscheck explain SM301", "rhscheck explain R3 --spec rhs"),
+)
 @click.argument("name", metavar="CODE-OR-RULE")
 @click.option(
     "--spec",
