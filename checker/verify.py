@@ -18,8 +18,18 @@ from rhscheck.checker.answer import Answer, Open, Say, Task
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find
 from rhscheck.checker.model import Budget
-from rhscheck.checker.verdict import Comparison, Result, Unknown, compare, exit_status
-from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, System
+from rhscheck.checker.scenarios import Played, play
+from rhscheck.checker.verdict import (
+    EXIT_AGREED,
+    EXIT_UNDECIDED,
+    EXIT_VIOLATED,
+    Comparison,
+    Result,
+    Unknown,
+    compare,
+    exit_status,
+)
+from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
 ENGINES = ("local", "enumeration", "bmc")
 DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
@@ -43,10 +53,10 @@ class OptionError(ValueError):
 class Options:
     """What to verify, and how.
 
-    `rules`: ids, or base ids of several; none: all. `n`: instances; None: every number. `depth`:
-    the longest run for bounded checking. `timeout_s`: for everything together. `engine`: one of
-    ENGINES alone; None: as needed. `without`: assumptions that are not relied on. `findings`:
-    whether to look for findings.
+    `rules`: ids of rules, base ids of several, ids of scenarios; none: all. `n`: instances; None:
+    every number. `depth`: the longest run for bounded checking. `timeout_s`: for everything
+    together. `engine`: one of ENGINES alone; None: as needed. `without`: assumptions that are not
+    relied on. `findings`: whether to look for findings.
     """
 
     rules: tuple[str, ...] = ()
@@ -60,12 +70,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Verdicts in the order of the rules, how they compare with `expect`, and findings."""
+    """Verdicts in the order of the rules, how they compare with `expect`, scenarios, findings."""
 
     system: System
     options: Options
     results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
+    scenarios: tuple[Played, ...]
     findings: tuple[Finding, ...]
     exit: int
 
@@ -81,7 +92,7 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
     assumptions that cannot be relied on.
     """
     options = Options() if options is None else options
-    rules, assumptions = _selected(system, options)
+    rules, assumptions, stories = _selected(system, options)
     task = Task(
         system,
         tuple(rule for rule in rules if not isinstance(rule.obligation, LeadsTo)),
@@ -96,27 +107,35 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
     if options.engine in (None, "local"):
         argument.run()
     results = tuple(_result(task, options, argument, rule) for rule in rules)
-    comparisons = compare(results, _expected(system.expectations, rules))
+    expected = _expected(system.expectations, rules)
+    comparisons = compare(results, expected, options.n)
+    scenarios = play(task, stories)
     findings: tuple[Finding, ...] = ()
     if options.findings:
         findings = find(task, results, options.n or DEFAULT_INSTANCES, argument.time)
+    statuses = (exit_status(results, expected, options.n), *(played.status for played in scenarios))
     return Report(
         system,
         options,
         results,
         comparisons,
+        scenarios,
         findings,
-        exit_status(results, _expected(system.expectations, rules)),
+        next((one for one in (EXIT_VIOLATED, EXIT_UNDECIDED) if one in statuses), EXIT_AGREED),
     )
 
 
 # ---- options -------------------------------------------------------------------------------------
-def _selected(system: System, options: Options) -> tuple[tuple[Rule, ...], tuple[Assumption, ...]]:
-    """The rules asked for and the assumptions relied on. Raises OptionError."""
+def _selected(
+    system: System, options: Options
+) -> tuple[tuple[Rule, ...], tuple[Assumption, ...], tuple[Scenario, ...]]:
+    """The rules asked for, the assumptions relied on, the scenarios. Raises OptionError."""
     names = list(dict.fromkeys(name for rule in system.rules for name in (rule.base, rule.id)))
+    names += [scenario.id for scenario in system.scenarios if scenario.id not in names]
     for name in options.rules:
         if name not in names:
-            raise OptionError(f"there is no rule `{name}`", names)
+            what = "rule or scenario" if system.scenarios else "rule"
+            raise OptionError(f"there is no {what} `{name}`", names)
     known = [assumption.id for assumption in system.assumptions]
     for name in options.without:
         if name not in known:
@@ -135,6 +154,7 @@ def _selected(system: System, options: Options) -> tuple[tuple[Rule, ...], tuple
             rule for rule in system.rules if not wanted or rule.id in wanted or rule.base in wanted
         ),
         tuple(one for one in system.assumptions if one.id not in options.without),
+        tuple(one for one in system.scenarios if not wanted or one.id in wanted),
     )
 
 

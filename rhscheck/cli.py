@@ -60,7 +60,13 @@ def cli() -> None:
 )
 @spec_argument
 @instances_option(None, "every number where that can be decided")
-@click.option("--rule", "rules", metavar="ID", multiple=True, help="Only this rule (repeatable).")
+@click.option(
+    "--rule",
+    "rules",
+    metavar="ID",
+    multiple=True,
+    help="Only this rule or scenario (repeatable).",
+)
 @set_option
 @without_option
 @click.option(

@@ -17,6 +17,7 @@ from rhscheck.checker import verdict as v
 from rhscheck.checker.findings import Finding
 from rhscheck.checker.verify import Report
 from rhscheck.output import counted, diagnostics_text, json_bytes, place
+from rhscheck.scenario_output import scenario_fields, scenario_rows
 from rhscheck.spec.diagnostic import Diagnostic
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.semantics import duration
@@ -59,6 +60,7 @@ def verify_json(loaded: Loaded, report: Report, *, times: bool) -> bytes:
                 }
                 for one in status.values()
             ],
+            "scenarios": [scenario_fields(one) for one in report.scenarios],
             "findings": [
                 *(_finding_fields(one) for one in report.findings),
                 *(_expectation_finding(one) for one in _watched(report)),
@@ -143,7 +145,10 @@ def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> s
         return _last_line(loaded, report, look, seconds)
     system = report.system
     blocks = [click.style(system.name, bold=True) + (f": {system.title}" if system.title else "")]
-    blocks.append("\n".join(_table(report, look)))
+    if report.results:
+        blocks.append("\n".join(_table(report, look)))
+    if report.scenarios:
+        blocks.append("\n".join(_scenarios(report, look)))
     notes = _notes(report)
     if notes:
         lines = [_wrapped(f"[{number}] ", note, look) for note, number in notes.items()]
@@ -210,6 +215,19 @@ def _clipped(text: str, used: int, look: Look) -> str:
     if room is None or len(text) <= room:
         return text
     return text[: room - 1].rstrip() + "…"
+
+
+def _scenarios(report: Report, look: Look) -> Iterator[str]:
+    """One aligned line a scenario, below it why it does not do what it says."""
+    rows = list(scenario_rows(report.scenarios))
+    first = max(len(name) for (name, _, _), _ in rows)
+    second = max(len(click.unstyle(words)) for (_, words, _), _ in rows)
+    for (name, words, sentence), remarks in rows:
+        gap = " " * (second - len(click.unstyle(words)))
+        clipped = _clipped(sentence, first + second + 4, look)
+        yield f"{name:<{first}}  {words}{gap}  {clipped}".rstrip()
+        for remark in remarks:
+            yield from _wrapped("", remark, look)
 
 
 def _notes(report: Report) -> dict[str, int]:
@@ -312,12 +330,17 @@ def _last_line(loaded: Loaded, report: Report, look: Look, seconds: float) -> st
         words = _class(result)
         tally[words] = tally.get(words, 0) + 1
     counts = ", ".join(f"{number} {words}" for words, number in tally.items()) or "no rules"
+    if report.scenarios:
+        counts += f"; {counted(len(report.scenarios), 'scenario')}"
     found = len(report.findings) + len(loaded.warnings) + len(list(_watched(report)))
     against = sum(one.status != v.EXIT_AGREED for one in report.comparisons)
+    failed = sum(one.status != v.EXIT_AGREED for one in report.scenarios)
+    wrong = [counted(against, "rule")] if against else []
+    wrong += [counted(failed, "scenario")] if failed else []
     verdict = (
         click.style("as expected", fg="green", bold=True)
         if report.exit == v.EXIT_AGREED
-        else click.style(f"{counted(against, 'rule')} not as expected", fg="red", bold=True)
+        else click.style(f"{' and '.join(wrong)} not as expected", fg="red", bold=True)
     )
     time = f" ({seconds:.1f} s)" if look.times else ""
     return f"{report.system.name}: {counts}; {counted(found, 'finding')}; {verdict}{time}\n"

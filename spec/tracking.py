@@ -1,9 +1,9 @@
 """The set of states a spec allows after what was seen, and how it changes.
 
-Owns the state set behind replay and scenarios: letting exactly so much time pass with hidden steps anywhere in
-between, and taking an observed step. Each possible state carries the rules that are already broken
-on the way to it, so that a verdict becomes definite when the innocent alternatives die. It knows
-the woven Ground only: nothing of files, events or verdicts.
+Owns the state set behind replay and scenarios: letting exactly so much time pass with hidden steps
+anywhere in between, and taking an observed step. Each possible state carries the rules that are
+already broken on the way to it, so that a verdict becomes definite when the innocent alternatives
+die. It knows the woven Ground only: nothing of files, events or verdicts.
 
 Observed times are exact, so clocks are. The one thing a finite set cannot hold is a hidden step
 that starts a clock at an unknown moment; time is then sampled once between any two instants at
@@ -219,6 +219,14 @@ def unmet_conditions(
                 found[missing] = None
     # The nearest miss first.
     return tuple("; ".join(missing) for missing in sorted(found, key=len))
+
+
+def deadline_owners(ground: Ground) -> dict[str, str]:
+    """Who is to blame for each deadline, by the names that `Stuck.deadlines` has."""
+    return {
+        one.name if one.index is None else f"{one.name}[{one.index}]": one.owner
+        for one in ground.deadlines
+    }
 
 
 def _names(part: Expr) -> list[str]:

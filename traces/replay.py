@@ -26,6 +26,7 @@ from rhscheck.spec.tracking import (
     Stuck,
     TooManyStates,
     Tracker,
+    deadline_owners,
     unmet_conditions,
 )
 from rhscheck.traces.format import (
@@ -391,12 +392,7 @@ class _Walk:
     def _late(self, place: _Place, stuck: Sequence[Stuck], reading: Observation) -> None:
         """Time may not have passed: a deadline was missed before the event."""
         ground = self.world.ground
-        owner = {
-            deadline.name if deadline.index is None else f"{deadline.name}[{deadline.index}]": (
-                deadline.owner
-            )
-            for deadline in ground.deadlines
-        }
+        owner = deadline_owners(ground)
         unmet: dict[str, None] = {}
         owners: dict[str, None] = {}
         for one in stuck:
