@@ -491,7 +491,7 @@ def least_path(
     model: Ground, bad: Expr, depth: int, delays: Callable[[Ground, State], list[Time]]
 ) -> tuple[int, ...] | None:
     """Breadth first through `spec.semantics`: the least of the shortest paths into `bad`."""
-    layer = dict.fromkeys(initial_states(model), ())
+    layer: dict[State, tuple[int, ...]] = dict.fromkeys(initial_states(model), ())
     for _ in range(depth + 1):
         waited: dict[State, tuple[int, ...]] = {}
         for state, path in layer.items():
@@ -531,9 +531,10 @@ def drawn_goal(model: Ground, data: st.DataObject) -> Expr:
     for slot in data.draw(st.lists(st.sampled_from(slots), min_size=1, max_size=2)):
         value = data.draw(st.integers(slot.low, slot.high))
         parts.append(member(Ref(slot.variable.name, whose(slot.index)), (value,)))
-    if model.clocks and data.draw(st.booleans()):
+    if bool(model.clocks) and data.draw(st.booleans()):
         clock = data.draw(st.sampled_from(model.clocks))
-        op = data.draw(st.sampled_from((">=", "<=")))
+        comparisons: tuple[Comparison, ...] = (">=", "<=")
+        op = data.draw(st.sampled_from(comparisons))
         parts.append(ClockCmp(clock.name, whose(clock.index), op, 2))
     return Exists("g", TASK, conj(parts)) if some else conj(parts)
 

@@ -16,6 +16,7 @@ from rhscheck.spec.expr import (
     ClockCmp,
     Exists,
     Expr,
+    In,
     Lit,
     Ref,
     conj,
@@ -441,6 +442,7 @@ def test_reachable_states_are_inductive_and_without_one_they_are_not(
         Ref(model.slots[0].variable.name, model.slots[0].index),
         (data.draw(st.integers(model.slots[0].low, model.slots[0].high)),),
     )
+    assert isinstance(goal, In)
     invariant = Invariant((), tuple((values, ANY) for values in reachable))
     result = recheck(model, [identity(invariant, model)], {"goal": goal})
     assert result.inductive

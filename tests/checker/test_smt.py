@@ -65,7 +65,8 @@ def fixed(value: int, offset: int, top: int) -> Number:
 
 
 def value_of(number: Number) -> int:
-    return number.offset + sum(bit << at for at, bit in enumerate(number.bits) if bit)
+    assert all(isinstance(bit, bool) for bit in number.bits)
+    return number.offset + sum(1 << at for at, bit in enumerate(number.bits) if bit is True)
 
 
 RANGES = [(0, 0), (0, 1), (-2, 3), (1, 4), (3, 5), (-6, -1)]
@@ -157,7 +158,9 @@ P, Q = Ref("p"), Ref("q")
 
 
 def formulas() -> st.SearchStrategy[Expr]:
-    leaves = st.sampled_from((A, B, P, Q, ClockDiff("x", None, "y", None, ">", 0), TRUE, FALSE))
+    leaves: st.SearchStrategy[Expr] = st.sampled_from(
+        (A, B, P, Q, ClockDiff("x", None, "y", None, ">", 0), TRUE, FALSE)
+    )
     return st.recursive(
         leaves,
         lambda inner: st.one_of(
