@@ -14,7 +14,7 @@ import pytest
 from scenario_runs import disagreement
 
 from rhscheck import api
-from rhscheck.spec.charts import MAX_CASES
+from rhscheck.spec.chart import MAX_CASES
 from rhscheck.spec.diagnostic import SpecErrors, render_diagnostic
 from rhscheck.spec.load import load, load_source, shipped
 from rhscheck.spec.parse import MAX_BYTES, MAX_NESTING
