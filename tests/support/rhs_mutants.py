@@ -1,8 +1,8 @@
 """Single-edit mutants of rhs.sm: which text is changed, and which rule must notice.
 
-Each mutant is one replacement of a text that occurs exactly once. `rule` is the rule (or permission)
-that has to refute it; `length` the least number of steps of a counterexample, confirmed by
-breadth-first search; None for permissions (shown impossible) and liveness.
+Each mutant is one replacement of a text that occurs exactly once. `rule` is the rule (or
+permission) that has to refute it; `length` the least number of steps of a counterexample, confirmed
+by breadth-first search; None for permissions (shown impossible) and liveness.
 """
 
 from __future__ import annotations
@@ -57,11 +57,13 @@ SAFETY = (
            "      initial state Waiting { every IsAliveInterval by RHS: call IsAlive when slot } ",
            "R5", 6),
     Mutant("poll-while-offlining", "    state Offlining { ",
-           "    state Offlining { every IsAliveInterval by RHS: call IsAlive when slot\n", "P11", 8),
+           "    state Offlining { every IsAliveInterval by RHS: call IsAlive when slot\n",
+           "P11", 8),
     Mutant("poll-while-pending", "        on onlineSilence -> Waiting",
            "        on onlineSilence -> Waiting\n"
            "        every LooksAliveInterval by RHS: call LooksAlive when slot", "R5", 6),
-    Mutant("silence-not-restarted", " restart on SetResourceStatus(pending)\n        on onlineSilence",
+    Mutant("silence-not-restarted",
+           " restart on SetResourceStatus(pending)\n        on onlineSilence",
            "\n        on onlineSilence", "P1[onlineSilence]", 6),
     Mutant("silence-too-short", "timer onlineSilence = PendingTimeout",
            "timer onlineSilence = IsAliveInterval", "P1[onlineSilence]", 5),
@@ -70,7 +72,8 @@ SAFETY = (
     Mutant("failed-forgets-terminate", "      initial state Waiting ",
            "      initial state Waiting { by RCM: call Close when quiet -> Closing } ", "P2", 5),
     Mutant("late-report-revives", "      initial state Waiting ",
-           "      initial state Waiting { SetResourceStatus(success) -> Online.Polled { worker = false } } ",
+           "      initial state Waiting {"
+           " SetResourceStatus(success) -> Online.Polled { worker = false } } ",
            "P2stale", 6),
     Mutant("failure-not-confirmed", "return LooksAlive(failure) then call IsAlive",
            "return LooksAlive(failure) -> Waiting", "P4", 7),
@@ -83,7 +86,8 @@ SAFETY = (
     Mutant("open-deadlock-survives", "on timeout Open, Close, Terminate, LooksAlive",
            "on timeout Close, Terminate, LooksAlive", "P5other", 2),
     Mutant("handle-and-polls", "      state Watched { ",
-           "      state Watched { every LooksAliveInterval by RHS: call LooksAlive when slot\n", "P6", 6),
+           "      state Watched { every LooksAliveInterval by RHS: call LooksAlive when slot\n",
+           "P6", 6),
     Mutant("looks-alive-too-often", "every LooksAliveInterval by RHS", "every QuickReturn by RHS",
            "P6early", 6),
     Mutant("looks-alive-too-seldom", "every LooksAliveInterval by RHS",
@@ -100,10 +104,10 @@ SAFETY = (
     Mutant("failure-is-not-followed-up", "return LooksAlive(failure) then call IsAlive",
            "return LooksAlive(failure)", "P10", 7),
     Mutant("online-deadlock-unnoticed",
-           "        on timeout Online -> Waiting    # \"RHS notifies RCM. RCM is expected to issue a"
-           " Terminate call.\"\n", "", "B1[Online]", 4),
-    Mutant("dump-too-slow", "within DumpTimeout by RHS: exit", "within 2 * DumpTimeout by RHS: exit",
-           "B4", 5),
+           "        on timeout Online -> Waiting    # \"RHS notifies RCM. RCM is expected to issue"
+           " a Terminate call.\"\n", "", "B1[Online]", 4),
+    Mutant("dump-too-slow", "within DumpTimeout by RHS: exit",
+           "within 2 * DumpTimeout by RHS: exit", "B4", 5),
 )  # fmt: skip
 
 PERMISSIONS = (
@@ -123,7 +127,8 @@ LIVENESS = (
     Mutant("terminate-is-forgotten", "      -> Failed.Terminating\n    by RHS",
            "\n    by RHS", "L1"),
     Mutant("unfair-terminate", "fair RCM: call Terminate, recover", "fair RCM: recover", "L1"),
-    Mutant("unfair-recovery", "fair RCM: call Terminate, recover", "fair RCM: call Terminate", "L3"),
+    Mutant("unfair-recovery", "fair RCM: call Terminate, recover", "fair RCM: call Terminate",
+           "L3"),
     Mutant("terminate-only-when-free", "or not in Failed) and not in Terminating",
            "or not in Failed) and not in Terminating and free(serial)", "L2"),
 )  # fmt: skip
