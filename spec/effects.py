@@ -300,11 +300,11 @@ class Effects:
             return
         entered = {id(node) for node in machine.root.entry_leaf().ancestors()}
         running = [c for c in chart.clocks if id(chart.places.get(c.name)) in entered]
-        if running and chart.requires == TRUE:
+        if running:  # a Reset has no condition, so it cannot tell who is reset from who is not
             name = machine.name
             self.problems.error(
                 Code.TYPE, f"`resets` cannot restart the clocks that every {name} starts with",
-                clause.span, f"say what {name} `requires`, and reset it while that is false",
+                clause.span, "declare the clock in a state that is not entered at the start",
                 (Note("such a clock", running[0].span),),
             )  # fmt: skip
 
