@@ -55,16 +55,22 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """Negation."""
+
     arg: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Conjunction of two or more formulas."""
+
     args: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Disjunction of two or more formulas."""
+
     args: tuple[Expr, ...]
 
 
@@ -87,24 +93,32 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Eq:
+    """Whether two values of one type are equal."""
+
     left: Expr
     right: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Le:
+    """Whether `left` is at most `right` (numbers, or instance numbers)."""
+
     left: Expr
     right: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Add:
+    """A sum; assignments, not sums, keep to the range of a type."""
+
     left: Expr
     right: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Sub:
+    """A difference; it may be negative."""
+
     left: Expr
     right: Expr
 
@@ -120,6 +134,8 @@ class Forall:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
+    """`body` for some instance of `family`, bound to the name `param`."""
+
     param: str
     family: str
     body: Expr
@@ -238,16 +254,19 @@ def neg(arg: Expr) -> Expr:
 
 
 def implies(premise: Expr, conclusion: Expr) -> Expr:
+    """The implication."""
     return disj((neg(premise), conclusion))
 
 
 def ite(cond: Expr, then: Expr, other: Expr) -> Expr:
+    """`then` where `cond` holds, `other` elsewhere; folded where that is known."""
     if isinstance(cond, Lit):
         return then if cond.value else other
     return then if then == other else Ite(cond, then, other)
 
 
 def equal(left: Expr, right: Expr) -> Expr:
+    """Whether two values are equal; against a constant it is membership."""
     if isinstance(left, Lit) and isinstance(right, Lit):
         return Lit(int(left.value == right.value))
     if isinstance(left, Lit):
@@ -268,6 +287,7 @@ def member(arg: Expr, values: Iterable[int]) -> Expr:
 
 
 def same(left: Index, right: Index) -> Expr:
+    """Whether two instances are the same one; folded where that is known."""
     if left == right:
         return TRUE
     if isinstance(left, int) and isinstance(right, int):
@@ -377,10 +397,7 @@ def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
                 return ClockDiff(clock, swap(index), minus, swap(minus_index), op, bound)
             case Happens(kind, name, value, index):
                 return Happens(kind, name, value, swap(index))
-            case Forall(param, family, body):
-                inner = {k: v for k, v in binding.items() if k != param}
-                return rebuild(node, (rename(body, inner),))
-            case Exists(param, family, body):
+            case Forall(param, _, body) | Exists(param, _, body):
                 inner = {k: v for k, v in binding.items() if k != param}
                 return rebuild(node, (rename(body, inner),))
             case _:

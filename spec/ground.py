@@ -49,12 +49,15 @@ class Slot:
 
     @property
     def name(self) -> str:
+        """The variable with its instance, as messages call it."""
         name = self.variable.name
         return name if self.index is None else f"{name}[{self.index}]"
 
 
 @dataclass(frozen=True, slots=True)
 class ClockSlot:
+    """One clock of one instance; `active` is a ground formula over the slots."""
+
     name: str
     index: int | None
     active: Expr
@@ -79,6 +82,7 @@ class GroundTransition:
 
     @property
     def actor(self) -> str:
+        """Whose step it is."""
         return self.template.actor
 
 
@@ -198,11 +202,7 @@ def ground(system: System, n: int) -> Ground:
     clock_of = {(clock.name, clock.index): at for at, clock in enumerate(clocks)}
 
     # A variable with one possible value is folded away: readings and constants cost nothing.
-    fixed = {
-        (slot.variable.name, slot.index): slot.low
-        for slot in slots
-        if slot.low == slot.high
-    }
+    fixed = {(slot.variable.name, slot.index): slot.low for slot in slots if slot.low == slot.high}
 
     def fold(expr: Expr) -> Expr:
         if not fixed:

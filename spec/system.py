@@ -185,8 +185,8 @@ class Transition:
     """One line of a spec (or one outcome of it).
 
     `params` are bound existentially: the step exists for every choice under which `guard` holds;
-    the owner, if any, is the parameter SELF and comes first. `key` is unique and stable. `resets_machines`
-    names machines whose instances this step re-initialises (their updates are in `updates`), for
+    the owner, if any, is the parameter SELF and comes first. `key` is unique and stable.
+    `resets_machines` names machines whose instances this step re-initialises (their updates are in `updates`), for
     the step formula `reset`; the pair's formula says which instances, bound to EACH.
     `absorbed` marks a return or callback nobody waits for because the process is going down;
     `unhandled` one that no state handles (a receptiveness error if it can ever be taken).
@@ -233,6 +233,8 @@ TIME = "time"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
+    """Who acts. The kind decides who owns deadlines and what is a host's own step."""
+
     name: str
     kind: ActorKind
 
@@ -263,7 +265,7 @@ class NeverBefore:
 
 @dataclass(frozen=True, slots=True)
 class NeverAfter:
-    """`what` happens although `milestone` has happened (in an earlier step) since the last reset."""
+    """`what` happens although `milestone` happened in an earlier step since the last reset."""
 
     what: Expr
     milestone: Expr
@@ -317,8 +319,9 @@ Obligation = Never | NeverBefore | NeverAfter | Can | LeadsTo | Within | Early
 class Rule:
     """One obligation, for every choice of `params` (for `can`: for some choice).
 
-    `id` is what the user writes (`R3`), with the element in brackets for rules quantified over entries
-    and the like (`R3c[Online]`). `distinct`: the parameters of one family are different instances.
+    `id` is what the user writes (`R3`), with the element in brackets for rules quantified over
+    entries and the like (`R3c[Online]`). `distinct`: the parameters of one family are different
+    instances.
     """
 
     id: str
@@ -410,7 +413,8 @@ class Scenario:
 class TraceBlock:
     """How runs are written down: result codes, and which labels are never seen in a trace.
 
-    `codes`: (result or argument, return code or None for "any other"). `hidden`: (kind, name or None for all).
+    `codes`: (result or argument, return code or None for "any other"). `hidden`: (kind, name or
+    None for all).
     """
 
     codes: tuple[tuple[str, int | None], ...] = ()
