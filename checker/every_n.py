@@ -131,7 +131,7 @@ class EveryN:
                 return TimeCheck(None)
         return stopped(found, whole, where)
 
-    # ---- one System --------------------------------------------------------------------------------
+    # ---- one System ------------------------------------------------------------------------------
     def _group(self, rules: Sequence[Rule]) -> None:
         """Decide `rules` in one System, or in smaller groups where they do not fit into one."""
         if not rules or self._out_of_time(rules):
@@ -285,9 +285,7 @@ class EveryN:
         for rule in rules:
             self._proved(rule, tuple(numbers), rlimit, tuple(notes))
 
-    def _one_by_one(
-        self, model: Model, proofs: Sequence[_Proof], failure: Unconfirmed
-    ) -> None:
+    def _one_by_one(self, model: Model, proofs: Sequence[_Proof], failure: Unconfirmed) -> None:
         if len(proofs) > 1 and not self.task.budget.over():
             for proof in proofs:
                 self._prove(model, [proof])
@@ -340,7 +338,7 @@ class EveryN:
 
 
 def _skeleton(whole: Ground) -> set[int]:
-    """The slots that nearly every question needs: where the machines are, and who refers to whom."""
+    """The slots that nearly every question needs: where machines are, and who refers to whom."""
     return {
         at
         for at, slot in enumerate(whole.slots)

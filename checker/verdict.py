@@ -209,9 +209,7 @@ def compare(
     for result in results:
         own = by_name.get(result.rule.id)
         groups.setdefault(result.rule.id if own else result.rule.base, []).append(result)
-    return tuple(
-        _compare(base, group, by_name.get(base), asked) for base, group in groups.items()
-    )
+    return tuple(_compare(base, group, by_name.get(base), asked) for base, group in groups.items())
 
 
 def exit_status(
