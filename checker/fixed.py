@@ -106,7 +106,7 @@ def decide(query: Query, numbers: Sequence[int], engines: Engines) -> Answer:
 def _one(query: Query, engines: Engines) -> Answer | Exploration:
     """The answer at one number of instances, or an exploration that excludes the goal."""
     task = query.task
-    engine: EngineName = "enumeration" if engines.enumeration else "bmc"
+    engine: EngineName = "zones" if engines.enumeration else "bmc"
     if task.budget.over():
         return query.answer(Unknown(task.budget.reason), engine)
     if not engines.enumeration:
@@ -121,7 +121,7 @@ def _one(query: Query, engines: Engines) -> Answer | Exploration:
     )["goal"]
     match outcome:
         case Reached(run):
-            return query.shown(run, "enumeration")
+            return query.shown(run, "zones")
         case Unreachable(exploration):
             return exploration
         case Undecided(reason):
@@ -140,14 +140,14 @@ def _proved(query: Query, exploration: Exploration) -> Answer:
     copies = [identity(exploration.invariant(), query.ground)]
     checked = confirm(where, query.ground, copies, {query.rule.id: query.goal}, task.budget)
     if not isinstance(checked, Confirmed):
-        return query.answer(Unknown(checked.reason), "enumeration", checked.rlimit)
+        return query.answer(Unknown(checked.reason), "zones", checked.rlimit)
     if isinstance(query.rule.obligation, Can):
-        return query.answer(Impossible(n), "enumeration", checked.rlimit)
+        return query.answer(Impossible(n), "zones", checked.rlimit)
     if isinstance(query.rule.obligation, Within):
         stops = check_time(task, task.weave([]).compiled(n), None, where).reason
         if stops is not None:
-            return query.answer(Unknown(stops), "enumeration", checked.rlimit)
-    return query.answer(ProvedFor(n), "enumeration", checked.rlimit)
+            return query.answer(Unknown(stops), "zones", checked.rlimit)
+    return query.answer(ProvedFor(n), "zones", checked.rlimit)
 
 
 def _bounded(query: Query) -> Answer:

@@ -31,7 +31,7 @@ from rhscheck.checker.verdict import (
 )
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
-ENGINES = ("local", "enumeration", "bmc")
+ENGINES = ("local", "zones", "bmc")
 DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
 DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
@@ -184,7 +184,7 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
     match options.engine:
         case "local":
             return Answer(Unknown("; ".join(notes)), "local")
-        case "enumeration":
+        case "zones":
             engines = fixed.Engines(enumeration=True, bmc=False, limit=task.limit)
         case "bmc":
             engines = fixed.Engines(enumeration=False, bmc=True, limit=0)
@@ -193,7 +193,7 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
     at_least = left.at_least if left is not None else 0
     model = task.weave([rule])
     if rule.id in model.unwoven:
-        return Answer(Unknown(model.unwoven[rule.id]), "enumeration", notes=notes)
+        return Answer(Unknown(model.unwoven[rule.id]), "zones", notes=notes)
     query = fixed.Query(task, model, rule, 1, at_least, notes)
     return fixed.decide(query, _numbers(task, options, rule, left), engines)
 

@@ -136,7 +136,7 @@ def test_a_run_that_needs_another_instance_in_the_abstraction_is_found_with_one(
     # In the abstraction another instance hangs at once; a real run has to open first.
     found = results(hosted())["never_gone"]
     assert isinstance(found.verdict, Violated)
-    assert (found.verdict.n, found.verdict.length, found.engine) == (1, 3, "enumeration")
+    assert (found.verdict.n, found.verdict.length, found.engine) == (1, 3, "zones")
     assert not found.verdict.shortest
     assert found.notes == (
         "the one-instance argument does not exclude it: 2 steps, some of other instances",
@@ -164,12 +164,12 @@ def test_without_a_parametric_family_a_proof_is_for_every_number() -> None:
 
 def test_engines_alone() -> None:
     state = hosted(rules=(RULES[0], RULES[1], RULES[3]))
-    by_enumeration = results(state, Options(engine="enumeration"))
+    by_enumeration = results(state, Options(engine="zones"))
     assert [r.verdict for r in by_enumeration.values() if not isinstance(r.verdict, Violated)] == [
         ProvedFor(2),
         Impossible(2),
     ]
-    assert {r.engine for r in by_enumeration.values()} == {"enumeration"}
+    assert {r.engine for r in by_enumeration.values()} == {"zones"}
     by_bmc = results(state, Options(engine="bmc", depth=6, n=2))
     assert by_bmc["open_while_on"].verdict == BoundedUpTo(6, 2)
     assert by_bmc["can_be_both"].verdict == Unknown("no witness up to depth 6 for N=2")
@@ -184,7 +184,7 @@ def test_all_engines_find_the_same_run() -> None:
     system = hosted(rules=(RULES[1],))
     runs = [
         labels(results(system, Options(engine=engine, n=2))["never_failed"])
-        for engine in ("local", "enumeration", "bmc")
+        for engine in ("local", "zones", "bmc")
     ]
     assert runs[0] == runs[1] == runs[2]
 
@@ -200,7 +200,7 @@ def test_a_time_out_is_unknown_with_its_reason() -> None:
     ("options", "message", "known"),
     [
         (Options(rules=("R9",)), "there is no rule `R9`", "open_while_on"),
-        (Options(engine="magic"), "there is no engine `magic`", "enumeration"),
+        (Options(engine="magic"), "there is no engine `magic`", "zones"),
         (Options(without=("D9",)), "there is no assumption `D9`", None),
         (Options(n=0), "the number of instances must be 1 to 64", None),
         (Options(n=10**8), "the number of instances must be 1 to 64", None),
@@ -367,7 +367,7 @@ def test_e_a_response_that_relies_on_another_deadline_is_for_a_fixed_number() ->
     )
     found = only(queue(), served, options=Options(n=2))
     assert found.verdict == ProvedFor(2)
-    assert found.engine == "enumeration"
+    assert found.engine == "zones"
     every = only(queue(), served)
     assert isinstance(every.verdict, Violated)
     assert every.verdict.n == 3
@@ -541,7 +541,7 @@ def test_arguments_agree_at_a_fixed_number(system: System, n: int) -> None:
     (formula,) = system.rules
     expected = reachable(system, formula, n)
     assume(expected is not None)
-    for engine in ("local", "enumeration", "bmc"):
+    for engine in ("local", "zones", "bmc"):
         options = Options(findings=False, engine=engine, n=n, depth=4)
         (result,) = verify(system, options).results
         match result.verdict:

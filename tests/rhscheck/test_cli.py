@@ -216,7 +216,7 @@ def test_unknown_names_are_corrected(run: Run) -> None:
     tried = {
         "rule": run("verify", "lamp.sm", "--rule", "Drak"),
         "assumption": run("verify", "lamp.sm", "--without", "Lasy"),
-        "engine": run("verify", "lamp.sm", "--engine", "enumerate"),
+        "engine": run("verify", "lamp.sm", "--engine", "zone"),
         "states": run("states", "lamp.sm", "--without", "Lasy"),
         "name": run("verify", "lamp.sm", "--set", "Dealy=3s"),
         "value": run("verify", "lamp.sm", "--set", "Delay=3"),
@@ -229,7 +229,7 @@ def test_unknown_names_are_corrected(run: Run) -> None:
     assert tried["assumption"].err == "error: there is no assumption `Lasy`; did you mean `Lazy`?\n"
     assert tried["states"].err == tried["assumption"].err
     assert tried["engine"].err == (
-        "error: there is no engine `enumerate`; did you mean `enumeration`?\n"
+        "error: there is no engine `zone`; did you mean `zones`?\n"
     )
     assert tried["name"].err.startswith("error[SM401]: ")
     assert "did you mean `Delay`?" in tried["name"].err
@@ -553,7 +553,7 @@ def test_verify_fits_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("COLUMNS", "80")
     narrow = run("verify", "fischer", "--set", "CheckAfter=1s", "--no-times")
     assert max(len(line) for line in narrow.out.splitlines()) <= 80
-    assert narrow.out.splitlines()[2].endswith("  at most one process is…")
+    assert narrow.out.splitlines()[2].endswith("  at most one process is in it…")
 
 
 def test_an_ascii_terminal_gets_an_ascii_chart() -> None:
