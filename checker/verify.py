@@ -113,7 +113,12 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
     findings: tuple[Finding, ...] = ()
     if options.findings:
         findings = find(task, results, options.n or DEFAULT_INSTANCES, argument.time)
-    statuses = (exit_status(results, expected, options.n), *(played.status for played in scenarios))
+    statuses = (
+        exit_status(results, expected, options.n),
+        *(played.status for played in scenarios),
+        # A return that no state handles, or time that stops, is an error in any spec.
+        *(EXIT_VIOLATED for finding in findings if finding.error and not options.rules),
+    )
     return Report(
         system,
         options,

@@ -337,10 +337,13 @@ def _last_line(loaded: Loaded, report: Report, look: Look, seconds: float) -> st
     failed = sum(one.status != v.EXIT_AGREED for one in report.scenarios)
     wrong = [counted(against, "rule")] if against else []
     wrong += [counted(failed, "scenario")] if failed else []
+    errors = 0 if report.options.rules else sum(finding.error for finding in report.findings)
+    said = [f"{' and '.join(wrong)} not as expected"] if wrong else []
+    said += [f"{counted(errors, 'error')} in the spec"] if errors else []
     verdict = (
         click.style("as expected", fg="green", bold=True)
         if report.exit == v.EXIT_AGREED
-        else click.style(f"{' and '.join(wrong)} not as expected", fg="red", bold=True)
+        else click.style("; ".join(said), fg="red", bold=True)
     )
     time = f" ({seconds:.1f} s)" if look.times else ""
     return f"{report.system.name}: {counts}; {counted(found, 'finding')}; {verdict}{time}\n"
