@@ -3,17 +3,26 @@
 Owns the loop: explore a projection (`checker.project`) with few exact clocks; where it reaches the
 goal, walk that path through the whole Ground; whatever makes the path impossible there (slots that
 a guard reads, clocks on a cycle of bounds) is kept from then on. Either some projection does not
-reach the goal, which is a proof about the whole, or a path is real. A real path is the shortest and
-canonically least of the whole: every run of the whole is, struck out, a run of the projection that
-is no longer and comes no earlier.
+reach the goal, which is a proof about the whole, or a path is real.
+
+A real path is the shortest and canonically least of the whole. Let W be that least one, and P its
+image in the projection: not longer, and step by step P stands for the same transitions or for
+earlier ones that are alike there. The first path found, F, is not longer than P; being real, it is
+not shorter than W; so all have the same length, and P leaves nothing out. F does not come after P.
+Where they first differ they cannot stand for different transitions, for then F, being real, would
+come before W. So they are two outcomes of one transition, from the same values if the whole has
+only one initial state, and then they are the same. Where it has several, W may start in another
+one and go on with earlier steps: an F that passes such a transition is not believed before the
+slots that choose its outcome are kept.
 
 Knows neither rules nor what a Ground stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rhscheck.checker.explore import Exploration, explore, never
 from rhscheck.checker.project import Projection, TooManyOutcomes, project, slots_of
@@ -57,33 +66,41 @@ class Missing:
 
 
 def cone(whole: Ground, goal: Expr) -> tuple[frozenset[int], frozenset[int]]:
-    """The slots of `goal` with the observers that feed them, and the clocks these compare."""
+    """The slots of `goal` with the observers that feed them, and the clocks these compare.
+
+    A good choice to begin with, no more: `narrow` is right whatever it starts from.
+    """
     slots = set(slots_of(whole, goal))
-    clocks = {whole.clock_of[c] for c in clocks_read(goal)}  # type: ignore[index]
-    grown = True
-    while grown:
-        grown = False
+    clocks = set(_clocks_of(whole, goal))
+    size = -1
+    while size != len(slots) + len(clocks):
+        size = len(slots) + len(clocks)
         for transition in whole.transitions:
-            written = [value for at, value in transition.updates if at in slots and _observes(whole, at)]
+            written = [
+                value for at, value in transition.updates if at in slots and _observes(whole, at)
+            ]
             for read in (transition.guard, *written) if written else ():
-                for at in slots_of(whole, read):
-                    if _observes(whole, at) and at not in slots:
-                        slots.add(at)
-                        grown = True
-                for key in clocks_read(read):
-                    at = whole.clock_of[key]  # type: ignore[index]
-                    if whole.clocks[at].role == "observer" and at not in clocks:
-                        clocks.add(at)
-                        grown = True
-        for at in list(clocks):
-            new = {s for s in slots_of(whole, whole.clocks[at].active) if _observes(whole, s)}
-            grown |= not new <= slots
-            slots |= new
+                slots |= {at for at in slots_of(whole, read) if _observes(whole, at)}
+                clocks |= {
+                    at for at in _clocks_of(whole, read) if whole.clocks[at].role == "observer"
+                }
+        for at in clocks:
+            active = slots_of(whole, whole.clocks[at].active)
+            slots |= {slot for slot in active if _observes(whole, slot)}
     return frozenset(slots), frozenset(clocks)
 
 
 def _observes(whole: Ground, at: int) -> bool:
     return whole.slots[at].variable.role == "observer"
+
+
+def _clocks_of(whole: Ground, expr: Expr) -> frozenset[int]:
+    """The positions of the clocks that `expr` (ground) compares."""
+    return frozenset(
+        whole.clock_of[(name, index)]
+        for name, index in clocks_read(expr)
+        if not isinstance(index, str)
+    )
 
 
 def narrow(
@@ -101,8 +118,9 @@ def narrow(
 
     `compiled`: of `whole`. `limit`: the most nodes of one exploration.
     """
-    kept = set(keep) | slots_of(whole, goal)
-    exact = set(tracked) | {whole.clock_of[c] for c in clocks_read(goal)}  # type: ignore[index]
+    kept = frozenset(keep) | slots_of(whole, goal)
+    exact = frozenset(tracked) | _clocks_of(whole, goal)
+    one_start = len(list(itertools.islice(initial_states(whole), 2))) < 2
     at_least = 0
     while True:
         try:
@@ -121,19 +139,51 @@ def narrow(
                 return GaveUp(exploration.reason, max(at_least, exploration.depth + 1))
             return Excluded(projection, exploration)
         initial, path = exploration.path(node)
-        positions = tuple(projection.origin[at] for at in path)
-        at_least = max(at_least, len(positions))
+        at_least = max(at_least, len(path))
         outcome = walk(whole, compiled, projection, smaller, initial, path, goal)
         if isinstance(outcome, Run):
-            return Real(outcome, positions)
-        if outcome.slots <= kept and outcome.clocks <= exact:
-            if len(projection.kept) == len(whole.slots):
-                raise AssertionError("a path that is impossible in the whole was found in it")
-            # The cause is not local to a step: keep everything that is the System's own.
-            own = {at for at in range(len(whole.slots)) if not _observes(whole, at)}
-            kept = kept | own if not own <= kept else set(range(len(whole.slots)))
-        kept |= outcome.slots
-        exact |= outcome.clocks
+            open_choices = frozenset[int]() if one_start else _open_choices(projection, path)
+            if not open_choices:
+                return Real(outcome, tuple(projection.origin[at] for at in path))
+            kept |= open_choices
+            continue
+        kept, exact = _grown(projection, path, kept, exact, outcome)
+
+
+def _open_choices(projection: Projection, path: Sequence[int]) -> frozenset[int]:
+    """The slots left out that choose among later outcomes of transitions on the path."""
+    origin = projection.origin
+    return frozenset(
+        slot
+        for at in path
+        if at + 1 < len(origin) and origin[at + 1] == origin[at]
+        for slot in projection.weakened[origin[at]]
+    )
+
+
+def _grown(
+    projection: Projection,
+    path: Sequence[int],
+    kept: frozenset[int],
+    exact: frozenset[int],
+    missing: Missing,
+) -> tuple[frozenset[int], frozenset[int]]:
+    """More slots or clocks than `kept` and `exact`: those missing, else others that may matter.
+
+    A path can be impossible for a reason that no single step shows, such as two guards that take
+    the same slot to be different.
+    """
+    whole = projection.whole
+    if not (missing.slots <= kept and missing.clocks <= exact):
+        return kept | missing.slots, exact | missing.clocks
+    read = frozenset(
+        slot for at in path for slot in projection.weakened.get(projection.origin[at], ())
+    )
+    own = frozenset(at for at in range(len(whole.slots)) if not _observes(whole, at))
+    for more in (read, own, frozenset(range(len(whole.slots)))):
+        if not more <= kept:
+            return kept | more, exact
+    raise AssertionError("a path that is impossible in the whole was found in it")
 
 
 def walk(
@@ -142,27 +192,36 @@ def walk(
     projection: Projection,
     smaller: Compiled,
     initial: tuple[int, ...],
-    path: tuple[int, ...],
+    path: Sequence[int],
     goal: Expr,
 ) -> Run | Missing:
-    """The path as a timed run of the whole, or what is missing for the best of its starts."""
-    best: tuple[int, Missing] = (-1, Missing())
-    for state in initial_states(whole):
-        if tuple(state.values[at] for at in projection.kept) != initial:
-            continue
-        reached, missing = _steps(compiled, projection, smaller, state.values, path)
-        if missing is None:
+    """A path of `projection`, from `initial` to `goal`, as a timed run of the whole.
+
+    Or what is missing for the start that gets farthest. `compiled`, `smaller`: of `whole` and of
+    the projection.
+    """
+    farthest = -1
+    missing = Missing()
+    for values in _starts(projection, initial):
+        steps, lacking = _steps(compiled, projection, smaller, values, path)
+        if lacking is None:
             positions = [projection.origin[at] for at in path]
-            try:
-                timed = schedule(whole, state.values, positions, goal, compiled=compiled)
-            except ValueError:
-                return Missing(frozenset(range(len(whole.slots))))
+            timed = schedule(whole, values, positions, goal, compiled=compiled)
             if isinstance(timed, Run):
                 return timed
-            return _untimely(whole, compiled, timed, state.values, positions)
-        if reached > best[0]:
-            best = (reached, missing)
-    return best[1]
+            lacking = _untimely(whole, compiled, timed, values, positions)
+        if steps > farthest:
+            farthest, missing = steps, lacking
+    return missing
+
+
+def _starts(projection: Projection, initial: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The initial values of the whole that are `initial` in the projection."""
+    slots = list(projection.whole.slots)
+    for at, value in zip(projection.kept, initial, strict=True):
+        slots[at] = replace(slots[at], variable=replace(slots[at].variable, initial=(value,)))
+    for state in initial_states(replace(projection.whole, slots=tuple(slots))):
+        yield state.values
 
 
 def _steps(
@@ -170,7 +229,7 @@ def _steps(
     projection: Projection,
     smaller: Compiled,
     values: tuple[int, ...],
-    path: tuple[int, ...],
+    path: Sequence[int],
 ) -> tuple[int, Missing | None]:
     """How many steps of the path the whole can take from `values`, and what stops it."""
     seen = tuple(values[at] for at in projection.kept)
@@ -193,12 +252,13 @@ def _untimely(
     positions: Sequence[int],
 ) -> Missing:
     """The clocks that exclude the timing, and what their deadlines and urgent steps depend on."""
-    slots: set[int] = set()
     urgent = {at for at, deadline in enumerate(whole.deadlines) if deadline.clock is None}
     met: set[int] = set()
     for position in positions:
-        met |= urgent & set(compiled.active_deadlines(values))
+        met |= urgent.intersection(compiled.active_deadlines(values))
         values = compiled.fire[position](values)
+    met |= urgent.intersection(compiled.active_deadlines(values))
+    slots: set[int] = set()
     for at, deadline in enumerate(whole.deadlines):
         if at in met or deadline.clock in timed.clocks:
             slots |= slots_of(whole, deadline.active)

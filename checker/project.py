@@ -1,19 +1,33 @@
 """Leaving variables out: a smaller Ground that can do everything the larger one can.
 
-Owns the projection of a Ground to some of its slots. What a guard says about a slot that is left
-out is taken to hold, whichever way it is asked; a value that depends on such a slot may be any that
-the expression can have; a deadline counts only where it is certain to be active. So every run of
-the larger Ground, with the other slots struck out, is a run of the smaller one: what the smaller
-one never reaches, the larger one never reaches (`checker.recheck` confirms each such proof on the
-larger one). The converse does not hold: a run found here is a hint.
+Owns the projection of a Ground to some of its slots. The claim: every run of the whole, with the
+other slots struck out, is a run of the projection of at most as many discrete steps, ending in the
+same kept values and tracked clocks. So what the projection never reaches, the whole never reaches
+(`checker.recheck` confirms each such proof on the whole). The converse does not hold: a run found
+here is a hint.
 
-Knows neither engines nor rules.
+The proof, for clocks of which only the `tracked` are looked at.
+*Start.* Kept slots start as they do; the condition on initial states is weakened.
+*A step.* What a guard says about a slot that is left out is taken to hold, whichever way it is
+asked; a value that depends on such a slot is replaced by a choice among outcomes (a transition
+each), one of which is the value in the whole. Updates of other slots and resets of other clocks
+are gone. A transition without kept update or reset of a tracked clock is left out: kept slots stay
+as they are, and with them all that follows.
+*Activity.* What the activity of a tracked clock reads is kept, so tracked clocks run, stand still
+and start anew exactly as in the whole, also across a transition that is left out.
+*A delay.* A deadline counts only where it is certainly active whatever was left out. So a delay of
+the whole is one of the projection; two of them, with a left-out transition between, are one: no
+kept slot changed meanwhile, so neither did the deadlines.
+
+Order. Transitions come in the order of the whole; several for one transition (its outcomes) stand
+together, and of those that are alike the first stands for all. Knows neither engines nor rules.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rhscheck.spec.expr import (
@@ -48,9 +62,10 @@ class TooManyOutcomes(Exception):  # noqa: N818 - no error: the caller keeps mor
 class Projection:
     """`ground` without some slots of `whole`.
 
-    `kept`: for each slot of `ground` its position in `whole`. `origin`: for each transition of
-    `ground` the position of one in `whole` that it stands for. `weakened`: by position in `whole`,
-    the slots left out that the transition reads.
+    `kept`: for each slot of `ground` its position in `whole`, ascending. `origin`: for each
+    transition of `ground` the position of one in `whole` that it stands for, ascending. `weakened`:
+    by position in `whole`, the slots left out that the transition reads. `clocks` of both are the
+    same, those not tracked being meaningless in `ground`.
     """
 
     whole: Ground
@@ -60,83 +75,6 @@ class Projection:
     weakened: dict[int, frozenset[int]]
 
 
-class _Sight:
-    """Which state variables are still seen."""
-
-    def __init__(self, whole: Ground, kept: Collection[int]) -> None:
-        self._seen = {
-            key for key, at in whole.slot_of.items() if at in kept
-        }
-        self._whole = whole
-
-    def sees(self, expr: Expr) -> bool:
-        return all((ref.name, ref.index) in self._seen for ref in refs(expr))  # type: ignore[comparison-overlap]
-
-    def unseen(self, expr: Expr) -> Iterator[int]:
-        for ref in refs(expr):
-            key = (ref.name, ref.index)
-            if key not in self._seen:
-                yield self._whole.slot_of[key]  # type: ignore[index]
-
-    def possible(self, expr: Expr) -> Expr:
-        """True at least wherever `expr` may be true."""
-        return self._approximate(expr, TRUE)
-
-    def certain(self, expr: Expr) -> Expr:
-        """True at most where `expr` is true whatever is left out."""
-        return self._approximate(expr, FALSE)
-
-    def _approximate(self, expr: Expr, unknown: Expr) -> Expr:
-        if self.sees(expr):
-            return expr
-        match expr:
-            case And(args):
-                return conj([self._approximate(arg, unknown) for arg in args])
-            case Or(args):
-                return disj([self._approximate(arg, unknown) for arg in args])
-            case Not(arg):
-                return neg(self._approximate(arg, neg(unknown)))
-            case Ite(cond, then, other):
-                return disj((
-                    conj((self._approximate(cond, unknown), self._approximate(then, unknown))),
-                    conj((self._approximate(neg(cond), unknown), self._approximate(other, unknown))),
-                ))  # fmt: skip
-            case _:
-                return unknown
-
-    def outcomes(self, value: Expr, low: int, high: int) -> list[tuple[Expr, Expr]]:
-        """What `value` may be: (condition that is possible then, value over what is seen)."""
-        if self.sees(value):
-            return [(TRUE, value)]
-        if isinstance(value, Ite):
-            return [
-                (conj((self.possible(value.cond), guard)), then)
-                for guard, then in self.outcomes(value.then, low, high)
-            ] + [
-                (conj((self.possible(neg(value.cond)), guard)), other)
-                for guard, other in self.outcomes(value.other, low, high)
-            ]
-        if (low, high) == (0, 1) and isinstance(value, And | Or | Not):
-            return [
-                (self.possible(value), Lit(1)),
-                (self.possible(neg_formula(value)), Lit(0)),
-            ]
-        return [(TRUE, Lit(number)) for number in range(low, high + 1)]
-
-
-def neg_formula(expr: Expr) -> Expr:
-    """The negation with `not` pushed inwards, so that both halves of a formula can be weakened."""
-    match expr:
-        case And(args):
-            return disj([neg_formula(arg) for arg in args])
-        case Or(args):
-            return conj([neg_formula(arg) for arg in args])
-        case Not(arg):
-            return arg
-        case _:
-            return neg(expr)
-
-
 def project(whole: Ground, keep: Collection[int], tracked: Collection[int] = ()) -> Projection:
     """`whole` with the slots `keep` only, and what the activity of the clocks `tracked` reads.
 
@@ -144,76 +82,142 @@ def project(whole: Ground, keep: Collection[int], tracked: Collection[int] = ())
     """
     needed = set(keep)
     for at in tracked:
-        needed.update(whole.slot_of[(r.name, r.index)] for r in refs(whole.clocks[at].active))  # type: ignore[index]
+        needed |= slots_of(whole, whole.clocks[at].active)
     kept = tuple(at for at in range(len(whole.slots)) if at in needed)
-    sight = _Sight(whole, needed)
-    slots = tuple(whole.slots[at] for at in kept)
     position = {at: new for new, at in enumerate(kept)}
+    sight = _Sight(whole, needed)
     transitions: list[GroundTransition] = []
     origin: list[int] = []
     weakened: dict[int, frozenset[int]] = {}
-    seen: dict[tuple[object, ...], None] = {}
+    seen: set[tuple[object, ...]] = set()
     for at, transition in enumerate(whole.transitions):
-        lost = set(sight.unseen(transition.guard))
         written = [(slot, value) for slot, value in transition.updates if slot in position]
-        for _, value in written:
-            lost.update(sight.unseen(value))
         resets = tuple(clock for clock in transition.resets if clock in tracked)
         if not written and not resets:
-            continue  # changes nothing that is seen: as good as no step
-        guard = sight.possible(transition.guard)
-        choices = [
-            sight.outcomes(value, whole.slots[slot].low, whole.slots[slot].high)
-            for slot, value in written
-        ]
-        count = 1
-        for choice in choices:
-            count *= len(choice)
-        if count > _MOST_OUTCOMES:
-            raise TooManyOutcomes(frozenset(lost))
+            continue
+        lost = frozenset(
+            slot
+            for read in (transition.guard, *(value for _, value in written))
+            for slot in sight.unseen(read)
+        )
         if lost:
-            weakened[at] = frozenset(lost)
-        for combination in itertools.product(*choices):
-            condition = conj((guard, *(part for part, _ in combination)))
-            if condition == FALSE:
-                continue
+            weakened[at] = lost
+        guard = sight.possible(transition.guard)
+        for condition, values in sight.joint_outcomes(written):
+            joined = conj((guard, condition))
             updates = tuple(
-                (position[slot], value)
-                for (slot, _), (_, value) in zip(written, combination, strict=True)
+                (position[slot], value) for (slot, _), value in zip(written, values, strict=True)
             )
-            key = (condition, updates, resets)
-            if key in seen:
+            if joined == FALSE or (joined, updates, resets) in seen:
                 continue
-            seen[key] = None
-            transitions.append(
-                replace(transition, guard=condition, updates=updates, resets=resets)
-            )
+            seen.add((joined, updates, resets))
+            transitions.append(replace(transition, guard=joined, updates=updates, resets=resets))
             origin.append(at)
-    deadlines = tuple(
-        replace(deadline, active=active)
-        for deadline in whole.deadlines
-        if (active := sight.certain(deadline.active)) != FALSE
-    )
-    clocks = tuple(
-        clock if at in tracked or sight.sees(clock.active) else replace(clock, active=TRUE)
-        for at, clock in enumerate(whole.clocks)
-    )
-    smaller = Ground(
-        whole.system,
-        whole.n,
-        slots,
-        clocks,
-        tuple(transitions),
-        deadlines,
-        sight.possible(whole.initially),
-        {key: position[at] for key, at in whole.slot_of.items() if at in position},
-        whole.clock_of,
+    smaller = replace(
+        whole,
+        slots=tuple(whole.slots[at] for at in kept),
+        # A clock that is not tracked has no meaning here: its comparisons hold either way.
+        clocks=tuple(
+            clock if sight.sees(clock.active) else replace(clock, active=TRUE)
+            for clock in whole.clocks
+        ),
+        transitions=tuple(transitions),
+        deadlines=tuple(
+            replace(deadline, active=active)
+            for deadline in whole.deadlines
+            if (active := sight.certain(deadline.active)) != FALSE
+        ),
+        initially=sight.possible(whole.initially),
+        slot_of={key: position[at] for key, at in whole.slot_of.items() if at in position},
     )
     return Projection(whole, smaller, kept, tuple(origin), weakened)
 
 
 def slots_of(whole: Ground, expr: Expr) -> frozenset[int]:
-    """The positions of the state variables that `expr` reads."""
-    return frozenset(whole.slot_of[(ref.name, ref.index)] for ref in refs(expr))  # type: ignore[index]
+    """The positions of the state variables that `expr` (ground) reads."""
+    return frozenset(
+        whole.slot_of[(ref.name, ref.index)] for ref in refs(expr) if not isinstance(ref.index, str)
+    )
 
 
+class _Sight:
+    """What can be said about expressions over `whole` where only the slots `seen` are known."""
+
+    def __init__(self, whole: Ground, seen: Collection[int]) -> None:
+        self._whole = whole
+        self._seen = frozenset(seen)
+
+    def unseen(self, expr: Expr) -> frozenset[int]:
+        """The slots that `expr` reads and nobody knows."""
+        return slots_of(self._whole, expr) - self._seen
+
+    def sees(self, expr: Expr) -> bool:
+        """Whether `expr` reads known slots only (clocks do not count)."""
+        return not self.unseen(expr)
+
+    def possible(self, formula: Expr) -> Expr:
+        """A formula over known slots that holds at least wherever `formula` does."""
+        return self._approximated(formula, TRUE)
+
+    def certain(self, formula: Expr) -> Expr:
+        """A formula over known slots that holds at most where `formula` does."""
+        return self._approximated(formula, FALSE)
+
+    def _approximated(self, formula: Expr, unknown: Expr) -> Expr:
+        """`unknown`, TRUE or FALSE, takes the place of what cannot be said."""
+        if self.sees(formula):
+            return formula
+        match formula:
+            case And(args):
+                return conj(self._approximated(arg, unknown) for arg in args)
+            case Or(args):
+                return disj(self._approximated(arg, unknown) for arg in args)
+            case Not(arg):
+                return neg(self._approximated(arg, neg(unknown)))
+            case Ite(cond, then, other):
+                # Not an `Ite` again: where the condition is unknown both branches are possible, and
+                # certain is what both say.
+                inner, outer = (conj, disj) if unknown == TRUE else (disj, conj)
+                first, second = (cond, neg(cond)) if unknown == TRUE else (neg(cond), cond)
+                return outer(
+                    inner(self._approximated(part, unknown) for part in branch)
+                    for branch in ((first, then), (second, other))
+                )
+            case _:
+                return unknown
+
+    def joint_outcomes(
+        self, written: Sequence[tuple[int, Expr]]
+    ) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
+        """What the values of (slot, value) may be together: a condition, one value for each.
+
+        In every state of the whole some condition holds whose values are the values there. Raises
+        TooManyOutcomes.
+        """
+        choices = [self._outcomes(slot, value) for slot, value in written]
+        if math.prod(len(choice) for choice in choices) > _MOST_OUTCOMES:
+            raise TooManyOutcomes(
+                frozenset(at for _, value in written for at in self.unseen(value))
+            )
+        for choice in itertools.product(*choices):
+            yield conj(condition for condition, _ in choice), tuple(value for _, value in choice)
+
+    def _outcomes(self, slot: int, value: Expr) -> list[tuple[Expr, Expr]]:
+        """What `slot` may get: (a condition that is possible then, a value over known slots)."""
+        low, high = self._whole.slots[slot].low, self._whole.slots[slot].high
+        if self.sees(value):
+            return [(TRUE, value)]
+        if isinstance(value, Ite):
+            return [
+                (conj((self.possible(chosen), condition)), outcome)
+                for chosen, branch in ((value.cond, value.then), (neg(value.cond), value.other))
+                for condition, outcome in self._outcomes(slot, branch)
+            ]
+        if (low, high) == (0, 1) and isinstance(value, And | Or | Not):
+            return [
+                (self.possible(value), Lit(1)),
+                (self.possible(Not(value)), Lit(0)),
+            ]
+        if high - low >= _MOST_OUTCOMES:
+            raise TooManyOutcomes(self.unseen(value))
+        return [(TRUE, Lit(number)) for number in range(low, high + 1)]
