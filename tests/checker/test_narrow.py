@@ -281,10 +281,15 @@ def test_rules_over_random_systems(system: System, data: st.DataObject, n: int, 
     answers(whole, whole.expand(woven.bad["R"], {}), seed)
 
 
+@st.composite
+def states_of_a_task(draw: st.DrawFn, system: System) -> Expr:
+    maker = _Maker(draw, Shape(quantifiers=False), system.variables, system.clocks)
+    return Exists("k", TASK, maker.formula(_Scope((("k", TASK),)), timed=True))
+
+
 @given(systems(), st.data(), st.integers(1, 2), st.integers(0, 2**32))
 def test_states_of_random_systems(system: System, data: st.DataObject, n: int, seed: int) -> None:
-    maker = _Maker(data.draw, Shape(quantifiers=False), system.variables, system.clocks)
-    goal = Exists("k", TASK, maker.formula(_Scope((("k", TASK),)), timed=True))
+    goal = data.draw(states_of_a_task(system))
     # Several initial states, and outcomes that depend on what is left out.
     free = replace(
         system,

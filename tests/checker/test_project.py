@@ -140,22 +140,18 @@ def formulas(draw: st.DrawFn, depth: int = 3) -> Expr:
     """Formulas over a, b, h and x in every form that depends on them."""
     if depth == 0 or draw(st.integers(0, 4)) == 0:
         number = Lit(draw(st.integers(0, 3)))
-        return draw(
-            st.sampled_from((A, B, H, member(X, (1, 2)), Eq(X, number), Eq(A, H), TRUE, FALSE))
-        )
+        leaves: list[Expr] = [A, B, H, member(X, (1, 2)), Eq(X, number), Eq(A, H), TRUE, FALSE]
+        return draw(st.sampled_from(leaves))
     parts = [draw(formulas(depth - 1)) for _ in range(3)]
-    return draw(
-        st.sampled_from(
-            (
-                Not(parts[0]),
-                And(tuple(parts)),
-                Or(tuple(parts)),
-                Ite(parts[0], parts[1], parts[2]),
-                In(Ite(parts[0], X, Lit(2)), (1, 2)),
-                Eq(parts[0], parts[1]),
-            )
-        )
-    )
+    forms: list[Expr] = [
+        Not(parts[0]),
+        And(tuple(parts)),
+        Or(tuple(parts)),
+        Ite(parts[0], parts[1], parts[2]),
+        In(Ite(parts[0], X, Lit(2)), (1, 2)),
+        Eq(parts[0], parts[1]),
+    ]
+    return draw(st.sampled_from(forms))
 
 
 def holds(formula: Expr, at: Ground, values: Sequence[int]) -> bool:

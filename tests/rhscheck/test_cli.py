@@ -228,9 +228,7 @@ def test_unknown_names_are_corrected(run: Run) -> None:
     assert tried["rule"].err == "error: there is no rule `Drak`; did you mean `Dark`?\n"
     assert tried["assumption"].err == "error: there is no assumption `Lasy`; did you mean `Lazy`?\n"
     assert tried["states"].err == tried["assumption"].err
-    assert tried["engine"].err == (
-        "error: there is no engine `zone`; did you mean `zones`?\n"
-    )
+    assert tried["engine"].err == ("error: there is no engine `zone`; did you mean `zones`?\n")
     assert tried["name"].err.startswith("error[SM401]: ")
     assert "did you mean `Delay`?" in tried["name"].err
     assert tried["value"].err.startswith("error[SM402]: ")
