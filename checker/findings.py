@@ -184,7 +184,10 @@ class _View:
         if self.n is None:
             run = concrete_run(self.model, initial, positions, 1, final)
         else:
-            timed = schedule(self.ground, initial, positions, final, compiled=self.compiled)
+            try:
+                timed = schedule(self.ground, initial, positions, final, compiled=self.compiled)
+            except ValueError:  # `final` does not hold there, whatever the timing
+                return None
             run = timed if isinstance(timed, Run) else None
         if run is None:
             return None
@@ -341,18 +344,20 @@ def _timelocks(task: Task, view: _View, time: Callable[[], TimeCheck] | None) ->
     if check.reason is None:
         return
     n = view.n or 1
-    real = timelock_goals(view.model.ground(n), wide=True)
+    real = timelock_goals(view.model.ground(n), wide=True, ending=False)
     spans = {deadline.name: deadline.span for deadline in view.model.system.deadlines}
+    told: set[str] = set()
     for deadline in view.ground.deadlines:
         for name, formula, _ in check.reached:
-            if name != goal_name(deadline):
+            if name != goal_name(deadline) or deadline.name in told:
                 continue
+            told.add(deadline.name)
             shown = view.witness(task, formula, final=real[name])
             sentence = f"time can stop: `{deadline.name}` is due and nothing can happen"
             if shown is None:
                 sentence = (
-                    f"time may stop: when `{deadline.name}` is due, nothing can happen without "
-                    "another instance"
+                    f"time may stop: when `{deadline.name}` is due, no single step of its own ends "
+                    "that"
                 )
             yield Finding(
                 "timelock",
@@ -373,12 +378,19 @@ def _forced(task: Task, view: _View) -> Iterator[Finding]:
     goals = forced_goals(view.ground, wide=True)
     real = forced_goals(view.model.ground(view.n or 1), wide=True)
     some = enabled(view.model.ground(view.n or 1))
+    told: set[str] = set()
     for deadline in view.ground.deadlines:
         name = goal_name(deadline)
-        if name not in goals or name not in real or _excluded(task, view, likely[name]):
+        if (
+            deadline.name in told
+            or name not in goals
+            or name not in real
+            or _excluded(task, view, likely[name])
+        ):
             continue
         shown = view.witness(task, goals[name], final=conj((real[name], some)))
         if shown is not None:
+            told.add(deadline.name)
             sentence = (
                 f"`{deadline.name}` is due, and only others than {deadline.owner} can act: they "
                 "would be forced to"
@@ -413,7 +425,9 @@ def _excluded(task: Task, view: _View, goal: Expr) -> bool:
 def _zeno(task: Task, view: _View) -> Iterator[Finding]:
     """The host can be busy for ever in no time."""
     invariant = view.exploration.invariant()
-    found = zeno_circle(view.ground, view.compiled, (values for values, _ in invariant.cells))
+    own = frozenset(at for at, _ in view.own())
+    states = (values for values, _ in invariant.cells)
+    found = zeno_circle(view.ground, view.compiled, states, own)
     if found is None:
         return
     steps = [view.ground.transitions[at] for at in found]

@@ -13,12 +13,12 @@ host and of time count, without those that wait for a clock: a circle of the oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from rhscheck.checker.timelock import goal_name, stuck
+from rhscheck.checker.timelock import goal_name, stuck, waits
 from rhscheck.spec.compiled import Compiled
-from rhscheck.spec.expr import FALSE, ClockCmp, ClockDiff, Expr, disj, walk
-from rhscheck.spec.ground import Ground, GroundTransition
+from rhscheck.spec.expr import FALSE, Expr, disj
+from rhscheck.spec.ground import Ground
 from rhscheck.spec.system import TIME
 
 
@@ -36,9 +36,11 @@ def forced_goals(ground: Ground, *, wide: bool) -> dict[str, Expr]:
             for transition in ground.transitions
             if transition.actor in (TIME, deadline.owner)
         }
-        goal = stuck(ground, deadline, able, wide=False)
+        goal = stuck(ground, deadline, able, wide=False, ending=False)
         if goal != FALSE:
-            goals[goal_name(deadline)] = stuck(ground, deadline, able, wide=True) if wide else goal
+            goals[goal_name(deadline)] = (
+                stuck(ground, deadline, able, wide=True, ending=False) if wide else goal
+            )
     return goals
 
 
@@ -48,14 +50,21 @@ def enabled(ground: Ground) -> Expr:
 
 
 def zeno_circle(
-    ground: Ground, compiled: Compiled, states: Iterable[Sequence[int]]
+    ground: Ground,
+    compiled: Compiled,
+    states: Iterable[Sequence[int]],
+    counted: Collection[int],
 ) -> tuple[int, ...] | None:
-    """Positions of transitions that form a circle through one of `states`; None if none does."""
+    """Positions of transitions that form a circle through one of `states`; None if none does.
+
+    Only the positions `counted` may take part (steps of "some other instance" have lost what they
+    wait for).
+    """
     hosts = {actor.name for actor in ground.system.actors if actor.kind == "host"} | {TIME}
     quick = frozenset(
         at
         for at, transition in enumerate(ground.transitions)
-        if transition.actor in hosts and not _waits(transition)
+        if at in counted and transition.actor in hosts and not waits(transition.guard)
     )
     if not quick:
         return None
@@ -65,19 +74,6 @@ def zeno_circle(
         if found is not None:
             return found
     return None
-
-
-def _waits(transition: GroundTransition) -> bool:
-    """Whether the guard needs a clock to have advanced."""
-    return any(
-        (
-            isinstance(node, ClockCmp)
-            and node.op in (">=", ">")
-            and (node.bound > 0 or node.op == ">")
-        )
-        or isinstance(node, ClockDiff)
-        for node in walk(transition.guard)
-    )
 
 
 def _circle(

@@ -7,11 +7,11 @@ enumeration has to exclude and Z3 to confirm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from rhscheck.checker.answer import Confirmed, Task, confirm
-from rhscheck.checker.explore import Exploration
+from rhscheck.checker.explore import Exploration, explore
 from rhscheck.checker.recheck import identity
 from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
 from rhscheck.spec.compiled import Compiled
@@ -20,14 +20,17 @@ from rhscheck.spec.expr import (
     TRUE,
     And,
     ClockCmp,
+    ClockDiff,
     Comparison,
     Expr,
+    Ref,
     clocks_read,
     conj,
     disj,
     neg,
     refs,
     transform,
+    walk,
 )
 from rhscheck.spec.ground import Ground, GroundDeadline, GroundTransition
 
@@ -42,7 +45,11 @@ def goal_name(deadline: GroundDeadline) -> str:
 
 
 def timelock_goals(
-    ground: Ground, exact: Collection[str] | None = None, *, wide: bool = False
+    ground: Ground,
+    exact: Collection[str] | None = None,
+    *,
+    wide: bool = False,
+    ending: bool = True,
 ) -> dict[str, Expr]:
     """For every deadline of `ground` a state formula, by `goal_name`; all unreachable: no timelock.
 
@@ -51,18 +58,29 @@ def timelock_goals(
     it: a smaller formula that holds more often.
     """
     return {
-        goal_name(deadline): stuck(ground, deadline, exact, wide) for deadline in ground.deadlines
+        goal_name(deadline): stuck(ground, deadline, exact, wide, ending=ending)
+        for deadline in ground.deadlines
     }
 
 
 def stuck(
-    ground: Ground, deadline: GroundDeadline, exact: Collection[str] | None, wide: bool
+    ground: Ground,
+    deadline: GroundDeadline,
+    exact: Collection[str] | None,
+    wide: bool,
+    *,
+    ending: bool = True,
 ) -> Expr:
-    """The goal of one deadline, see `timelock_goals`."""
+    """The goal of one deadline, see `timelock_goals`.
+
+    A step counts only if it needs no other instance than the deadline's own, and (with `ending`)
+    only if the deadline is over after it: a step that leaves it tight lets no time pass.
+    """
     steps = [
         transition
         for transition in ground.transitions
-        if exact is None or transition.template.key in exact
+        if (exact is None or transition.template.key in exact)
+        and _own(ground, deadline, transition)
     ]
     if not wide:
         steps = [
@@ -71,25 +89,99 @@ def stuck(
             if transition.template.expires == deadline.name
             and (deadline.index is None or deadline.index in dict(transition.binding).values())
         ] or _likely_ends(steps, deadline, ground)
-    if deadline.clock is None:
-        tight: Expr = TRUE
-        guards = [transition.guard for transition in steps]
-    else:
+    tight: Expr = TRUE
+    if deadline.clock is not None:
         clock = ground.clocks[deadline.clock]
         # A strict deadline is never met: time can come as close to it as it likes, so the step has
         # to be possible all the last unit long (constants are whole units).
         bound = deadline.bound - 1 if deadline.strict else deadline.bound
         op: Comparison = ">" if deadline.strict else ">="
         tight = ClockCmp(clock.name, clock.index, op, bound)
-        guards = [_from_on(transition.guard, tight) for transition in steps]
     known = set(_conjuncts(conj((deadline.active, tight))))
-    if any(set(_conjuncts(guard)) <= known for guard in guards):
-        return FALSE  # by its form alone: whenever the deadline is tight, this step is possible
+    guards: list[Expr] = []
+    for transition in steps:
+        guard = transition.guard
+        if isinstance(tight, ClockCmp):
+            guard = _from_on(guard, tight)
+        over = neg(_still_active(ground, deadline, transition)) if ending else TRUE
+        if over == TRUE and set(_conjuncts(guard)) <= known:
+            return FALSE  # by its form alone: whenever the deadline is tight, this step ends it
+        guards.append(conj((guard, over)))
     # Not to count a step makes the goal larger, never smaller. Each timed guard doubles the cases.
     untimed = [guard for guard in guards if next(clocks_read(guard), None) is None]
     timed = [guard for guard in guards if next(clocks_read(guard), None) is not None]
-    timed = timed[: _MOST_TIMED if wide else 1]
-    return conj((deadline.active, tight, neg(disj(untimed)), neg(disj(timed))))
+    return conj((deadline.active, tight, neg(disj(untimed)), neg(disj(timed[:_MOST_TIMED]))))
+
+
+def _own(ground: Ground, deadline: GroundDeadline, transition: GroundTransition) -> bool:
+    """Whether the step needs no other instance of a parametric family than the deadline's own."""
+    parametric = ground.system.parametric
+    families = {param.name: param.family for param in transition.template.params}
+    bound = {number for name, number in transition.binding if families[name] in parametric}
+    declared = next(d for d in ground.system.deadlines if d.name == deadline.name)
+    return bound <= ({deadline.index} if declared.family in parametric else set())
+
+
+def _still_active(ground: Ground, deadline: GroundDeadline, transition: GroundTransition) -> Expr:
+    """Whether the deadline is tight after the step, as a formula about the state before it."""
+    if deadline.clock is not None and deadline.bound > 0 and deadline.clock in transition.resets:
+        return FALSE
+    written = dict(transition.updates)
+
+    def after(node: Expr) -> Expr | None:
+        if isinstance(node, Ref):
+            return written.get(ground.slot_of[(node.name, node.index)])  # type: ignore[index]
+        return None
+
+    return transform(deadline.active, after)
+
+
+def trapped(
+    ground: Ground,
+    compiled: Compiled,
+    states: Iterable[tuple[int, ...]],
+    exact: Collection[str] | None,
+) -> tuple[int, ...] | None:
+    """One of `states` from which urgent steps lead to urgent steps for ever, so that time stops.
+
+    Steps that wait for a clock do not count, nor, with `exact`, those of other template keys.
+    """
+    urgent = {
+        at
+        for at, d in enumerate(ground.deadlines)
+        if d.clock is None or (d.bound == 0 and not d.strict)
+    }
+    if not urgent:
+        return None
+    quick = [
+        (exact is None or transition.template.key in exact) and not waits(transition.guard)
+        for transition in ground.transitions
+    ]
+    free: set[tuple[int, ...]] = set()
+    for start in states:
+        seen = {start}
+        queue = [start]
+        while queue:
+            values = queue.pop()
+            if values in free or not urgent.intersection(compiled.active_deadlines(values)):
+                free.add(start)
+                break
+            for position, after in compiled.successors_untimed(values):
+                if quick[position] and after not in seen:
+                    seen.add(after)
+                    queue.append(after)
+        else:
+            return start
+    return None
+
+
+def waits(guard: Expr) -> bool:
+    """Whether a guard needs a clock to have advanced."""
+    return any(
+        (isinstance(node, ClockCmp) and (node.op == ">" or (node.op == ">=" and node.bound > 0)))
+        or isinstance(node, ClockDiff)
+        for node in walk(guard)
+    )
 
 
 def _conjuncts(formula: Expr) -> tuple[Expr, ...]:
@@ -184,9 +276,25 @@ def check_time(
             if not isinstance(checked, Confirmed):
                 return TimeCheck(checked.reason)
         if not found:
-            return TimeCheck(None)
+            return untrapped(task, at, compiled, exact, where)
         names = [name for name, _, _ in found]
     return stopped(found, at, where)
+
+
+def untrapped(
+    task: Task, at: Ground, compiled: Compiled, exact: Collection[str] | None, where: str
+) -> TimeCheck:
+    """No deadline stops time by itself; do urgent steps follow each other for ever?
+
+    Arguments as for `check_time`.
+    """
+    seen = explore(at, {}, limit=task.limit, cancelled=task.budget.over, compiled=compiled)
+    if not seen.complete:
+        return TimeCheck(f"urgent steps were not followed {where}: {seen.reason}")
+    states = (values for values, _ in seen.invariant().cells)
+    if trapped(at, compiled, states, exact) is None:
+        return TimeCheck(None)
+    return TimeCheck(f"time may stop {where}: urgent steps follow each other for ever")
 
 
 def stopped(found: Sequence[tuple[str, Expr, Reached]], at: Ground, where: str) -> TimeCheck:

@@ -150,7 +150,9 @@ class Steps:
                 wiped(list(last_wins(everything)), [*wipes, *partner.wipes]),
                 tuple(dict.fromkeys([*resets, *entered, *partner.resets])),
                 (*machines, *partner.machines), candidate.expires,
-                unhandled=candidate.unhandled, also=partner.labels, span=candidate.span,
+                unhandled=candidate.unhandled,
+                absorbed=candidate.kind == "expiry" and candidate.handler is None,
+                also=partner.labels, span=candidate.span,
             )  # fmt: skip
 
     def _absorbed(self, chart: Chart) -> Iterator[Transition]:

@@ -188,7 +188,8 @@ class Transition:
     the owner, if any, is the parameter SELF and comes first. `key` is unique and stable.
     `resets_machines` names machines whose instances this step re-initialises (the updates are in
     `updates`), for the step formula `reset`; the pair's formula says which, bound to EACH.
-    `absorbed` marks a return or callback nobody waits for because the process is going down;
+    `absorbed` marks a return or callback nobody waits for because the process is going down, and
+    an expiry that no state handles;
     `unhandled` one that no state handles (a receptiveness error if it can ever be taken).
     """
 

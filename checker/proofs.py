@@ -1,0 +1,122 @@
+"""Sets of states found in one instance plus environment, and their re-check.
+
+Owns the step from what an exploration found to a proof: nothing counts before Z3 agrees that the
+set found is inductive and excludes the goals. All sets of one System are put into one question, in
+the abstraction, which is the argument; and, as a check of the abstraction itself, for some concrete
+numbers of instances. There the invariant speaks of instance 1 alone and is inductive whatever the
+others do; no instance can be told from another (`checker.independence`), so each has its copy, and
+a conjunction of inductive invariants is inductive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rhscheck.checker.answer import Confirmed, Task, Unconfirmed, confirm
+from rhscheck.checker.exploration import Exploration
+from rhscheck.checker.model import Model
+from rhscheck.checker.project import Projection
+from rhscheck.checker.realise import instance_maps
+from rhscheck.checker.recheck import Copy
+from rhscheck.spec.expr import Expr
+from rhscheck.spec.ground import Ground
+from rhscheck.spec.system import RefType, Rule
+
+CONCRETE = (1, 2, 3)  # numbers of instances at which every proof is re-checked as well
+LOCALLY = "of one instance plus environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`exploration` of `projection` (of a System's abstraction) does not reach some goals.
+
+    `rules`: those whose goals they are; none where the goals are no rule's.
+    """
+
+    rules: tuple[Rule, ...]
+    projection: Projection
+    exploration: Exploration
+
+    def copy(self, slots: Sequence[int], clocks: Sequence[int]) -> Copy:
+        """The invariant; slot `k` of the abstraction is at `slots[k]`, clock `k` at `clocks[k]`."""
+        invariant = self.exploration.invariant()
+        return Copy(
+            invariant,
+            tuple(slots[at] for at in self.projection.kept),
+            tuple(clocks[at] for at in invariant.tracked),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """Z3 agrees with the proofs in the abstraction, and for these `numbers` of instances, too.
+
+    `notes`: why not for others that were tried.
+    """
+
+    rlimit: int
+    numbers: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def recheck_locally(
+    task: Task, whole: Ground, proofs: Sequence[Proof], goals: Mapping[str, Expr]
+) -> Confirmed | Unconfirmed:
+    """Whether `proofs` together exclude all of `goals` in the abstraction `whole`.
+
+    Raises ProofMismatch if Z3 refutes that.
+    """
+    slots, clocks = range(len(whole.slots)), range(len(whole.clocks))
+    copies = [proof.copy(slots, clocks) for proof in proofs]
+    return confirm(LOCALLY, whole, copies, goals, task.budget)
+
+
+def recheck_rules(task: Task, model: Model, proofs: Sequence[Proof]) -> Rechecked | Unconfirmed:
+    """Whether `proofs` together prove all their rules, in the abstraction of `model`.
+
+    Raises ProofMismatch if Z3 refutes that, there or for a concrete number of instances.
+    """
+    whole = model.local
+    goals = {rule.id: model.local_formula(rule.id) for proof in proofs for rule in proof.rules}
+    what = named([rule for proof in proofs for rule in proof.rules])
+    task.say(f"re-checking {what}")
+    checked = recheck_locally(task, whole, proofs, goals)
+    if not isinstance(checked, Confirmed):
+        return checked
+    rlimit = checked.rlimit
+    numbers: list[int] = []
+    notes: list[str] = []
+    for n in _concrete(task):
+        task.say(f"re-checking {what}, N={n}")
+        at = model.ground(n)
+        slots, clocks = next(instance_maps(whole, at, range(len(whole.clocks))))
+        copies = [proof.copy(slots, clocks) for proof in proofs]
+        concrete = confirm(f"of instance 1 for N={n}", at, copies, goals, task.budget)
+        rlimit += concrete.rlimit
+        if isinstance(concrete, Confirmed):
+            numbers.append(n)
+        else:
+            notes.append(concrete.reason)
+    return Rechecked(rlimit, tuple(numbers), tuple(notes))
+
+
+def _concrete(task: Task) -> tuple[int, ...]:
+    """The numbers of instances to re-check an invariant at."""
+    if task.n is not None:
+        return (task.n,)
+    return CONCRETE if task.system.parametric else ()
+
+
+def skeleton(whole: Ground) -> set[int]:
+    """The slots nearly every question needs: where the machines are, and who refers to whom."""
+    return {
+        at
+        for at, slot in enumerate(whole.slots)
+        if slot.variable.role == "location" or isinstance(slot.variable.type, RefType)
+    }
+
+
+def named(rules: Sequence[Rule]) -> str:
+    """What to call a group of rules in a line of progress."""
+    return rules[0].id if len(rules) == 1 else f"{len(rules)} rules"
