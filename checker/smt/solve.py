@@ -121,6 +121,7 @@ class Solver:
         try:
             result = self._solver.check(*assumptions)
         except z3.Z3Exception as error:
+            _stop_if_interrupted(str(error))
             return Unknown(f"Z3: {error}")
         self._spent = self._read_spent()
         # CheckSatResult has no hash: compared, never used as a key.
@@ -128,9 +129,11 @@ class Solver:
             return Sat(Model(self._solver.model()))
         if result == z3.unsat:
             return Unsat()
-        if deadline is not None and deadline.left() == 0.0:
-            return Unknown(deadline.reason)
         reason = self._solver.reason_unknown()
+        _stop_if_interrupted(reason)
+        # Z3 may stop a moment before the time is up by our clock.
+        if deadline is not None and (deadline.left() == 0.0 or reason == "timeout"):
+            return Unknown(deadline.reason)
         if "cancel" in reason and self._rlimit is not None:
             return Unknown(f"resource limit {self._rlimit} reached")
         return Unknown(f"Z3: {reason}")
@@ -149,6 +152,12 @@ class Solver:
     def smt2(self) -> str:
         """What is asserted now, as an SMT-LIB 2 script ending in `(check-sat)`."""
         return self._solver.to_smt2()
+
+
+def _stop_if_interrupted(reason: str) -> None:
+    """Z3 catches Ctrl-C itself while it works and calls it a reason not to know."""
+    if "interrupted" in reason:
+        raise KeyboardInterrupt
 
 
 def version() -> str:
