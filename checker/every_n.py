@@ -178,6 +178,15 @@ class EveryN:
 
     def _reached(self, model: Model, rule: Rule, run: Run, positions: tuple[int, ...]) -> None:
         """The abstraction has a run to the goal of `rule`, and none that is shorter."""
+        split = len(model.system.transitions) != len(self.task.system.transitions)
+        if split and len(model.rules) > 1:
+            # Another rule split transitions by clocks, which is no difference to this one: which of
+            # two halves comes first must not decide what is shown.
+            proofs: list[Proof] = []
+            self._narrowed(self.task.weave([rule]), rule, proofs)
+            if proofs:
+                raise AssertionError("a rule is reached beside others and not alone")
+            return
         least = len(positions)
         query = fixed.Query(self.task, model, rule, self.task.n or 1, at_least=least)
         answer = fixed.padded(query, Reached(run, positions, ()))

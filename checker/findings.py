@@ -23,10 +23,11 @@ from rhscheck.checker.time_errors import enabled, forced_goals, zeno_circle
 from rhscheck.checker.timelock import TimeCheck, check_time, goal_name, timelock_goals
 from rhscheck.checker.verdict import Evidence, Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
+from rhscheck.spec.codes import Code
 from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import TRUE, Expr, Happens, conj, walk
 from rhscheck.spec.ground import Ground, GroundTransition, ground
-from rhscheck.spec.semantics import Run
+from rhscheck.spec.semantics import Run, replay_run
 from rhscheck.spec.source import NOWHERE, Span
 from rhscheck.spec.system import (
     Assumption,
@@ -71,6 +72,24 @@ class Finding:
     error: bool
     span: Span = NOWHERE
     evidence: Evidence | None = None
+
+    @property
+    def code(self) -> str | None:
+        """The diagnostic code that `rhscheck explain` knows, where the kind has one."""
+        code = _CODES.get(self.kind)
+        return None if code is None else code.number
+
+
+_CODES: dict[FindingKind, Code] = {
+    "unhandled": Code.UNHANDLED,
+    "ambiguous": Code.AMBIGUOUS,
+    "unreachable_state": Code.UNREACHABLE,
+    "never_fired": Code.NEVER_FIRES,
+    "timelock": Code.TIMELOCK,
+    "forced_actor": Code.FORCED_ACTOR,
+    "zeno": Code.ZENO,
+    "never_binds": Code.VACUOUS_ASSUMPTION,
+}
 
 
 def find(
@@ -481,7 +500,8 @@ def _unhandled(task: Task, view: _View) -> Iterator[Finding]:
             continue
         told.add(what)
         shown = view.witness(task, transition.guard, (at,))
-        sentence = f"`{template.label.short}` can happen in a state that does not handle it"
+        where = "" if shown is None else _state_before_the_end(shown, transition)
+        sentence = f"`{template.label.short}` can happen in {where}, which does not handle it"
         if shown is None:
             sentence = f"`{template.label.short}` may happen in a state that does not handle it"
         yield Finding(
@@ -492,3 +512,14 @@ def _unhandled(task: Task, view: _View) -> Iterator[Finding]:
             span=template.span,
             evidence=shown,
         )
+
+
+def _state_before_the_end(shown: Evidence, last: GroundTransition) -> str:
+    """The state of the instance whose step ends the run, before that step."""
+    before = replay_run(shown.ground, shown.run)[-2]
+    for at, slot in enumerate(shown.ground.slots):
+        variable = slot.variable
+        mine = variable.machine == last.label.machine and slot.index in (None, last.label.index)
+        if mine and variable.role == "location" and isinstance(variable.type, EnumType):
+            return f"state `{variable.type.members[before.values[at]]}`"
+    return "a state"

@@ -98,6 +98,7 @@ def _finding_fields(finding: Finding) -> dict[str, object]:
     shown = finding.evidence
     return {
         "kind": finding.kind,
+        "code": finding.code,
         "subject": finding.subject,
         "sentence": finding.sentence,
         "severity": "error" if finding.error else "warning",
@@ -311,8 +312,9 @@ def _charts(report: Report, look: Look) -> Iterator[str]:
 
 def _findings(report: Report, look: Look) -> Iterator[str]:
     for finding in report.findings:
+        code = f"[{finding.code}]" if finding.code is not None else ""
         head = click.style(
-            "error:" if finding.error else "warning:",
+            f"{'error' if finding.error else 'warning'}{code}:",
             fg="red" if finding.error else "yellow",
             bold=True,
         )

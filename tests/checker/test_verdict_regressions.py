@@ -1,0 +1,144 @@
+"""Specs that once got a wrong or unstable answer, each named by what was wrong."""
+
+from rhscheck.checker.verdict import Unknown, Violated
+from rhscheck.checker.verify import Options, Report, verify
+from rhscheck.spec.load import load_source
+from rhscheck.spec.source import Source
+
+
+def report(text: str, **options: object) -> Report:
+    return verify(load_source(Source("x.sm", text)).system, Options(**options))  # type: ignore[arg-type]
+
+
+URGENT_LOOP = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  initial state A { by H: go -> B }
+  state B {
+    urgent by D: spin
+    by H: out when false -> A
+  }
+}
+rules M { rule W "w": when event go leads to event out within 3s }
+"""
+
+
+def test_a_step_that_changes_nothing_does_not_let_time_pass() -> None:
+    found = report(URGENT_LOOP).results[0].verdict
+    assert isinstance(found, Unknown)
+    assert "time may stop" in found.reason
+
+
+URGENT_PING_PONG = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  initial state A { by H: go -> B }
+  state B { urgent by D: ping -> C }
+  state C {
+    urgent by D: pong -> B
+    by H: out when false -> A
+  }
+}
+rules M { rule W "w": when event go leads to event out within 3s }
+"""
+
+
+def test_urgent_steps_that_follow_each_other_for_ever_stop_time() -> None:
+    found = report(URGENT_PING_PONG).results[0].verdict
+    assert isinstance(found, Unknown)
+    assert "urgent steps follow each other" in found.reason
+
+
+OTHERS_ARE_BUSY = """spec x
+actors { host H, plugin D }
+var last : M? = none
+machine M[i in 1..N] {
+  initial state Off {
+    by D: go_a when last == none -> A { last = i }
+    by D: go_t -> T1
+  }
+  state T1 { by D: t1 -> T2 }
+  state T2 { by D: t2 -> T1 }
+  state A {
+    clock c
+    deadline c <= 5s by D
+  }
+}
+rules M { rule W "w": when event go_a leads to leave A within 7s }
+expect W: proved for N = 2
+"""
+
+
+def test_steps_of_another_instance_do_not_end_a_deadline() -> None:
+    found = report(OTHERS_ARE_BUSY).results[0].verdict
+    assert isinstance(found, Unknown)
+    assert "time may stop" in found.reason
+
+
+DEPENDENT_TIMELOCK = """spec x
+actors { host H, plugin D }
+var last : M? = none
+machine M[i in 1..N] {
+  initial state Off {
+    by D: go_a -> A { last = i }
+    by D: go_t -> T
+  }
+  state T
+  state A {
+    clock c
+    deadline c <= 5s by D
+  }
+}
+rules M { rule R "r": never in A and in T }
+"""
+
+
+def test_a_timelock_of_a_dependent_family_is_a_finding_and_no_crash() -> None:
+    found = report(DEPENDENT_TIMELOCK)
+    assert [f.kind for f in found.findings if f.error] == ["timelock"]
+    assert found.exit == 1
+
+
+TWO_RULES = """spec x
+actors { host H }
+machine M[i in 1..N] {
+  clock c
+  initial state A { by H: go -> B }
+  state B { by H: back -> A }
+}
+rules M {
+  rule R1 "r": never event back and c >= 2s
+  rule R2 "r": never event back and in B
+}
+"""
+
+
+def test_what_is_shown_for_a_rule_does_not_depend_on_the_other_rules() -> None:
+    alone = report(TWO_RULES, rules=("R2",)).results[0].verdict
+    beside = report(TWO_RULES).results[1].verdict
+    assert isinstance(alone, Violated)
+    assert isinstance(beside, Violated)
+    assert alone.evidence.run == beside.evidence.run
+    assert [step.delay for step in beside.evidence.run.steps] == [0, 0]
+
+
+WAITS_FOR_A_TIMEOUT = """spec x
+actors { host H, plugin D }
+entry X returns { ok } timeout 4s
+shared machine P {
+  initial state Up { on crash -> Gone }
+  state Gone { by H: reboot -> Up resets M }
+}
+machine M[i in 1..N] requires in P.Up {
+  initial state A { by H: call X -> B }
+  state B {
+    on timeout X sync P.crash
+    return X(ok) -> A
+  }
+}
+rules M { rule R "r": never in A and inflight(X) }
+"""
+
+
+def test_a_circle_that_waits_for_a_timeout_is_not_zeno() -> None:
+    assert [f.kind for f in report(WAITS_FOR_A_TIMEOUT).findings] == []
