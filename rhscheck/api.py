@@ -194,7 +194,7 @@ def replay(
     named = "" if loaded.header is None else loaded.header.spec.removesuffix(".sm")
     if spec is None and named and named not in shipped():
         raise InputError(f"{path} was made for {named}, which is not shipped: name it with --spec")
-    judge_spec = spec or named or DEFAULT_SPEC
+    judge_spec = spec if spec is not None else named or DEFAULT_SPEC
     chosen = dict(settings or {})
     system = load(judge_spec, chosen).system
     recorded = {} if loaded.header is None else _recorded_settings(loaded.header, system)
@@ -291,9 +291,9 @@ def format_file(path: str) -> FormattedFile:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a code, rule, assumption, reading or parameter is. `where` is None for a code."""
+    """What a code, or a rule, scenario, parameter or the like is. `where` is None for a code."""
 
-    kind: Literal["code", "rule", "assumption", "reading", "parameter"]
+    kind: Literal["code", "rule", "assumption", "scenario", "reading", "parameter"]
     name: str
     title: str
     text: str

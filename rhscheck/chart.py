@@ -214,7 +214,7 @@ class _Chart:
         tagged = [lane for lane in self.lanes if lane.tag != lane.name]
         if tagged:
             yield from self._wrapped(", ".join(f"{lane.tag} = {lane.name}" for lane in tagged), 0)
-        yield self._coloured(self._header()[: self.width], "1")
+        yield self._coloured(self._header()[: self.width].rstrip(), "1")
         if self.rows:
             names = [lane.name for lane in self.lanes]
             free = chosen(self.ground, self.rows[0].before, names)

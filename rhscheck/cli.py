@@ -12,22 +12,27 @@ import time
 from collections.abc import Sequence
 from typing import Literal, NoReturn
 
-import click
-
-from rhscheck import api, crash, terminal
-from rhscheck.options import (
-    EXIT_INPUT,
-    Out,
-    common,
-    examples,
-    finite,
-    instances_option,
-    set_option,
-    spec_argument,
-    without_option,
-)
-
 EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_BUG, EXIT_INTERRUPTED = 0, 1, 3, 70, 130
+
+try:
+    import click
+
+    from rhscheck import api, crash, terminal
+    from rhscheck.options import (
+        EXIT_INPUT,
+        Out,
+        common,
+        examples,
+        finite,
+        instances_option,
+        set_option,
+        spec_argument,
+        without_option,
+    )
+except KeyboardInterrupt:  # Ctrl-C while the program starts, before `main` could see it
+    if sys.stderr is not None:
+        sys.stderr.write("interrupted\n")
+    sys.exit(EXIT_INTERRUPTED)
 
 
 @click.group(
@@ -107,6 +112,8 @@ def verify(
     with what the spec expects (`expect`; without one: proved, or witnessed for a permission).
     """
     began = time.monotonic()
+    # Asked before the live line, which puts a stream of its own in the place of standard output.
+    encoding, width = terminal.encoding(out.path), terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
         loaded = api.load(spec, settings)
         report = api.verify(
@@ -124,8 +131,8 @@ def verify(
         from rhscheck.chart import can_show_boxes
 
         look = verify_output.Look(
-            boxes=can_show_boxes(terminal.encoding(out.path)),
-            width=terminal.width(out.path),
+            boxes=can_show_boxes(encoding),
+            width=width,
             times=times,
             witnesses=witnesses,
             quiet=out.quiet,
@@ -367,7 +374,7 @@ def fmt(*, out: Out, files: tuple[str, ...], check: bool) -> int:
 
 
 @cli.command(
-    short_help="Explain a code, a rule or a reading.",
+    short_help="Explain a code, or a name of a spec.",
     epilog=examples("rhscheck explain SM301", "rhscheck explain R3 --spec rhs"),
 )
 @click.argument("name", metavar="CODE-OR-RULE")
@@ -380,7 +387,7 @@ def fmt(*, out: Out, files: tuple[str, ...], check: bool) -> int:
 )
 @common("the explanation")
 def explain(*, out: Out, name: str, spec: str) -> int:
-    """Explain a diagnostic code, or a rule, assumption or reading of a spec."""
+    """Explain a diagnostic code, or a rule, assumption, scenario or parameter of a spec."""
     found = api.explain(name, spec)
     from rhscheck import output
 

@@ -37,7 +37,7 @@ def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -
         return choice == "always"
     if path is not None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return (sys.stderr if error else sys.stdout).isatty()
+    return _is_terminal(sys.stderr if error else sys.stdout)
 
 
 def width(path: str | None) -> int | None:
@@ -47,12 +47,19 @@ def width(path: str | None) -> int | None:
     asked = os.environ.get("COLUMNS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
 
 
 def encoding(path: str | None) -> str:
     """The encoding of text that goes there: files are UTF-8, standard output has its own."""
-    return "utf-8" if path is not None else sys.stdout.encoding or "ascii"
+    if path is not None:
+        return "utf-8"
+    return "ascii" if sys.stdout is None else sys.stdout.encoding or "ascii"
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether people read the stream directly; Python has None for one that was closed."""
+    return stream is not None and stream.isatty()
 
 
 def same_file(path: str, other: str) -> bool:
@@ -91,6 +98,8 @@ def write_result(
 
 def write_message(text: str, *, color: bool = False) -> None:
     """Write text and a line end to standard error; nobody listening is no error."""
+    if sys.stderr is None:  # closed by whoever started us
+        return
     try:
         click.echo(_encodable(text, sys.stderr), err=True, color=color)
     except OSError as error:
@@ -98,6 +107,8 @@ def write_message(text: str, *, color: bool = False) -> None:
 
 
 def _write_stream(content: str | bytes) -> None:
+    if sys.stdout is None:
+        raise OutputError("standard output cannot be written: it is closed")
     try:
         if isinstance(content, str):
             content = _encodable(content, sys.stdout)
@@ -154,7 +165,7 @@ def progress(first: str, *, quiet: bool) -> Iterator[Report]:
 
     The line disappears at the end; what is yielded replaces it.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not _is_terminal(sys.stderr):
         yield lambda _line: None
         return
     from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it

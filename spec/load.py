@@ -63,6 +63,8 @@ def read_source(spec: str) -> Source:
 
     Raises SpecNotFound (missing, a directory, unreadable) or SpecErrors (encoding, size).
     """
+    if not spec:
+        raise SpecNotFound("the name of the spec is empty")
     path = Path(spec)
     bare = path.suffix == "" and path.name == spec
     if bare and spec in shipped():
@@ -75,10 +77,12 @@ def read_source(spec: str) -> Source:
             return _decode(spec, b" " * (MAX_BYTES + 1))
         return _decode(spec, path.read_bytes())
     except FileNotFoundError:
-        hint = did_you_mean(spec, shipped())
         what = "no shipped spec and no file" if bare else "no file"
+        hint = did_you_mean(spec, shipped()) if bare else ""
+        if spec.endswith(".sm") and spec[:-3] in shipped():
+            hint = f"did you mean `{spec[:-3]}`?"
         raise SpecNotFound(
-            f"there is {what} called {spec}" + (f"; {hint}" if bare else "")
+            f"there is {what} called {spec}" + (f"; {hint}" if hint else "")
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -1,5 +1,6 @@
 """Sequence charts: golden drawings of one run, at several widths and in ASCII."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -181,6 +182,11 @@ def test_colour_only_adds_escape_codes() -> None:
 )
 def test_box_characters_depend_on_the_encoding(encoding: str | None, boxes: bool) -> None:
     assert can_show_boxes(encoding) is boxes
+
+
+def test_no_line_ends_in_blanks() -> None:
+    for line in render_run(GROUND, ONE, Style(colour=True)).splitlines():
+        assert not re.search(r"\s+(\x1b\[0m)?$", line)
 
 
 def test_an_illegal_run_is_not_drawn() -> None:

@@ -198,6 +198,16 @@ def test_specs_that_cannot_be_read(run: Run, words: list[str]) -> None:
     assert shown["nul.sm"].startswith("error[SM00")
 
 
+def test_the_name_of_a_spec_is_mended(run: Run) -> None:
+    tried = [run("verify", ""), run("verify", "rhs.sm"), run("fmt", "rhs.sm")]
+    assert [done.status for done in tried] == [2, 2, 2]
+    assert [done.err for done in tried] == [
+        "error: the name of the spec is empty\n",
+        "error: there is no file called rhs.sm; did you mean `rhs`?\n",
+        "error: there is no file called rhs.sm; did you mean `rhs`?\n",
+    ]
+
+
 def test_a_byte_order_mark_is_no_error(run: Run) -> None:
     Path("bom.sm").write_bytes(b"\xef\xbb\xbf" + LAMP.encode())
     assert run("graph", "bom.sm").out == run("graph", "lamp.sm").out
@@ -337,6 +347,20 @@ def test_a_closed_pipe_is_no_error(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("words", [["verify", "fischer"], ["explain", "SM301"]])
+def test_a_closed_output_is_told(
+    monkeypatch: pytest.MonkeyPatch, run: Run, words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python has for `>&-`
+    done = run(*words)
+    assert done.status == 2
+    assert done.err == "error: standard output cannot be written: it is closed\n"
+    assert run("explain", "SM301", "-o", "there.txt").status == 0
+    assert Path("there.txt").read_text(encoding="utf-8").startswith("SM301: ")
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run(*words) == Done(2, "", "")
+
+
 def test_an_output_that_cannot_encode_a_sign_loses_only_that_sign() -> None:
     with start("explain", "SM204", env={**os.environ, "PYTHONIOENCODING": "ascii"}) as process:
         out, err = process.communicate()
@@ -362,6 +386,23 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment: str) -> None:
     )
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["click", "rhscheck.options"])
+def test_ctrl_c_while_the_program_starts(module: str) -> None:
+    script = (
+        "import runpy, sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "runpy.run_module('rhscheck', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 # ---- colour and progress -------------------------------------------------------------------------
@@ -552,6 +593,28 @@ def test_verify_fits_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     narrow = run("verify", "fischer", "--set", "CheckAfter=1s", "--no-times")
     assert max(len(line) for line in narrow.out.splitlines()) <= 80
     assert narrow.out.splitlines()[2].endswith("  at most one process is in it…")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_box_characters() -> None:
+    """Also while the live line is on standard error, which is the same terminal."""
+    import pty  # noqa: PLC0415  there is none on Windows
+
+    ours, theirs = pty.openpty()
+    options = ["--set", "CheckAfter=1s", "--rule", "Mutex"]
+    words = [sys.executable, "-m", "rhscheck", "verify", "fischer", *options]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
+    with subprocess.Popen(words, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while more := os.read(ours, 65536):
+                shown += more
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 1
+    assert "─▶" in shown.decode("utf-8")
 
 
 def test_an_ascii_terminal_gets_an_ascii_chart() -> None:
