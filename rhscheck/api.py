@@ -344,7 +344,36 @@ def _explained(loaded: Loaded) -> list[Explanation]:
             reading.name,
             Explanation("reading", reading.name, reading.sentence, text, reading.span),
         )
+    for scenario in system.scenarios:
+        must = "must be allowed" if scenario.allowed else "is forbidden: its last step must fail"
+        note = f"This run {must} (N={scenario.n}); `verify --rule {scenario.id}` plays it."
+        text = _quote(loaded, scenario.span, note)
+        found.setdefault(
+            scenario.id,
+            Explanation("scenario", scenario.id, scenario.sentence, text, scenario.span),
+        )
+    for one in _constants(loaded):
+        found.setdefault(one.name, one)
     return list(found.values())
+
+
+def _constants(loaded: Loaded) -> list[Explanation]:
+    """The parameters that have a value. A System does not say where: the texts are asked again."""
+    from rhscheck.spec.parse import parse
+    from rhscheck.spec.semantics import duration
+    from rhscheck.spec.syntax import ParamDecl
+
+    trees = [parse(source) for source in loaded.sources]
+    declared = [item for tree in trees for item in tree.items if isinstance(item, ParamDecl)]
+    spans = {item.name.text: item.span for item in declared}
+    found: list[Explanation] = []
+    for one in loaded.system.constants:
+        value = duration(one.value, loaded.system.unit_us) if one.is_time else str(one.value)
+        note = f"Value: {value}. `--set {one.name}=…` gives another."
+        text = _quote(loaded, spans[one.name], note)
+        title = one.sentence or f"a parameter, {value}"
+        found.append(Explanation("parameter", one.name, title, text, spans[one.name]))
+    return found
 
 
 def _quote(loaded: Loaded, span: Span, note: str) -> str:

@@ -336,11 +336,15 @@ def _last_line(loaded: Loaded, report: Report, look: Look, seconds: float) -> st
         counts += f"; {counted(len(report.scenarios), 'scenario')}"
     found = len(report.findings) + len(loaded.warnings) + len(list(_watched(report)))
     against = sum(one.status != v.EXIT_AGREED for one in report.comparisons)
-    failed = sum(one.status != v.EXIT_AGREED for one in report.scenarios)
+    failed = sum(one.status == v.EXIT_VIOLATED for one in report.scenarios)
+    skipped = sum(one.ground is None for one in report.scenarios)
+    open_ = sum(one.status == v.EXIT_UNDECIDED for one in report.scenarios) - skipped
     wrong = [counted(against, "rule")] if against else []
     wrong += [counted(failed, "scenario")] if failed else []
     errors = 0 if report.options.rules else sum(finding.error for finding in report.findings)
     said = [f"{' and '.join(wrong)} not as expected"] if wrong else []
+    said += [f"{counted(open_, 'scenario')} undecided"] if open_ else []
+    said += [f"{counted(skipped, 'scenario')} not played"] if skipped else []
     said += [f"{counted(errors, 'error')} in the spec"] if errors else []
     verdict = (
         click.style("as expected", fg="green", bold=True)

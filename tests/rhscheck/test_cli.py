@@ -744,6 +744,27 @@ def test_explain(run: Run) -> None:
     assert "Readings: works, stuck." in run("explain", "Button", "--spec", "lamp.sm").out
 
 
+def test_explain_parameters_and_scenarios(run: Run) -> None:
+    delay = run("explain", "Delay", "--spec", "lamp.sm")
+    assert delay.out == (
+        "Delay: a parameter, 2s\n"
+        "lamp.sm:3\n"
+        "\n"
+        "param Delay = 2s\n"
+        "Value: 2s. `--set Delay=…` gives another.\n"
+    )
+    timeout = run("explain", "CallTimeout", "--format", "json").json
+    assert timeout["kind"] == "parameter"
+    assert timeout["title"].startswith("If Online call does not return in 5 minutes then RHS")
+    assert (timeout["where"]["path"], "\nValue: 5m. " in timeout["text"]) == ("rhs.sm", True)
+    story = run("explain", "S1").out.splitlines()
+    assert story[0].startswith("S1: Scenario 1: the Resource DLL handles the online")
+    assert re.fullmatch(r"rhs\.sm:\d+", story[1])
+    assert story[3].startswith("scenario S1 ")
+    assert story[-1] == "This run must be allowed (N=1); `verify --rule S1` plays it."
+    assert "\nThis run is forbidden: its last step must fail (N=1); " in run("explain", "F1").out
+
+
 # ---- fmt and graph -------------------------------------------------------------------------------
 UGLY = LAMP.replace("  initial state", "initial   state")
 

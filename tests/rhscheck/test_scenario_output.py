@@ -81,7 +81,14 @@ def test_text(verify: Verify) -> None:
         "    why: more than 64 instances",
     ]
     assert text.splitlines()[-1].startswith("poll: no rules; 8 scenarios; ")
-    assert text.splitlines()[-1].endswith("; 6 scenarios not as expected")
+    assert text.splitlines()[-1].endswith("; 5 scenarios not as expected; 1 scenario not played")
+
+
+def test_what_the_time_out_leaves_is_not_played(verify: Verify) -> None:
+    status, text = verify("--rule", "Good", "--rule", "Fine", "--timeout", "0.000001", "--quiet")
+    assert status == 3
+    assert text.endswith("; 2 scenarios not played\n")
+    assert "as expected" not in text
 
 
 def test_rules_and_scenarios_not_as_expected(verify: Verify) -> None:
