@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
+from rhscheck.spec.diagnostic import did_you_mean
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.semantics import Time
 from rhscheck.spec.system import Label, System, TraceBlock
@@ -96,8 +97,8 @@ def result_codes(trace: TraceBlock, results: tuple[str | None, ...]) -> Codes:
 class Observation:
     """An event in the spec's words: one of `labels` happened, caused by `actor` if that is known.
 
-    No labels: the spec has nothing like it, for the reason `unknown`. `near` are the labels that
-    differ in their result or argument at most.
+    `text` says what happened, not to whom. No labels: the spec has nothing like it, for the reason
+    `unknown`. `near` are the labels that differ in their result or argument at most.
     """
 
     labels: tuple[Label, ...]
@@ -213,7 +214,8 @@ class Vocabulary:
     ) -> Observation:
         near = self._matching(event, wanted)
         found = [label for label in near if label.value == value]
-        return self._observation(event, text, found, near, actor)
+        unknown = "" if found else self._unknown(event, wanted, value, near)
+        return Observation(tuple(found), actor, text, tuple(near), unknown)
 
     def _return(self, event: Event, op: str, rc: int) -> Observation:
         near = self._matching(event, (("return", op),))
@@ -226,22 +228,35 @@ class Vocabulary:
         values = dict.fromkeys(label.value for label in found)
         if len(values) == 1:
             text = f"return {op}({next(iter(values))})"
-        return self._observation(event, text, found, near, None)
+        unknown = "" if found else self._unknown(event, (("return", op),), None, near)
+        return Observation(tuple(found), None, text, tuple(near), unknown)
 
-    def _observation(
-        self, event: Event, text: str, found: list[Label], near: list[Label], actor: str | None
-    ) -> Observation:
+    def _unknown(
+        self,
+        event: Event,
+        wanted: tuple[tuple[str, str], ...],
+        value: str | None,
+        near: list[Label],
+    ) -> str:
+        """Why no label fits the event, with the names that may have been meant."""
         at = self._at(event)
-        unknown = ""
-        if not found:
-            if at is not None and at not in self._known:
-                unknown = f"the spec has no instance that is called {event.res}"
-            elif near:
-                unknown = "the spec has this event, but not with this result or argument"
-            else:
-                unknown = f"the spec has no such event{'' if at is None else f' of {event.res}'}"
-        text = text if event.res is None else f"{event.res}: {text}"
-        return Observation(tuple(found), actor, text, tuple(near), unknown)
+        if at is not None and at not in self._known:
+            reason = f"the spec has no instance that is called {event.res}"
+            hint = did_you_mean(str(event.res), (self._names.get(one, one) for one in self._known))
+        elif near:
+            reason = "the spec has this event, but not with this result or argument"
+            values = [label.value for label in near if label.value is not None]
+            hint = "" if value is None else did_you_mean(value, values)
+        else:
+            reason = f"the spec has no such event{'' if at is None else f' of {event.res}'}"
+            kinds = [kind for kind, _ in wanted]
+            names = [
+                label.name
+                for label in self.labels
+                if label.kind in kinds and at in (None, instance_name(label.machine, label.index))
+            ]
+            hint = did_you_mean(wanted[0][1], names)
+        return f"{reason}; {hint}" if hint else reason
 
 
 # ---- writing -----------------------------------------------------------------------------------

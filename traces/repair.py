@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rhscheck.spec.semantics import duration
 from rhscheck.spec.system import Label
 from rhscheck.spec.tracking import Possible, Stuck, TooManyStates, Tracker
 from rhscheck.traces.receptive import Receptive
+from rhscheck.traces.wording import clock_time, elapsed_text
 
 MAX_REPAIRS = 4
 
@@ -26,8 +26,9 @@ def repairs(
     labels: Sequence[Label],
     near: Sequence[Label],
     line: int,
+    time_us: int,
 ) -> tuple[str, ...]:
-    """Repairs of the event on `line`, which would be one of `labels` in one of `possible`.
+    """Repairs of the event on `line` at `time_us`, one of `labels` in one of `possible`.
 
     `near` are labels that differ from it in their result or argument at most. If no state survived
     the time before the event, `possible` is empty and `stuck` says where time stopped; then an
@@ -49,8 +50,9 @@ def repairs(
             for label in inserted:
                 later = tracker.wait(tracker.take([one.possible], world.steps[label]), one.left)
                 if wanted and tracker.take(later.possible, wanted):
-                    early = duration(one.left, world.ground.system.unit_us)
-                    found[f"insert {early} before line {line}: {label}"] = None
+                    early = one.left * world.ground.system.unit_us
+                    when = f"{clock_time(time_us - early)}, {elapsed_text(early)} earlier than"
+                    found[f"insert at {when} line {line}: {label}"] = None
     except TooManyStates:
         # A repair is a hint; what was found until here is still true.
         pass

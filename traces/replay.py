@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from rhscheck.spec.describe import duration
 from rhscheck.spec.semantics import evaluate
 from rhscheck.spec.system import System
 from rhscheck.spec.tracking import (
@@ -26,9 +27,9 @@ from rhscheck.spec.tracking import (
     Stuck,
     TooManyStates,
     Tracker,
-    deadline_owners,
     unmet_conditions,
 )
+from rhscheck.traces.due import due_steps
 from rhscheck.traces.format import (
     CallEvent,
     Event,
@@ -42,7 +43,7 @@ from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace
 from rhscheck.traces.receptive import Receptive, receptive
 from rhscheck.traces.repair import repairs
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, Unreadable, overall
-from rhscheck.traces.wording import clock_time, state_texts
+from rhscheck.traces.wording import clock_time, instance_name, parameter_text, state_texts
 
 # How many states and unmet conditions a finding lists.
 MAX_LISTED = 8
@@ -155,14 +156,19 @@ class _Walk:
         if self.loaded.header is None:
             self.stop("there is no readable header: nobody says that the trace is complete")
             return
-        self._compare_spec()
         header = self.header
+        named, ours = header.spec.removesuffix(".sm"), self.world.ground.system.name
+        if named and named != ours:
+            self.stop(f"the header names another spec: {named}, not {ours}")
+            return
+        self._compare_spec()
         if header.start != "initial":
             self.stop("the recording does not begin with the run: the first state is unknown")
         if header.lossy or not header.complete:
             self.stop("the recording may lack events, so none can be held against the spec")
         if header.slack_us:
-            self.stop(f"times may be off by {header.slack_us} us; this replayer needs exact ones")
+            slack = duration(header.slack_us, 1)
+            self.stop(f"times may be off by {slack}; this replayer needs exact ones")
         if self.stopped:
             return
         try:
@@ -176,17 +182,16 @@ class _Walk:
 
     def _compare_spec(self) -> None:
         header, system = self.header, self.world.ground.system
-        name = header.spec.removesuffix(".sm")
-        if name and name != system.name:
-            self.notes.append(f"the header names another spec: {name}, not {system.name}")
         sums = (header.spec_sha256, system.source_sha256)
         if all(sums) and sums[0] != sums[1]:
             self.notes.append("the trace was made for another text of the spec (SHA-256 differs)")
         ours = trace_parameters(system)
         for parameter, value in header.params.items():
             if parameter in ours and ours[parameter] != value:
+                theirs = parameter_text(system, parameter, value)
+                here = parameter_text(system, parameter, ours[parameter])
                 self.notes.append(
-                    f"the trace was made with {parameter} = {value}, the spec has {ours[parameter]}"
+                    f"the trace was made with {parameter} = {theirs}, the spec has {here}"
                 )
         for limit, millis in header.timeouts_ms.items():
             if ours.get(limit) != millis * 1000:
@@ -373,7 +378,11 @@ class _Walk:
         )
 
     def _instance(self, resource: str | None) -> str | None:
-        return None if resource is None else self.header.resources.get(resource, resource)
+        """The instance that the trace calls `resource`, None where the spec has none such."""
+        name = None if resource is None else self.header.resources.get(resource, resource)
+        slots = self.world.ground.slots
+        known = any(instance_name(slot.variable.machine, slot.index) == name for slot in slots)
+        return name if known else None
 
     # ---- divergences ---------------------------------------------------------------------------
     def _refuse(self, place: _Place, reading: Observation, positions: Sequence[int]) -> None:
@@ -392,15 +401,18 @@ class _Walk:
     def _late(self, place: _Place, stuck: Sequence[Stuck], reading: Observation) -> None:
         """Time may not have passed: a deadline was missed before the event."""
         ground = self.world.ground
-        owner = deadline_owners(ground)
+        deadlines = {instance_name(one.name, one.index): one for one in ground.deadlines}
         unmet: dict[str, None] = {}
         owners: dict[str, None] = {}
         for one in stuck:
             at = place.time_us - one.left * ground.system.unit_us
             for name in one.deadlines:
-                owners[owner[name]] = None
-                missed = f"{name} of {owner[name]} was due at {clock_time(at)} and nothing happened"
-                unmet[missed] = None
+                deadline = deadlines[name]
+                owners[deadline.owner] = None
+                labels = due_steps(ground, self.world.steps, one.possible.state, deadline)
+                asked = " or ".join(f"{label.short} of {self.words.res(label)}" for label in labels)
+                asked = asked or f"a step of {deadline.owner} (deadline {name})"
+                unmet[f"{asked} was due at {clock_time(at)}, and nothing happened"] = None
         hints = self._repairs((), stuck, place, reading)
         self.possible = tuple(dict.fromkeys(one.possible for one in stuck))
         overrun = self.tracker.overrun(stuck)
@@ -423,6 +435,7 @@ class _Walk:
             labels=reading.labels,
             near=reading.near,
             line=place.line,
+            time_us=place.time_us,
         )
 
     def _force(self, possible: Sequence[Possible], reading: Observation) -> tuple[Possible, ...]:
@@ -467,19 +480,22 @@ class _Walk:
         judged = dict(zip((duty.id for duty in self.world.duties), verdicts, strict=True))
         owed = any(self._is_open(bit) for bit in range(len(self.world.duties)))
         events = len(self.loaded.events)
+        verdict = overall(
+            events=events,
+            judged=self.judged,
+            diverged=self.diverged,
+            undecided=self.undecided or not self.exact,
+            unfinished=owed or bool(self.world.unjudged) or finish.ending != "complete",
+            rules=verdicts,
+        )
+        if verdict == "not-observable":
+            self.notes.append("no rule could be judged")
         return TraceReport(
             file,
             events,
             self.judged,
             tuple(sorted(self.ignored.items())),
-            overall(
-                events=events,
-                judged=self.judged,
-                diverged=self.diverged,
-                undecided=self.undecided or not self.exact,
-                unfinished=owed or bool(self.world.unjudged) or finish.ending != "complete",
-                rules=verdicts,
-            ),
+            verdict,
             tuple((one, judged.get(one, "not-observable")) for one in self.world.ids),
             tuple(self.findings),
             tuple(Unreadable(one.line, one.column, one.message) for one in self.loaded.problems),

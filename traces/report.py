@@ -114,7 +114,8 @@ def overall(
     """The verdict on a trace, the worst of what is known about it.
 
     `diverged`: the spec surely does not allow the run. `undecided`: part of the trace could not be
-    judged. `unfinished`: the run may go on, or an answer is still owed.
+    judged. `unfinished`: the run may go on, or an answer is still owed. A run that the spec allows,
+    but that no rule was judged on, is not observable: it must never pass for a conforming one.
     """
     verdicts = tuple(rules)
     if diverged or "violated" in verdicts:
@@ -123,6 +124,6 @@ def overall(
         return "empty"
     if undecided or "inconclusive" in verdicts:
         return "inconclusive"
-    if judged == 0:
+    if judged == 0 or not any(one in ("conforms", "conforms-so-far") for one in verdicts):
         return "not-observable"
     return "conforms-so-far" if unfinished else "conforms"

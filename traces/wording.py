@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from rhscheck.spec.describe import duration
 from rhscheck.spec.ground import Ground, Slot
 from rhscheck.spec.semantics import State, Time
 from rhscheck.spec.system import (
@@ -18,6 +19,7 @@ from rhscheck.spec.system import (
     EnumType,
     IntType,
     RefType,
+    System,
 )
 
 
@@ -38,6 +40,22 @@ def clock_time(micros: Time) -> str:
     text = f"{hours:02}:{minutes:02}:{seconds % 60:02}."
     text += f"{rest // 1000:03}" if rest % 1000 == 0 and exact == whole else f"{rest:06}"
     return text if exact == whole else f"{text}+{exact - whole}"
+
+
+def elapsed_text(micros: Time) -> str:
+    """A stretch of time: the largest unit below a second, else seconds with their decimals."""
+    exact = Fraction(micros)
+    if exact < 1_000_000 or exact.denominator != 1:
+        return duration(exact, 1)
+    seconds, rest = divmod(exact.numerator, 1_000_000)
+    decimals = f".{rest:06}".rstrip("0").rstrip(".")
+    return f"{seconds}{decimals}s"
+
+
+def parameter_text(system: System, name: str, value: int | str) -> str:
+    """A parameter as a trace's header has it (times in microseconds), with its unit."""
+    is_time = any(one.name == name and one.is_time for one in system.constants)
+    return duration(value, 1) if is_time and isinstance(value, int) else str(value)
 
 
 def short_name(slot: Slot) -> str:

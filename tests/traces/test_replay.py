@@ -132,7 +132,7 @@ def test_a_rule_is_violated_where_the_spec_does_not_allow_the_event() -> None:
     assert (finding.rule, finding.verdict, finding.actor) == ("R1", "violated", "RHS")
     assert finding.sentence == "a worker is polled only while it runs"
     assert (finding.line, finding.resource, finding.time_us) == (2, "Worker[1]", 0)
-    assert finding.event == "Worker[1]: call Poll"
+    assert finding.event == "call Poll"
     assert finding.possible == ("Process in Up; Worker[1] in Idle",)
     assert finding.unmet == (
         "Worker.state[1] = Running (is Idle); Worker.due.Poll@Running[1] (is false)",
@@ -169,11 +169,11 @@ def test_a_missed_deadline_blames_its_owner() -> None:
     finding = report.findings[0]
     assert (finding.rule, finding.actor, finding.line) == (None, "RHS", 3)
     assert finding.unmet == (
-        "Worker.call.Start.clock[1] of RHS was due at 00:00:10.000 and nothing happened",
+        "timeout Start of Worker[1] was due at 00:00:10.000, and nothing happened",
     )
     assert finding.repair == (
-        "insert 1us before line 3: Worker[1]: timeout Start",
-        "insert 1us before line 3: Process: crash",
+        "insert at 00:00:10.000, 1us earlier than line 3: Worker[1]: timeout Start",
+        "insert at 00:00:10.000, 1us earlier than line 3: Process: crash",
     )
 
 
@@ -222,6 +222,42 @@ def test_a_rule_that_the_spec_expects_to_fail_is_not_held_against_a_run() -> Non
     assert report.notes == ("not judged, because the spec expects them to be violated: F",)
 
 
+def test_a_run_on_which_no_rule_is_judged_is_not_observable() -> None:
+    text = """
+spec idle "nothing is promised"
+actors { host H }
+shared machine M {
+  initial state A { by H: go -> A }
+}
+rule R "never in A": never in M.A
+expect R: violated
+"""
+    header = replace_header(spec="idle")
+    go = tuple(NamedEvent(ts=0, seq=number, res="M", name="go") for number in (1, 2))
+    report = judge(go, poll_system(text), header)
+    assert report.verdict == "not-observable"
+    assert report.judged == 2
+    assert report.as_json()["verdict"] == "not-observable"
+    assert report.notes[-1] == "no rule could be judged"
+
+
+def test_a_long_wait_is_told_in_seconds() -> None:
+    late = (call(0, 1, "Start"), answer(110 * SECOND + 500, 2, "Start", 0))
+    assert judge(late).findings[0].repair[0] == (
+        "insert at 00:00:10.000, 100.0005s earlier than line 3: Worker[1]: timeout Start"
+    )
+
+
+def test_a_hint_names_an_instance_as_the_trace_does() -> None:
+    header = replace_header(resources={"IP Address": "Worker[1]"})
+    report = judge((call(0, 1, "Start", "IP Adress"),), header=header)
+    assert report.findings[0].unmet == (
+        "the spec has no instance that is called IP Adress; "
+        "did you mean `IP Address` or `Process`?",
+    )
+    assert report.findings[0].possible == ("Process in Up; Worker[1] in Idle; Worker[2] in Idle",)
+
+
 def test_at_the_bound_the_answer_still_wins() -> None:
     assert judge((call(0, 1, "Start"), answer(10 * SECOND, 2, "Start", 0))).verdict == "conforms"
 
@@ -231,7 +267,7 @@ def test_a_hidden_step_is_taken_when_it_is_due() -> None:
     early = (*GOOD[:3], call(7 * SECOND - 1, 4, "Poll"))
     assert judge(GOOD[:4]).verdict == "conforms"
     assert judge(late).findings[0].unmet == (
-        "Worker.due.Poll@Running urgent[1] of RHS was due at 00:00:07.000 and nothing happened",
+        "call Poll of Worker[1] was due at 00:00:07.000, and nothing happened",
     )
     assert judge(early).findings[0].unmet == ("Worker.due.Poll@Running[1] (is false)",)
 
@@ -250,15 +286,25 @@ def test_other_codes_mean_the_result_that_is_declared_so() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (call(0, 1, "Fly"), "the spec has no such event of Worker[1]"),
-        (call(0, 1, "Start", "Worker[3]"), "the spec has no instance that is called Worker[3]"),
+        (call(0, 1, "Fly"), "the spec has no such event of Worker[1]; there is `Poll`, `Start`"),
+        (call(0, 1, "Stat"), "the spec has no such event of Worker[1]; did you mean `Start`?"),
+        (
+            NamedEvent(ts=0, seq=1, res="Process", name="crsh"),
+            "the spec has no such event of Process; did you mean `crash`?",
+        ),
+        (
+            call(0, 1, "Start", "Worker[3]"),
+            "the spec has no instance that is called Worker[3]; "
+            "did you mean `Worker[2]` or `Worker[1]`?",
+        ),
         (
             call(0, 1, "Start", "Process"),
             "the spec has no such event of Process",
         ),
         (
             StatusEvent(ts=0, seq=1, res="Worker[1]", op="Report", state="bored"),
-            "the spec has this event, but not with this result or argument",
+            "the spec has this event, but not with this result or argument; "
+            "there is `pending`, `success`",
         ),
         (
             NamedEvent(ts=0, seq=1, res="Process", name="crash", actor="DLL"),
@@ -320,7 +366,7 @@ def replace_header(**changes: object) -> Header:
         ),
         (
             replace_header(slack_us=100),
-            "times may be off by 100 us; this replayer needs exact ones",
+            "times may be off by 100us; this replayer needs exact ones",
         ),
         (
             replace_header(timeouts_ms={"CallTimeout": 5000}),
@@ -335,15 +381,23 @@ def test_a_header_that_promises_less_leaves_it_undecided(header: Header, note: s
     assert report.judged == 0
 
 
-def test_a_header_for_another_spec_is_reported() -> None:
+def test_a_header_for_another_text_of_the_spec_is_reported() -> None:
     header = replace_header(
-        spec="other.sm", spec_sha256="0" * 64, params={"CallTimeout": 5, "Unknown": 1}
+        spec="poll.sm", spec_sha256="0" * 64, params={"CallTimeout": 300 * SECOND, "Unknown": 1}
     )
     assert judge(GOOD, header=header).notes == (
-        "the header names another spec: other, not poll",
         "the trace was made for another text of the spec (SHA-256 differs)",
-        "the trace was made with CallTimeout = 5, the spec has 10000000",
+        "the trace was made with CallTimeout = 5m, the spec has 10s",
     )
+
+
+def test_a_trace_of_another_spec_is_not_judged() -> None:
+    header = replace_header(spec="other.sm", start="unknown")
+    for events in (GOOD, (call(0, 1, "Poll"),)):
+        report = judge(events, header=header)
+        assert report.verdict == "inconclusive"
+        assert (report.judged, report.findings) == (0, ())
+        assert report.notes == ("the header names another spec: other, not poll",)
 
 
 def test_nothing_is_judged_after_a_gap() -> None:
