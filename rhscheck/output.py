@@ -62,8 +62,28 @@ def place(span: Span) -> dict[str, object] | None:
     return {"path": span.path, "line": span.line, "column": span.column}
 
 
-def diagnostics_text(diagnostics: Sequence[Diagnostic], sources: Iterable[Source]) -> str:
-    """Diagnostics with their carets, and how many there are."""
+def fitted(text: str, width: int | None, indent: str = "    ") -> list[str]:
+    """Styled text as lines of at most `width` columns (None: any), `indent` before later ones.
+
+    Broken between words only: a word that is longer stands alone, too wide.
+    """
+    if width is None or len(click.unstyle(text)) <= width:
+        return [text]
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if len(click.unstyle(longer)) <= width or not lines[-1].strip():
+            lines[-1] = longer
+        elif word:
+            lines.append(indent + word)
+    return [line.rstrip() for line in lines]
+
+
+def diagnostics_text(
+    diagnostics: Sequence[Diagnostic], sources: Iterable[Source], width: int | None = None
+) -> str:
+    """Diagnostics with their carets, and how many there are; messages kept within `width`."""
     known = tuple(sources)
     blocks: list[str] = []
     for diagnostic in diagnostics:
@@ -71,13 +91,22 @@ def diagnostics_text(diagnostics: Sequence[Diagnostic], sources: Iterable[Source
         label, colon, message = head.partition(":")
         color = "red" if diagnostic.severity == "error" else "yellow"
         styled = click.style(label, fg=color, bold=True) + click.style(colon + message, bold=True)
-        blocks.append("\n".join([styled, *rest]))
+        notes = [line for one in rest for line in _fitted_note(one, width)]
+        blocks.append("\n".join([*fitted(styled, width), *notes]))
     errors = sum(diagnostic.severity == "error" for diagnostic in diagnostics)
     if errors:
         blocks.append(
             counted(errors, "error") + "; `rhscheck explain CODE` tells more about a code"
         )
     return "\n\n".join(blocks)
+
+
+def _fitted_note(line: str, width: int | None) -> list[str]:
+    """A line below a diagnostic's first: words are wrapped, a quoted line of the spec is not."""
+    mark = line.find(" = ")
+    if mark < 0 or line[:mark].strip():
+        return [line]
+    return fitted(line, width, " " * (mark + 5))
 
 
 # ---- states -------------------------------------------------------------------------------------

@@ -16,13 +16,15 @@ from rhscheck.chart import Style, render_run, run_events
 from rhscheck.checker import verdict as v
 from rhscheck.checker.findings import Finding
 from rhscheck.checker.verify import Report
-from rhscheck.output import counted, diagnostics_text, json_bytes, place
+from rhscheck.output import counted, diagnostics_text, fitted, json_bytes, place
 from rhscheck.scenario_output import scenario_fields, scenario_rows
 from rhscheck.spec.diagnostic import Diagnostic
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.semantics import duration
 
 DEFAULT_WIDTH = 100  # of charts and wrapped lines where nothing limits the width
+_LEAST_WIDTH = 40  # narrower terminals break the lines themselves
+_LEAST_SENTENCE = 30  # columns beside a verdict; with fewer the sentence stands below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class Look:
     times: bool = True
     witnesses: bool = False
     quiet: bool = False
+
+    @property
+    def columns(self) -> int | None:
+        """Columns to keep words within, None for any."""
+        return None if self.width is None else max(_LEAST_WIDTH, self.width)
+
+    @property
+    def message_columns(self) -> int | None:
+        """The same for messages, which from the default width on stay whole, as in a file."""
+        return None if self.width is None or self.width >= DEFAULT_WIDTH else self.columns
 
 
 # ---- JSON ---------------------------------------------------------------------------------------
@@ -145,7 +157,8 @@ def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> s
     if look.quiet:
         return _last_line(loaded, report, look, seconds)
     system = report.system
-    blocks = [click.style(system.name, bold=True) + (f": {system.title}" if system.title else "")]
+    title = click.style(system.name, bold=True) + (f": {system.title}" if system.title else "")
+    blocks = ["\n".join(fitted(title, look.message_columns))]
     if report.results:
         blocks.append("\n".join(_table(report, look)))
     if report.scenarios:
@@ -156,7 +169,7 @@ def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> s
         blocks.append("\n".join(line for wrapped in lines for line in wrapped))
     blocks += _charts(report, look)
     if loaded.warnings:
-        blocks.append(diagnostics_text(loaded.warnings, loaded.sources))
+        blocks.append(diagnostics_text(loaded.warnings, loaded.sources, look.message_columns))
     findings = list(_findings(report, look))
     if findings:
         blocks.append("\n".join(findings))
@@ -188,12 +201,12 @@ def _table(report: Report, look: Look) -> Iterator[str]:
             cells.append(f"{result.seconds:6.2f} s")
         if marks:
             cells.append(f"{marks[result.rule.id]:<{fourth}}")
-        plain = sum(len(click.unstyle(cell)) + 2 for cell in cells)
-        yield "  ".join([*cells, _clipped(result.rule.sentence, plain, look)]).rstrip()
+        yield from _row(cells, result.rule.sentence, look)
         yield from _remarks(result, look)
     for one in report.comparisons:
         if one.status != v.EXIT_AGREED:
-            yield click.style(f"{one.base}: {one.message}", fg="red", bold=True)
+            for line in fitted(f"{one.base}: {one.message}", look.message_columns):
+                yield click.style(line, fg="red", bold=True)
 
 
 def _verdict_words(verdict: v.Verdict) -> str:
@@ -210,12 +223,27 @@ def _styled(words: str, verdict: v.Verdict, compared: v.Comparison | None) -> st
     return click.style(words, fg="red" if broken and not agreed else "yellow", bold=not agreed)
 
 
-def _clipped(text: str, used: int, look: Look) -> str:
-    """`text`, cut where the line would be wider than the terminal."""
-    room = max(20, look.width - used) if look.width is not None else None
-    if room is None or len(text) <= room:
-        return text
-    return text[: room - 1].rstrip() + "…"
+def _row(cells: list[str], sentence: str, look: Look) -> Iterator[str]:
+    """Aligned cells and a sentence, which is cut, or stands below where little room is left."""
+    row = "  ".join(cells).rstrip()
+    if look.columns is None:
+        yield "  ".join([*cells, sentence]).rstrip()
+        return
+    room = look.columns - sum(len(click.unstyle(cell)) + 2 for cell in cells)
+    if room >= _LEAST_SENTENCE:
+        cut = sentence if len(sentence) <= room else sentence[: room - 1].rstrip() + "…"
+        yield "  ".join([*cells, cut]).rstrip()
+        return
+    if len(click.unstyle(row)) > look.columns:  # better out of line than out of the terminal
+        row = "  ".join(_narrow(cell) for cell in cells).rstrip()
+    yield from fitted(row, look.columns)
+    yield from _wrapped("", sentence, look)
+
+
+def _narrow(cell: str) -> str:
+    """A cell without the blanks that align it; its style stays."""
+    plain = click.unstyle(cell)
+    return cell.replace(plain, plain.strip()) if plain in cell else cell.rstrip()
 
 
 def _scenarios(report: Report, look: Look) -> Iterator[str]:
@@ -225,8 +253,7 @@ def _scenarios(report: Report, look: Look) -> Iterator[str]:
     second = max(len(click.unstyle(words)) for (_, words, _), _ in rows)
     for (name, words, sentence), remarks in rows:
         gap = " " * (second - len(click.unstyle(words)))
-        clipped = _clipped(sentence, first + second + 4, look)
-        yield f"{name:<{first}}  {words}{gap}  {clipped}".rstrip()
+        yield from _row([f"{name:<{first}}", words + gap], sentence, look)
         for remark in remarks:
             yield from _wrapped("", remark, look)
 
@@ -269,7 +296,7 @@ def _remarks(result: v.Result, look: Look) -> Iterator[str]:
 def _wrapped(head: str, text: str, look: Look) -> list[str]:
     return textwrap.wrap(
         head + text,
-        width=max(40, look.width or DEFAULT_WIDTH),
+        width=look.columns or DEFAULT_WIDTH,
         initial_indent="    ",
         subsequent_indent="      ",
         break_long_words=False,
@@ -307,7 +334,8 @@ def _charts(report: Report, look: Look) -> Iterator[str]:
                 verdict=v.name(verdict),
             )
             least = "no shorter run" + ("" if verdict.shortest else f" with N={verdict.n}")
-            yield f"{head} ({least})\n\n{chart}"
+            title = "\n".join(fitted(f"{head} ({least})", look.message_columns))
+            yield f"{title}\n\n{chart}"
 
 
 def _findings(report: Report, look: Look) -> Iterator[str]:
@@ -319,14 +347,16 @@ def _findings(report: Report, look: Look) -> Iterator[str]:
             bold=True,
         )
         where = f"{finding.span.path}:{finding.span.line}: " if finding.span.line else ""
-        yield f"{where}{head} {finding.sentence}"
+        yield from fitted(f"{where}{head} {finding.sentence}", look.message_columns)
         if finding.evidence is not None:
             yield from _wrapped("run: ", _in_a_line(finding.evidence), look)
     for one in _watched(report):
-        yield click.style("warning:", fg="yellow", bold=True) + f" {one.base}: {one.message}"
+        head = click.style("warning:", fg="yellow", bold=True)
+        yield from fitted(f"{head} {one.base}: {one.message}", look.message_columns)
 
 
 def _last_line(loaded: Loaded, report: Report, look: Look, seconds: float) -> str:
+    """What came of it all; never wrapped, for `tail -n 1` is how scripts read it."""
     tally: dict[str, int] = {}
     for result in report.results:
         words = _class(result)

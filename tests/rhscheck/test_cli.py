@@ -589,10 +589,55 @@ def test_the_options_of_verify_change_something(run: Run) -> None:
 
 
 def test_verify_fits_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    narrow = run("verify", "fischer", "--set", "CheckAfter=1s", "--no-times")
-    assert max(len(line) for line in narrow.out.splitlines()) <= 80
-    assert narrow.out.splitlines()[2].endswith("  at most one process is in it…")
+    late = ("verify", "fischer", "--set", "CheckAfter=1s", "--no-times")
+    monkeypatch.setenv("COLUMNS", "90")
+    narrow = run(*late).out.splitlines()
+    assert max(len(line) for line in narrow[:-1]) <= 90
+    assert narrow[2].endswith("  at most one process is in its critical…")
+    monkeypatch.setenv("COLUMNS", "60")
+    beneath = run(*late).out.splitlines()
+    assert max(len(line) for line in beneath[:-1]) <= 60
+    assert beneath[2].startswith("Mutex  ")
+    assert beneath[3] == "    at most one process is in its critical section"
+
+
+def test_long_lines_are_wrapped_where_there_is_a_width(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--rule", "Burns").out
+    assert narrow.splitlines()[2:9] == [
+        "Burns  witnessed for N=1 in 1 step",
+        "    local",
+        "    the lamp can burn",
+        "    run: press",
+        "Burns: expected impossible, but Burns is",
+        "    witnessed for N=1 in 1 step",
+        "",
+    ]
+    colour = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--color", "always").out
+    monkeypatch.delenv("COLUMNS")
+    assert max(len(click.unstyle(line)) for line in colour.splitlines()[:-1]) <= 40
+    wide = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--rule", "Burns").out
+    assert wide.splitlines()[2] == "Burns  witnessed for N=1 in 1 step  local  the lamp can burn"
+
+
+def test_messages_of_the_spec_are_wrapped_and_its_lines_are_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("lamp.sm").write_text(LAMP.replace("param Delay", "param Unused = 3s\nparam Delay"))
+    monkeypatch.setenv("COLUMNS", "40")
+    found = run("verify", "lamp.sm", "--no-times").out
+    start = found.index("warning[")
+    assert found[start : found.index("\n\n", start)].splitlines() == [
+        "warning[SM104]: parameter `Unused` is",
+        "    never used",
+        " --> lamp.sm:3:7",
+        "  |",
+        "3 | param Unused = 3s",
+        "  |       ^^^^^^",
+        "  = help: use it or remove it",
+    ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
