@@ -23,9 +23,11 @@ from rhscheck.checker.answer import (
 from rhscheck.checker.answer import confirm as really_confirm
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.local import LocalAbstraction
+from rhscheck.checker.local_time import check_local_time
 from rhscheck.checker.model import Budget
 from rhscheck.checker.project import Projection, project
 from rhscheck.checker.recheck import Copy
+from rhscheck.checker.timelock import TimeCheck
 from rhscheck.checker.verdict import (
     Impossible,
     ProvedFor,
@@ -261,8 +263,13 @@ def test_a_bounded_response_is_open_where_time_may_stop() -> None:
 
 def test_time_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Task] = []
-    check = every_n.check_local_time
-    monkeypatch.setattr(every_n, "check_local_time", lambda t: calls.append(t) or check(t))  # type: ignore[func-returns-value]
+    check = check_local_time
+
+    def counted(asked: Task) -> TimeCheck:
+        calls.append(asked)
+        return check(asked)
+
+    monkeypatch.setattr(every_n, "check_local_time", counted)
     argued(hosted(rules=(RULES[4], replace(RULES[4], id="again", base="again"))))
     assert len(calls) == 1
 
@@ -313,7 +320,7 @@ def test_the_time_is_used_up() -> None:
 
 def test_seconds_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10_000))
-    monkeypatch.setattr(every_n.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("rhscheck.checker.every_n.time.monotonic", lambda: float(next(ticks)))
     argument = EveryN(task(hosted(rules=ALL)))
     argument.run()
     total = next(ticks)

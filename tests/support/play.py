@@ -100,5 +100,11 @@ class Play:
 
 def _text(transition: GroundTransition) -> str:
     label = transition.label
-    mark = "!" if transition.template.unhandled else "~" if transition.template.absorbed else ""
+    mark = (
+        "!"
+        if transition.template.unhandled
+        else "~"
+        if transition.template.absorbed and transition.label.kind != "expiry"
+        else ""
+    )
     return mark + (label.short if label.index is None else f"{label.index}: {label.short}")
