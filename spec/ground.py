@@ -7,17 +7,23 @@ two flat tuples. Knows nothing of meaning beyond that: `spec.semantics` says wha
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rhscheck.spec.expr import (
     FALSE,
+    ClockCmp,
+    ClockDiff,
     Exists,
     Expr,
     Forall,
+    Happens,
     Index,
+    IndexValue,
     Lit,
     Ref,
+    Same,
     conj,
     disj,
     rename,
@@ -145,20 +151,41 @@ def value_range(kind: Type, system: System, n: int) -> tuple[int, int]:
             return (0 if optional else 1, n if size is None else size)
 
 
-def expand(expr: Expr, binding: dict[str, Index], system: System, n: int) -> Expr:
-    """`expr` with parameters bound to numbers and quantifiers unrolled, simplified."""
+def expand(
+    expr: Expr,
+    binding: Mapping[str, Index],
+    system: System,
+    n: int,
+    fixed: Mapping[tuple[str, Index], int] = MappingProxyType({}),
+) -> Expr:
+    """`expr` with parameters bound to numbers and quantifiers unrolled, simplified.
 
-    def unroll(node: Expr) -> Expr | None:
-        if isinstance(node, Forall | Exists):
-            size = system.family(node.family).size
-            bodies = (
-                transform(rename(node.body, {node.param: k}), unroll)
-                for k in range(1, (n if size is None else size) + 1)
-            )
-            return conj(bodies) if isinstance(node, Forall) else disj(bodies)
-        return None
+    `fixed`: variables (of numbered instances) that always have one value, put in for them.
+    """
 
-    return transform(rename(expr, binding), unroll)
+    def swap(index: Index) -> Index:
+        return binding.get(index, index) if isinstance(index, str) else index
+
+    def leaf(node: Expr) -> Expr | None:
+        match node:
+            case Ref(name, index):
+                number = swap(index)
+                if fixed and (name, number) in fixed:
+                    return Lit(fixed[(name, number)])
+                return node if number is index else Ref(name, number)
+            case Forall(param, family, body) | Exists(param, family, body):
+                size = system.family(family).size
+                bodies = (
+                    expand(body, {**binding, param: k}, system, n, fixed)
+                    for k in range(1, (n if size is None else size) + 1)
+                )
+                return conj(bodies) if isinstance(node, Forall) else disj(bodies)
+            case IndexValue() | Same() | ClockCmp() | ClockDiff() | Happens():
+                return rename(node, dict(binding))
+            case _:
+                return None
+
+    return transform(expr, leaf)
 
 
 def bindings(params: tuple[Param, ...], system: System, n: int) -> Iterator[dict[str, Index]]:
@@ -195,30 +222,24 @@ def ground(system: System, n: int) -> Ground:
         low, high = value_range(variable.type, system, n)
         slots.extend(Slot(variable, index, low, high) for index in instances(variable.family))
     slot_of = {(slot.variable.name, slot.index): at for at, slot in enumerate(slots)}
+    # A variable with one possible value is folded away: readings and constants cost nothing.
+    fixed: dict[tuple[str, Index], int] = {
+        (slot.variable.name, slot.index): slot.low for slot in slots if slot.low == slot.high
+    }
+
+    def bound(expr: Expr, binding: Mapping[str, Index]) -> Expr:
+        return expand(expr, binding, system, n, fixed)
+
     for clock in system.clocks:
         for index in instances(clock.family):
-            active = expand(clock.active, {SELF: index}, system, n)
-            clocks.append(ClockSlot(clock.name, index, active, clock.role))
+            running = bound(clock.active, {SELF: index})
+            clocks.append(ClockSlot(clock.name, index, running, clock.role))
     clock_of = {(clock.name, clock.index): at for at, clock in enumerate(clocks)}
-
-    # A variable with one possible value is folded away: readings and constants cost nothing.
-    fixed = {(slot.variable.name, slot.index): slot.low for slot in slots if slot.low == slot.high}
-
-    def fold(expr: Expr) -> Expr:
-        if not fixed:
-            return expr
-
-        def leaf(node: Expr) -> Expr | None:
-            if isinstance(node, Ref) and (node.name, node.index) in fixed:
-                return Lit(fixed[(node.name, node.index)])  # type: ignore[index]
-            return None
-
-        return transform(expr, leaf)
 
     transitions: list[GroundTransition] = []
     for template in system.transitions:
         for binding in bindings(template.params, system, n):
-            guard = fold(expand(template.guard, binding, system, n))
+            guard = bound(template.guard, binding)
             if guard == FALSE:
                 continue
             updates: dict[int, Expr] = {}
@@ -231,7 +252,7 @@ def ground(system: System, n: int) -> Ground:
                     if isinstance(at_index, str):
                         at_index = scope[at_index]
                     at = slot_of[(update.var, at_index)]  # type: ignore[index]
-                    value = fold(expand(update.value, scope, system, n))
+                    value = bound(update.value, scope)
                     updates.pop(at, None)  # of several updates the last one counts
                     if value != Ref(update.var, at_index):
                         updates[at] = value
@@ -253,7 +274,7 @@ def ground(system: System, n: int) -> Ground:
     deadlines: list[GroundDeadline] = []
     for deadline in system.deadlines:
         for index in instances(deadline.family):
-            active = fold(expand(deadline.active, {SELF: index}, system, n))
+            active = bound(deadline.active, {SELF: index})
             if active == FALSE:
                 continue
             at_clock = None if deadline.clock is None else clock_of[(deadline.clock, index)]
@@ -272,12 +293,10 @@ def ground(system: System, n: int) -> Ground:
         system,
         n,
         tuple(slots),
-        tuple(
-            ClockSlot(clock.name, clock.index, fold(clock.active), clock.role) for clock in clocks
-        ),
+        tuple(clocks),
         tuple(transitions),
         tuple(deadlines),
-        fold(expand(system.initially, {}, system, n)),
+        bound(system.initially, {}),
         slot_of,
         clock_of,
     )
