@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rhscheck.checker import zones
 from rhscheck.checker.invariant import Invariant
@@ -35,7 +36,7 @@ class Tight:
     forced: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exploration:
     """What `explore` found. Nodes are numbers; `path` says how to get to one.
 
@@ -84,6 +85,10 @@ class Exploration:
 
         ValueError if the exploration is not complete.
         """
+        return self._invariant
+
+    @cached_property
+    def _invariant(self) -> Invariant:
         if not self.complete:
             raise ValueError(f"an incomplete exploration has no invariant: {self.reason}")
         if not self.tracked:

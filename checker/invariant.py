@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 # (i, j, bound, strict): x_i - x_j <= bound (or < where strict). i and j are positions in
 # Invariant.tracked plus 1; 0 is the clock that is always 0. Bounds are in the System's unit.
 Constraint = tuple[int, int, int, bool]
 Zone = tuple[Constraint, ...]  # a conjunction; () is "any clock values"
 Cell = tuple[tuple[int, ...], tuple[Zone, ...]]
+_ORDERING_SAMPLE = 500  # cells, evenly spread, to choose an order of the slots by
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invariant:
     """The states whose values are those of a cell and whose clocks lie in one of its zones.
 
@@ -31,6 +33,13 @@ class Invariant:
 
     tracked: tuple[int, ...]
     cells: tuple[Cell, ...]
+
+    @cached_property
+    def diagram(self) -> Diagram:
+        """The cells as a decision diagram, with the slots in an order that keeps it small."""
+        stride = max(1, len(self.cells) // _ORDERING_SAMPLE)
+        sample = [values for values, _ in self.cells[::stride]]
+        return diagram(self.cells, slot_order(sample) or None)
 
 
 @dataclass(frozen=True, slots=True)

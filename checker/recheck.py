@@ -20,14 +20,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rhscheck.checker.invariant import Invariant, diagram, slot_order
+from rhscheck.checker.invariant import Invariant
 from rhscheck.checker.smt.encode import Encoding
 from rhscheck.checker.smt.region import member
 from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unknown, Unsat
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
-
-_ORDERING_SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +116,11 @@ class _Check:
         self._deadline = deadline
         self._encoding = encoding
         self._timed = bool(tracked)
-        diagrams = {
-            id(copy.invariant): diagram(
-                copy.invariant.cells,
-                slot_order([values for values, _ in _sample(copy.invariant)]) or None,
-            )
-            for copy in copies
-        }
         now, late, then = (
             [
                 member(
                     encoding,
-                    diagrams[id(copy.invariant)],
+                    copy.invariant.diagram,
                     values,
                     clocks,
                     slots=copy.slot_map,
@@ -202,12 +193,6 @@ class _Check:
             case Unknown(reason):
                 self.undecided.append((query, reason))
         return False
-
-
-def _sample(invariant: Invariant) -> Sequence[tuple[tuple[int, ...], object]]:
-    """Enough cells, evenly spread, to choose an order of the slots by."""
-    stride = max(1, len(invariant.cells) // _ORDERING_SAMPLE)
-    return invariant.cells[::stride]
 
 
 def _require_fit(copy: Copy, ground: Ground) -> None:
