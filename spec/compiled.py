@@ -9,8 +9,8 @@ discrete condition with the clock comparisons that remain to be judged by whoeve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from rhscheck.spec.alternatives import (
     Atoms,
@@ -29,6 +29,7 @@ from rhscheck.spec.expr import (
     In,
     Not,
     Ref,
+    disj,
 )
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.pycode import Body, position
@@ -49,41 +50,123 @@ __all__ = [
 
 # One value for each of `Ground.slots`.
 Values = tuple[int, ...]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Alternative:
     """One way for a guard to hold: `guard(values)`, and all of `atoms`."""
 
-    discrete: Expr
-    guard: Callable[[Values], bool]
-    atoms: Atoms
+    __slots__ = ("_compiled", "_ground", "atoms", "discrete")
+
+    def __init__(self, ground: Ground, discrete: Expr, atoms: Atoms) -> None:
+        self.discrete = discrete
+        self.atoms = atoms
+        self._ground = ground
+        self._compiled: Callable[[Values], bool] | None = None
+
+    @property
+    def guard(self) -> Callable[[Values], bool]:
+        """Whether the discrete part holds."""
+        if self._compiled is None:
+            self._compiled = predicate(self._ground, self.discrete)
+        return self._compiled
 
 
-@dataclass(frozen=True, slots=True)
+class _OnDemand(Generic[T]):
+    """Functions, one a transition, each made when it is asked for the first time."""
+
+    def __init__(self, make: Callable[[int], T], count: int) -> None:
+        self._make = make
+        self._made: list[T | None] = [None] * count
+
+    def __getitem__(self, at: int) -> T:
+        made = self._made[at]
+        if made is None:
+            made = self._made[at] = self._make(at)
+        return made
+
+
 class Compiled:
     """Functions over the discrete values of one `Ground`; positions are those of the Ground.
 
+    Most users need few of them, so each is generated when it is first asked for.
     `guards[k]`: whether transition k is possible in the untimed abstraction. `fire[k]`: the values
     after it, meaningful where its guard holds. `alternatives[k]`: see `Alternative`; none if the
-    guard is never true. `successors_untimed(values)`: (position, values after) of every transition
-    that the untimed abstraction allows, in canonical order. `moves(values)`: the same for exact
-    time: (position, number of the alternative, values after) for every alternative whose discrete
-    part holds. `active_clocks(values)`, `active_deadlines(values)`: positions, ascending.
+    guard is never true.
     """
 
-    ground: Ground
-    guards: tuple[Callable[[Values], bool], ...]
-    fire: tuple[Callable[[Values], Values], ...]
-    alternatives: tuple[tuple[Alternative, ...], ...]
-    successors_untimed: Callable[[Values], list[tuple[int, Values]]]
-    moves: Callable[[Values], list[tuple[int, int, Values]]]
-    active_clocks: Callable[[Values], tuple[int, ...]]
-    active_deadlines: Callable[[Values], tuple[int, ...]]
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.alternatives: tuple[tuple[Alternative, ...], ...] = tuple(
+            tuple(Alternative(ground, *parts) for parts in split_guard(transition.guard))
+            for transition in ground.transitions
+        )
+        count = len(ground.transitions)
+        self.guards: _OnDemand[Callable[[Values], bool]] = _OnDemand(self._guard, count)
+        self.fire: _OnDemand[Callable[[Values], Values]] = _OnDemand(self._fire, count)
+
+    @cached_property
+    def successors_untimed(self) -> Callable[[Values], list[tuple[int, Values]]]:
+        """(position, values after) of every transition that the untimed abstraction allows.
+
+        In canonical order.
+        """
+        module = _Module(self.ground)
+        module.successors(
+            "successors",
+            [
+                (at, f"{at}", self._possible(at), transition)
+                for at, transition in enumerate(self.ground.transitions)
+            ],
+        )
+        return module.build("successors")  # type: ignore[no-any-return]
+
+    @cached_property
+    def moves(self) -> Callable[[Values], list[tuple[int, int, Values]]]:
+        """The same for exact time: (position, number of the alternative, values after).
+
+        For every alternative whose discrete part holds.
+        """
+        module = _Module(self.ground)
+        module.successors(
+            "moves",
+            [
+                (at, f"{at}, {number}", alternative.discrete, transition)
+                for at, transition in enumerate(self.ground.transitions)
+                for number, alternative in enumerate(self.alternatives[at])
+            ],
+        )
+        return module.build("moves")  # type: ignore[no-any-return]
+
+    @cached_property
+    def active_clocks(self) -> Callable[[Values], tuple[int, ...]]:
+        """The positions of the clocks that run, ascending."""
+        return self._positions([clock.active for clock in self.ground.clocks])
+
+    @cached_property
+    def active_deadlines(self) -> Callable[[Values], tuple[int, ...]]:
+        """The positions of the deadlines that bind, ascending."""
+        return self._positions([deadline.active for deadline in self.ground.deadlines])
 
     def predicate(self, expr: Expr) -> Callable[[Values], bool]:
         """A ground state formula as a function; ValueError if it reads a clock."""
         return predicate(self.ground, expr)
+
+    def _possible(self, at: int) -> Expr:
+        return disj(alternative.discrete for alternative in self.alternatives[at])
+
+    def _guard(self, at: int) -> Callable[[Values], bool]:
+        return predicate(self.ground, self._possible(at))
+
+    def _fire(self, at: int) -> Callable[[Values], Values]:
+        module = _Module(self.ground)
+        module.fire_function("fire", self.ground.transitions[at])
+        return module.build("fire")  # type: ignore[no-any-return]
+
+    def _positions(self, conditions: list[Expr]) -> Callable[[Values], tuple[int, ...]]:
+        module = _Module(self.ground)
+        module.positions("positions", conditions)
+        return module.build("positions")  # type: ignore[no-any-return]
 
 
 def predicate(ground: Ground, expr: Expr) -> Callable[[Values], bool]:
@@ -92,53 +175,12 @@ def predicate(ground: Ground, expr: Expr) -> Callable[[Values], bool]:
         raise ValueError("a predicate over discrete values cannot read a clock")
     module = _Module(ground)
     module.function("holds", [(expr, "bool({})")])
-    return module.build()["holds"]  # type: ignore[no-any-return]
+    return module.build("holds")  # type: ignore[no-any-return]
 
 
 def compile_ground(ground: Ground) -> Compiled:
-    """The compiled form of `ground`. Takes milliseconds a hundred transitions."""
-    splits = [split_guard(transition.guard) for transition in ground.transitions]
-    module = _Module(ground)
-    for at, transition in enumerate(ground.transitions):
-        module.function(f"guard_{at}", [(untimed(transition.guard), "bool({})")])
-        module.fire_function(f"fire_{at}", transition)
-        for number, (discrete, _) in enumerate(splits[at]):
-            module.function(f"guard_{at}_{number}", [(discrete, "bool({})")])
-    module.successors(
-        "successors",
-        [
-            (at, f"{at}", untimed(transition.guard), transition)
-            for at, transition in enumerate(ground.transitions)
-        ],
-    )
-    module.successors(
-        "moves",
-        [
-            (at, f"{at}, {number}", discrete, transition)
-            for at, transition in enumerate(ground.transitions)
-            for number, (discrete, _) in enumerate(splits[at])
-        ],
-    )
-    module.positions("active_clocks", [clock.active for clock in ground.clocks])
-    module.positions("active_deadlines", [deadline.active for deadline in ground.deadlines])
-    names = module.build()
-    count = range(len(ground.transitions))
-    return Compiled(
-        ground,
-        tuple(names[f"guard_{at}"] for at in count),
-        tuple(names[f"fire_{at}"] for at in count),
-        tuple(
-            tuple(
-                Alternative(discrete, names[f"guard_{at}_{number}"], atoms)
-                for number, (discrete, atoms) in enumerate(splits[at])
-            )
-            for at in count
-        ),
-        names["successors"],
-        names["moves"],
-        names["active_clocks"],
-        names["active_deadlines"],
-    )
+    """The compiled form of `ground`: nothing yet, but what is asked for."""
+    return Compiled(ground)
 
 
 # ---- the index -----------------------------------------------------------------------------------
@@ -186,12 +228,13 @@ class _Module:
         self._ground = ground
         self._lines: list[str] = []
 
-    def build(self) -> dict[str, Any]:
+    def build(self, name: str) -> Any:
+        """The function called `name`."""
         source = "\n".join(self._lines)
         namespace: dict[str, Any] = {"__builtins__": {"bool": bool}}
         # The source is made of names and numbers of our own only.
         exec(compile(source, "<compiled ground system>", "exec"), namespace)
-        return namespace
+        return namespace[name]
 
     def function(self, name: str, returned: list[tuple[Expr, str]]) -> None:
         """`name(v)` returning the value of the expression put into the template."""

@@ -441,8 +441,8 @@ def test_untimed_exploration_is_plain_reachability(case: tuple[Ground, Expr]) ->
     taken = set()
     compiled = compile_ground(at)
     for values in waiting:
-        for position, guard in enumerate(compiled.guards):
-            if guard(values):
+        for position in range(len(at.transitions)):
+            if compiled.guards[position](values):
                 taken.add(position)
                 after = compiled.fire[position](values)
                 if after not in known:
