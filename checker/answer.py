@@ -14,7 +14,7 @@ from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.recheck import Copy, recheck
 from rhscheck.checker.verdict import EngineName, Verdict
 from rhscheck.spec.expr import Expr
-from rhscheck.spec.ground import Ground
+from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.system import Assumption, Rule, System
 
 Say = Callable[[str], None]
@@ -67,6 +67,7 @@ class Task:
     budget: Budget
     say: Say
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
+    _plain: dict[int, Ground] = field(default_factory=dict)
 
     def weave(self, rules: Sequence[Rule]) -> Model:
         """The System with `rules` woven in, made once."""
@@ -74,6 +75,12 @@ class Task:
         if key not in self._models:
             self._models[key] = Model(self.system, rules, self.assumptions)
         return self._models[key]
+
+    def plain(self, n: int) -> Ground:
+        """The System itself with `n` instances, made once."""
+        if n not in self._plain:
+            self._plain[n] = ground(self.system, n)
+        return self._plain[n]
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ class EveryN:
         self, model: Model, rule: Rule, proofs: list[Proof], missing: Missing | None = None
     ) -> None:
         """One rule with as few variables and clocks as it takes; a proof is added to `proofs`."""
-        started = time.monotonic()
+        started, alone = time.monotonic(), self._alone
         if self._out_of_time([rule]):
             return
         task, whole = self.task, model.local
@@ -172,7 +172,7 @@ class EveryN:
             case GaveUp(reason, at_least):
                 if not self._out_of_time([rule]):
                     self._open([rule], (f"one instance: {reason}",), at_least)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started - (self._alone - alone)
         self._alone += seconds
         self._spent([rule], seconds)
 

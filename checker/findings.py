@@ -26,7 +26,7 @@ from rhscheck.checker.verdict import sentence as said
 from rhscheck.spec.codes import Code
 from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import TRUE, Expr, Happens, conj, walk
-from rhscheck.spec.ground import Ground, GroundTransition, ground
+from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.semantics import Run, replay_run
 from rhscheck.spec.source import NOWHERE, Span
 from rhscheck.spec.system import (
@@ -211,7 +211,7 @@ class _View:
         if run is None:
             return None
         n = self.n or 1
-        return evidence(ground(task.system, n), self.model.ground(n), run, final)
+        return evidence(task.plain(n), self.model.ground(n), run, final)
 
 
 # ---- what cannot happen --------------------------------------------------------------------------

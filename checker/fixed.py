@@ -1,8 +1,8 @@
 """Verdicts for one number of instances: exact enumeration, bounded checking, runs made concrete.
 
-Owns what may be said about a rule at a fixed N. Enumeration (`checker.schedule.refine`: zones over
-as few clocks as it takes) proves or finds the shortest run; where it grows too large, bounded
-checking finds the shortest run or none up to a depth. Decides nothing about other N.
+Owns what may be said about a rule at a fixed N. Enumeration (`checker.narrow`: zones over as few
+variables and clocks as it takes) proves or finds the shortest run; where it grows too large,
+bounded checking finds the shortest run or none up to a depth. Decides nothing about other N.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
 from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
-from rhscheck.checker.explore import Exploration
 from rhscheck.checker.model import Model
+from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
+from rhscheck.checker.proofs import skeleton
 from rhscheck.checker.realise import concrete_run, evidence
-from rhscheck.checker.recheck import identity
-from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
+from rhscheck.checker.recheck import Copy
+from rhscheck.checker.schedule import Reached
 from rhscheck.checker.timelock import check_time
 from rhscheck.checker.verdict import (
     BoundedUpTo,
@@ -29,7 +30,7 @@ from rhscheck.checker.verdict import (
     Witnessed,
 )
 from rhscheck.spec.expr import Expr
-from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.ground import Ground
 from rhscheck.spec.semantics import Run
 from rhscheck.spec.system import Can, Rule, Within
 
@@ -73,8 +74,7 @@ class Query:
 
     def shown(self, run: Run, engine: EngineName) -> Answer:
         """The verdict that `run` is evidence for. Raises EvidenceMismatch."""
-        plain = ground(self.task.system, self.n)
-        proof = evidence(plain, self.ground, run, self.goal)
+        proof = evidence(self.task.plain(self.n), self.ground, run, self.goal)
         length = sum(step.transition is not None for step in run.steps)
         made = Witnessed if isinstance(self.rule.obligation, Can) else Violated
         return self.answer(made(self.n, length, proof, length <= self.at_least), engine)
@@ -103,7 +103,7 @@ def decide(query: Query, numbers: Sequence[int], engines: Engines) -> Answer:
     return outcome if isinstance(outcome, Answer) else _proved(final, outcome)
 
 
-def _one(query: Query, engines: Engines) -> Answer | Exploration:
+def _one(query: Query, engines: Engines) -> Answer | Excluded:
     """The answer at one number of instances, or an exploration that excludes the goal."""
     task = query.task
     engine: EngineName = "zones" if engines.enumeration else "bmc"
@@ -112,19 +112,23 @@ def _one(query: Query, engines: Engines) -> Answer | Exploration:
     if not engines.enumeration:
         return _bounded(query)
     task.say(f"{query.rule.id}: enumeration, N={query.n}")
-    outcome = refine(
+    slots, clocks = cone(query.ground, query.goal)
+    outcome = narrow(
         query.ground,
-        {"goal": query.goal},
+        query.model.compiled(query.n),
+        query.rule.id,
+        query.goal,
+        keep=slots | skeleton(query.ground),
+        tracked=clocks,
         limit=engines.limit,
         cancelled=task.budget.over,
-        compiled=query.model.compiled(query.n),
-    )["goal"]
+    )
     match outcome:
-        case Reached(run):
+        case Real(run):
             return query.shown(run, "zones")
-        case Unreachable(exploration):
-            return exploration
-        case Undecided(reason):
+        case Excluded():
+            return outcome
+        case GaveUp(reason):
             if task.budget.over():
                 return query.answer(Unknown(task.budget.reason), engine)
             why = f"enumeration, N={query.n}: {reason}"
@@ -133,11 +137,12 @@ def _one(query: Query, engines: Engines) -> Answer | Exploration:
             return _bounded(replace(query, notes=(*query.notes, why)))
 
 
-def _proved(query: Query, exploration: Exploration) -> Answer:
+def _proved(query: Query, excluded: Excluded) -> Answer:
     task, n = query.task, query.n
     where = f"for N={n}"
     task.say(f"{query.rule.id}: re-checking the invariant {where}")
-    copies = [identity(exploration.invariant(), query.ground)]
+    invariant = excluded.exploration.invariant()
+    copies = [Copy(invariant, excluded.projection.kept, invariant.tracked)]
     checked = confirm(where, query.ground, copies, {query.rule.id: query.goal}, task.budget)
     if not isinstance(checked, Confirmed):
         return query.answer(Unknown(checked.reason), "zones", checked.rlimit)
