@@ -21,6 +21,7 @@ try:
     from rhscheck.options import (
         EXIT_INPUT,
         Out,
+        ci_text,
         common,
         examples,
         finite,
@@ -61,6 +62,7 @@ def cli() -> None:
         "rhscheck verify rhs",
         "rhscheck verify rhs --rule R3 --witnesses",
         "rhscheck verify my.sm -n 3 --set CallTimeout=2m --without D1 --format json",
+        "rhscheck verify my.sm --format sarif -o verify.sarif",
     ),
 )
 @spec_argument
@@ -91,7 +93,7 @@ def cli() -> None:
 @click.option("--engine", metavar="E", help=f"Use only this engine: {', '.join(api.ENGINES)}.")
 @click.option("--witnesses", is_flag=True, help="Draw the runs that show permissions, too.")
 @click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
-@common("the report")
+@common("the report", ci=True)
 def verify(
     *,
     out: Out,
@@ -137,11 +139,16 @@ def verify(
             witnesses=witnesses,
             quiet=out.quiet,
         )
-        content = (
-            verify_output.verify_json(loaded, report, times=times)
-            if out.json
-            else verify_output.verify_text(loaded, report, look, seconds)
-        )
+        content: str | bytes
+        if out.ci is not None:
+            from rhscheck.verify_checks import verify_checks
+
+            checks = verify_checks(loaded, report, times=times, version=api.version())
+            content = ci_text(checks, out.ci)
+        elif out.json:
+            content = verify_output.verify_json(loaded, report, times=times)
+        else:
+            content = verify_output.verify_text(loaded, report, look, seconds)
     out.write(content, inputs=[spec])
     return report.exit
 

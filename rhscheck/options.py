@@ -10,21 +10,29 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
 
 import click
 
 from rhscheck import api, terminal
 from rhscheck.spec.diagnostic import SpecErrors
 
+if TYPE_CHECKING:
+    from rhscheck.ci_report import CiReport
+
 EXIT_INPUT = 2
+CiFormat = Literal["junit", "sarif", "github"]
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Where and how a result is shown. `dash`: the user asked for standard output by `-o -`."""
+    """Where and how a result is shown. `dash`: the user asked for standard output by `-o -`.
+
+    `ci`: one of the formats for continuous integration, for commands that have them.
+    """
 
     json: bool
+    ci: CiFormat | None
     path: str | None
     dash: bool
     quiet: bool
@@ -39,20 +47,45 @@ class Out:
         terminal.write_result(content, None, color=self.color)
 
 
-def common(product: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def ci_text(report: CiReport, kind: CiFormat) -> bytes:
+    """The report in one of the formats for continuous integration."""
+    match kind:
+        case "junit":
+            from rhscheck.junit import junit
+
+            return junit(report)
+        case "sarif":
+            from rhscheck.sarif import sarif
+
+            return sarif(report)
+        case "github":
+            from rhscheck.github import github
+
+            return github(report)
+        case _:
+            assert_never(kind)
+
+
+def common(product: str, *, ci: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Give a command the options of every command, handed over as `out`: an `Out`.
 
-    `product` says in the help what -o writes. Errors of the input become a message and status 2.
+    `product` says in the help what -o writes; `ci`: the command has the formats for continuous
+    integration, too. Errors of the input become a message and status 2.
     """
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @click.option(
             "--format",
             "kind",
-            type=click.Choice(["text", "json"]),
+            type=click.Choice(["text", "json", *(get_args(CiFormat) if ci else ())]),
             default="text",
             show_default=True,
-            help="Text for people, or one JSON object for scripts.",
+            help="Text for people, or one JSON object for scripts"
+            + (
+                "; JUnit XML, SARIF 2.1.0, or GitHub annotations for continuous integration."
+                if ci
+                else "."
+            ),
         )
         @click.option(
             "-o", "--output", metavar="FILE", help=f"Write {product} to FILE (-: standard output)."
@@ -70,7 +103,7 @@ def common(product: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
         @click.option("--no-color", is_flag=True, help="The same as --color never.")
         @functools.wraps(command)
         def with_out(
-            kind: Literal["text", "json"],
+            kind: Literal["text", "json", "junit", "sarif", "github"],
             output: str | None,
             quiet: bool,
             color: terminal.ColorChoice,
@@ -80,7 +113,13 @@ def common(product: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
             path = None if output == "-" else output
             choice: terminal.ColorChoice = "never" if no_color else color
             color_it = terminal.wants_color(choice, path)
-            out = Out(kind == "json", path, output == "-", quiet, color_it)
+            wanted: CiFormat | None
+            match kind:
+                case "text" | "json":
+                    wanted = None
+                case _:
+                    wanted = kind
+            out = Out(kind == "json", wanted, path, output == "-", quiet, color_it)
             try:
                 return command(out=out, **options)
             except SpecErrors as errors:

@@ -63,6 +63,14 @@ def scenario_rows(results: Sequence[Played]) -> Iterator[tuple[tuple[str, str, s
         yield row, [] if played.status == EXIT_AGREED else list(_remarks(played))
 
 
+def scenario_message(played: Played) -> str:
+    """How a scenario went, in plain words on one line, with the reason where it went wrong."""
+    words = f"{played.scenario.id}: {_words(played)}"
+    if played.status == EXIT_AGREED:
+        return words
+    return "; ".join((words, *_remarks(played)))
+
+
 def _outcome_name(played: Played) -> str:
     match played.outcome:
         case Allowed():
