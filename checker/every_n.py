@@ -44,15 +44,16 @@ class EveryN:
     _time: TimeCheck | None = None
     _alone: float = 0.0  # seconds spent on one rule while a group was at work
 
-    def run(self) -> None:
-        """Try every rule of the task."""
+    def run(self, asked: Sequence[Rule] | None = None) -> None:
+        """Try the rules `asked` for, None: every rule of the task."""
+        asked = self.task.rules if asked is None else asked
         base = self.task.weave([])
         made = base.abstraction
         if isinstance(made, Dependence):
-            self._open(self.task.rules, _dependences(made))
+            self._open(asked, _dependences(made))
             return
         rules: list[Rule] = []
-        for rule in self.task.rules:
+        for rule in asked:
             reason = rule_dependence(base.system, rule)
             if reason is None:
                 rules.append(rule)

@@ -94,11 +94,12 @@ _CODES: dict[FindingKind, Code] = {
 
 def find(
     task: Task,
-    results: Sequence[Result],
     n: int,
     time: Callable[[], TimeCheck] | None,
 ) -> tuple[Finding, ...]:
-    """Everything to report about `task`, in a fixed order; nothing that needs more than its budget.
+    """What to report about `task`, in a fixed order; nothing that needs more than its budget.
+
+    `without_witness` tells what the verdicts say.
 
     Looks at one instance plus environment where instances are independent (so it holds for every
     N), else at `n` instances. `time`: the check of condition (b), made for the former.
@@ -124,7 +125,6 @@ def find(
             break
         found += part
     found += _vacuous(task, relied)
-    found += _without_witness(results)
     return tuple(found)
 
 
@@ -346,12 +346,19 @@ def _premise(rule: Rule) -> Expr:
             assert_never(rule.obligation)
 
 
-def _without_witness(results: Sequence[Result]) -> Iterator[Finding]:
-    for result in results:
-        rule = result.rule
-        if isinstance(rule.obligation, Can) and not isinstance(result.verdict, Witnessed):
-            sentence = f"permission {rule.id} has no witness: {said(result.verdict)}"
-            yield Finding("no_witness", rule.id, sentence, error=False, span=rule.span)
+def without_witness(results: Sequence[Result]) -> tuple[Finding, ...]:
+    """The permissions that no run was found for."""
+    return tuple(
+        Finding(
+            "no_witness",
+            result.rule.id,
+            f"permission {result.rule.id} has no witness: {said(result.verdict)}",
+            error=False,
+            span=result.rule.span,
+        )
+        for result in results
+        if isinstance(result.rule.obligation, Can) and not isinstance(result.verdict, Witnessed)
+    )
 
 
 # ---- what can happen and should not --------------------------------------------------------------

@@ -29,6 +29,7 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 
 from rhscheck.spec.expr import (
     FALSE,
@@ -165,15 +166,17 @@ class _Sight:
 
     def _approximated(self, formula: Expr, unknown: Expr) -> Expr:
         """`unknown`, TRUE or FALSE, takes the place of what cannot be said."""
-        if self.sees(formula):
-            return formula
         match formula:
-            case And(args):
-                return conj(self._approximated(arg, unknown) for arg in args)
-            case Or(args):
-                return disj(self._approximated(arg, unknown) for arg in args)
+            case And(args) | Or(args):
+                parts = [self._approximated(arg, unknown) for arg in args]
+                if all(map(is_, parts, args)):
+                    return formula
+                return conj(parts) if isinstance(formula, And) else disj(parts)
             case Not(arg):
-                return neg(self._approximated(arg, neg(unknown)))
+                part = self._approximated(arg, neg(unknown))
+                return formula if part is arg else neg(part)
+            case _ if self.sees(formula):
+                return formula
             case Ite(cond, then, other):
                 # Not an `Ite` again: where the condition is unknown both branches are possible, and
                 # certain is what both say.

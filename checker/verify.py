@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
 from rhscheck.checker.every_n import EveryN
-from rhscheck.checker.findings import Finding, find
+from rhscheck.checker.findings import Finding, find, without_witness
 from rhscheck.checker.model import Budget
 from rhscheck.checker.scenarios import Played, play
+from rhscheck.checker.sharing import SecondProcess, second_share
 from rhscheck.checker.verdict import (
     EXIT_AGREED,
     EXIT_UNDECIDED,
@@ -56,7 +57,7 @@ class Options:
     `rules`: ids of rules, base ids of several, ids of scenarios; none: all. `n`: instances; None:
     every number. `depth`: the longest run for bounded checking. `timeout_s`: for everything
     together. `engine`: one of ENGINES alone; None: as needed. `without`: assumptions that are not
-    relied on. `findings`: whether to look for findings.
+    relied on. `findings`: whether to look for findings. `jobs`: processes that may share the rules.
     """
 
     rules: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class Options:
     engine: str | None = None
     without: tuple[str, ...] = ()
     findings: bool = True
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,31 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         progress,
     )
     argument = EveryN(task)
-    if options.engine in (None, "local"):
-        argument.run()
-    results = tuple(_result(task, options, argument, rule) for rule in rules)
+    local = options.engine in (None, "local")
+    others = second_share(task) if local and options.jobs > 1 else ()
+    if others:
+        with SecondProcess(task, others) as second:
+            argument.run([rule for rule in rules if rule in task.rules and rule not in others])
+            beside = _Beside.made(task, options, stories, argument)
+            progress(f"waiting for the other process: {len(others)} rules")
+            decided = second.result()
+        if decided is None:
+            argument.run(others)
+        else:
+            argument.answers |= decided.answers
+            argument.seconds |= decided.seconds
+        results = tuple(_result(task, options, argument, rule) for rule in rules)
+    else:
+        if local:
+            argument.run(task.rules)
+        results = tuple(_result(task, options, argument, rule) for rule in rules)
+        beside = _Beside.made(task, options, stories, argument)
     expected = _expected(system.expectations, rules)
     comparisons = compare(results, expected, options.n)
-    scenarios = play(task, stories)
-    findings: tuple[Finding, ...] = ()
+    findings = beside.findings
     if options.findings:
-        findings = find(task, results, options.n or DEFAULT_INSTANCES, argument.time)
+        findings += without_witness(results)
+    scenarios = beside.scenarios
     statuses = (
         exit_status(results, expected, options.n),
         *(played.status for played in scenarios),
@@ -168,6 +186,23 @@ def _expected(
 ) -> tuple[Expectation, ...]:
     names = {name for rule in rules for name in (rule.id, rule.base)}
     return tuple(expectation for expectation in expectations if expectation.rule in names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is looked at beside the rules, and does not depend on their verdicts."""
+
+    scenarios: tuple[Played, ...]
+    findings: tuple[Finding, ...]
+
+    @staticmethod
+    def made(
+        task: Task, options: Options, stories: Sequence[Scenario], argument: EveryN
+    ) -> _Beside:
+        scenarios = play(task, stories)
+        if not options.findings:
+            return _Beside(scenarios, ())
+        return _Beside(scenarios, find(task, options.n or DEFAULT_INSTANCES, argument.time))
 
 
 # ---- one rule ------------------------------------------------------------------------------------

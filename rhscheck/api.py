@@ -73,13 +73,15 @@ def verify(
     depth: int | None = None,
     timeout_s: float | None = None,
     engine: str | None = None,
+    jobs: int = 1,
     progress: Say = _silent,
 ) -> Report:
     """Decide the rules of `system` (all, or those named), for every N or for `n` instances.
 
     `without`: assumptions not relied on. `depth`: longest run that bounded checking looks at, in
-    steps. `timeout_s`: what is open after so many seconds is unknown. `progress` is told what is
-    going on. Raises InputError for names and numbers that do not fit the System.
+    steps. `timeout_s`: what is open after so many seconds is unknown. `jobs`: processes that may
+    share the rules (at most 2 are used). `progress` is told what is going on.
+    Raises InputError for names and numbers that do not fit the System.
     """
     from rhscheck.checker import verify as checker
     from rhscheck.spec.rules import AssumptionError
@@ -91,6 +93,7 @@ def verify(
         timeout_s=timeout_s,
         engine=engine,
         without=tuple(without),
+        jobs=jobs,
     )
     try:
         return checker.verify(system, options, progress)

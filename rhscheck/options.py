@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
@@ -45,6 +47,13 @@ class Out:
     def report(self, content: str | bytes) -> None:
         """Write to standard output, for commands whose -o takes a product and not the report."""
         terminal.write_result(content, None, color=self.color)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def ci_text(report: CiReport, kind: CiFormat) -> bytes:

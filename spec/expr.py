@@ -379,7 +379,8 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(children(node)))
+        if not isinstance(node, Ref | Lit):  # most nodes are: not to ask them is most of the speed
+            stack.extend(reversed(children(node)))
 
 
 def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
@@ -390,8 +391,11 @@ def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
 
     def leaf(node: Expr) -> Expr | None:
         match node:
+            case And() | Or() | Not() | In() | Lit():
+                return None
             case Ref(name, index):
-                return Ref(name, swap(index))
+                moved = swap(index)
+                return node if moved is index else Ref(name, moved)
             case IndexValue(index):
                 moved = swap(index)
                 return Lit(moved) if isinstance(moved, int) else IndexValue(moved)
@@ -414,9 +418,13 @@ def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
 
 def refs(expr: Expr) -> Iterator[Ref]:
     """Every state variable read by `expr` (with its index as written)."""
-    for node in walk(expr):
+    stack = [expr]
+    while stack:
+        node = stack.pop()
         if isinstance(node, Ref):
             yield node
+        elif not isinstance(node, Lit):
+            stack.extend(reversed(children(node)))
 
 
 def clocks_read(expr: Expr) -> Iterator[tuple[str, Index]]:

@@ -89,7 +89,7 @@ def rhs() -> System:
 
 @pytest.fixture(scope="module")
 def report(rhs: System) -> Report:
-    return verify(rhs)
+    return verify(rhs, Options(jobs=2))
 
 
 # ---- the default readings ------------------------------------------------------------------------
@@ -220,5 +220,5 @@ def test_quick_calls_are_an_assumption_only_where_they_are_read_as_a_promise() -
 @pytest.mark.parametrize("assumption", WITHOUT)
 def test_what_breaks_without_an_assumption(rhs: System, assumption: str) -> None:
     left_out = [one.id for one in rhs.assumptions if one.id.partition("[")[0] == assumption]
-    options = Options(without=tuple(left_out), findings=False)
+    options = Options(without=tuple(left_out), findings=False, jobs=2)
     assert table(verify(rhs, options).results) == DEFAULT | WITHOUT[assumption]

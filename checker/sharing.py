@@ -1,0 +1,153 @@
+"""A second process that decides some of the rules while this one decides the others.
+
+Owns starting it, what is sent each way, and that nothing of it is left behind: it ends when it is
+closed, and when this process ends in whatever way. What it does not answer (it was killed, it
+failed, it could not be started) is for this process to decide, so an error shows where it can be
+seen. Which rules go together is no difference to their answers. Knows no rendering.
+
+The process is started anew on every platform: a copy of this one would have copies of the locks of
+threads that it does not have. It imports nothing of the program that uses rhscheck.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from rhscheck.checker.answer import Answer, Open, Task
+from rhscheck.checker.every_n import EveryN
+from rhscheck.checker.model import Budget
+from rhscheck.spec.system import Assumption, Early, Rule, System, Within
+
+_ENOUGH_RULES = 6  # with a clock of their own; fewer are decided before a process is ready
+_ENOUGH_TRANSITIONS = 40
+_WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A task for another process; `left_s`: the seconds it may take, None for no limit."""
+
+    system: System
+    rules: tuple[Rule, ...]
+    assumptions: tuple[Assumption, ...]
+    n: int | None
+    depth: int
+    limit: int
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What `EveryN` found about the rules of a share."""
+
+    answers: dict[str, Answer | Open]
+    seconds: dict[str, float]
+
+
+def second_share(task: Task) -> tuple[Rule, ...]:
+    """The rules of `task` that a second process may take; none where it would not pay."""
+    own = [rule for rule in task.rules if isinstance(rule.obligation, Within | Early)]
+    if len(own) < _ENOUGH_RULES or len(task.system.transitions) < _ENOUGH_TRANSITIONS:
+        return ()
+    early = [rule for rule in own if isinstance(rule.obligation, Early)]
+    within = [rule for rule in own if isinstance(rule.obligation, Within)]
+    return tuple(within[len(within) // 3 :] + early)
+
+
+class SecondProcess:
+    """A process that decides `rules` of `task`; a context manager, which ends it."""
+
+    def __init__(self, task: Task, rules: Sequence[Rule]) -> None:
+        share = Share(
+            task.system, tuple(rules), task.assumptions, task.n, task.depth, task.limit,
+            task.budget.left(),
+        )  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        # Ctrl-C reaches every process of the terminal's group; this one is ended by the first.
+        windows = sys.platform == "win32"
+        with contextlib.suppress(OSError):  # no process to be had, or it is gone already
+            self._process = subprocess.Popen(
+                # -P: what lies in the current directory is not imported.
+                [sys.executable, "-P", "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=None if windows else 0,
+                creationflags=_WINDOWS_PROCESS_GROUP if windows else 0,
+            )
+            assert self._process.stdin is not None
+            self._process.stdin.write(pickle.dumps(share))
+            self._process.stdin.flush()
+
+    def __enter__(self) -> SecondProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def result(self) -> Decided | None:
+        """What it found, waiting for it; None if it ended without an answer."""
+        if self._process is None or self._process.stdout is None:
+            return None
+        try:
+            decided = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        return decided if isinstance(decided, Decided) else None
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is None:
+            return
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # what was not written has no reader any more
+                    stream.close()
+        self._process.wait()
+        self._process = None
+
+
+# ---- in the second process -----------------------------------------------------------------------
+def main() -> None:
+    """Decide the share that is on standard input, and write what was found to standard output."""
+    share = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
+    task = Task(
+        share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
+        Budget(share.left_s), _silent,
+    )  # fmt: skip
+    argument = EveryN(task)
+    argument.run()
+    sys.stdout.buffer.write(pickle.dumps(Decided(argument.answers, argument.seconds)))
+    sys.stdout.buffer.flush()
+
+
+def _end_with_the_first() -> None:
+    """The first process may be killed; Z3 would go on here until its question is answered."""
+    sys.stdin.buffer.read()  # nothing more is written: returns when the first process has ended
+    os._exit(1)
+
+
+def _silent(_line: str) -> None:
+    """Nobody sees what the second process does."""
+
+
+if __name__ == "__main__":
+    # Under its own name, so that what is pickled has one: this module is `__main__` here.
+    from rhscheck.checker import sharing
+
+    sharing.main()
