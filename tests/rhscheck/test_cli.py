@@ -150,7 +150,10 @@ def test_version(run: Run) -> None:
         (["verify", "rhs", "--timeout", "nan"], "`nan` is no number"),
         (["verify", "rhs", "--set", "X"], "`X` is not of the form NAME=VALUE"),
         (["verify", "rhs", "--set", "X=1", "--set", "X=2"], "`X` is set to two different values"),
-        (["verify", "rhs", "--format", "xml"], "'xml' is not one of 'text', 'json', 'junit', 'sarif', 'github'."),
+        (
+            ["verify", "rhs", "--format", "xml"],
+            "'xml' is not one of 'text', 'json', 'junit', 'sarif', 'github'.",
+        ),
         (["verify", "rhs", "--color", "blue"], "'blue' is not one of 'auto', 'always', 'never'."),
         (["simulate", "rhs", "--steps", "0"], "0 is not in the range 1<=x<=1000000."),
         (["states", "rhs", "--limit", "0"], "0 is not in the range 1<=x<=1000000000."),
