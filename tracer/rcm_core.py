@@ -1,26 +1,612 @@
 """The Resource Control Manager of one node without I/O: groups, dependencies, restarts, ownership.
 
-Owns every decision of RCM. It never reads a clock, starts a process, or waits.
+Owns every decision of RCM. What a monitor's message means is the table's (`tracer.rcm_table`). What
+is done next follows from comparing what is wanted with what is: after every event `_settle` issues
+each command that brings a resource nearer to where it should be and that is allowed now. It never
+reads a clock, starts a process, or waits; it knows no plug-in and no spec.
+
+Where the documents are silent or contradict each other, this RCM does the following.
+
+DependencyOrder: "Resource 3 … As soon as Resource 3 is online RCM will send Online command to the
+    Resource 2": what a resource depends on comes online before it and goes offline after it. One
+    whose dependency is lost goes offline, and comes back when the dependency is online again.
+IssuesTerminate = rcm: every failure that RHS reports is answered with Terminate at once (M1: and
+    with nothing else before it). An offline resource is never terminated (M2).
+AbortPending: a resource that is no longer wanted online while its Online is still going on is
+    terminated: API allows no Offline while a resource is pending.
+RestartPolicy: the failures within `period_us` are counted, up to `threshold` of them are answered
+    with a restart; after that RestartAction decides. A node that takes a group over counts anew.
+Recover: what was open in a monitor that died is opened with `recover` in the next one.
+Isolation: the resource whose call deadlocked or crashed gets a monitor of its own ("if you see a
+    flaky resource you can move it to a separate monitor"); neighbours are only reopened.
+Ownership: a token that one node has; see `Handover`. Only the owner opens a group's resources.
 """
 
 from __future__ import annotations
 
-from rhscheck.tracer.configuration import ClusterConfiguration
-from rhscheck.tracer.events import RcmEffect, RcmEvent
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final, Literal, assert_never, get_args
+
+from rhscheck.tracer.configuration import (
+    ClusterConfiguration,
+    GroupConfiguration,
+    ResourceConfiguration,
+)
+from rhscheck.tracer.events import (
+    INVALID_STATE,
+    IO_PENDING,
+    SUCCESS,
+    Bring,
+    Command,
+    Control,
+    ControlDone,
+    Finished,
+    GroupChanged,
+    Handover,
+    KillMonitor,
+    MonitorExited,
+    MonitorStarted,
+    MoveGroup,
+    Notice,
+    PeerDown,
+    Persist,
+    RcmEffect,
+    RcmEvent,
+    Received,
+    Recovered,
+    Reply,
+    Requested,
+    ResourceChanged,
+    Send,
+    SendPeer,
+    Shutdown,
+    Start,
+    StartMonitor,
+    Stop,
+    Tick,
+)
+from rhscheck.tracer.rcm_table import RCM_TABLE, RcmState
+from rhscheck.tracer.table import Table
+
+# How much longer than it may take a dying monitor is waited for before it is ended by force.
+_GRACE_US: Final = 1_000_000
+
+# Nothing of the resource runs, so what it depends on may go.
+_IDLE: Final = frozenset(("Initializing", "Opening", "Offline", "Closing", "Closed"))
+_KNOWN: Final = frozenset(get_args(RcmState))
+
+
+@dataclass(slots=True)
+class _Resource:
+    """One resource. `failures_us`: when it failed lately; `given_up`: only a user or time helps."""
+
+    configuration: ResourceConfiguration
+    group: _Group
+    monitor: _Monitor
+    state: RcmState = "Initializing"
+    needs: list[_Resource] = field(default_factory=list)
+    needed_by: list[_Resource] = field(default_factory=list)
+    failures_us: list[int] = field(default_factory=list)
+    deaths: int = 0  # of monitor processes that it caused
+    not_before_us: int = 0  # when it may be tried again
+    given_up: bool = False
+    recover: bool = False
+    failed: bool = False  # the Terminate under way is for a failure
+    shown: str = "Initializing"
+
+    @property
+    def name(self) -> str:
+        return self.configuration.name
+
+
+@dataclass(slots=True)
+class _Group:
+    """One group. `leaving`: the node that it is on its way to."""
+
+    configuration: GroupConfiguration
+    owner: str
+    persistent: Literal["online", "offline"]
+    resources: list[_Resource] = field(default_factory=list)
+    leaving: str | None = None
+    failovers_us: list[int] = field(default_factory=list)
+    shown: str = "Offline"
+
+
+@dataclass(slots=True)
+class _Monitor:
+    """One monitor. `epoch` counts its processes from 1."""
+
+    name: str
+    state: Literal["down", "starting", "up", "dying", "stopping"] = "down"
+    epoch: int = 0
+    restarts_us: list[int] = field(default_factory=list)
+    not_before_us: int = 0
+    kill_at_us: int | None = None
 
 
 class RcmCore:
     """RCM of `node` in the cluster `configuration`, which has no `problems`."""
 
-    def __init__(self, configuration: ClusterConfiguration, node: str) -> None:
+    def __init__(
+        self, configuration: ClusterConfiguration, node: str, table: Table = RCM_TABLE
+    ) -> None:
         self.configuration = configuration
         self.node = node
+        self._table = table
+        self._now = 0
+        self._out: list[RcmEffect] = []
+        self._wakes: list[int] = []
+        self._requests = 0
+        # What RCM is owed an answer for: the resource, and the user's ticket for a control.
+        self._asked: dict[int, tuple[_Resource, int | None]] = {}
+        self._down: list[str] = []
+        self._running = self._stopping = self._finished = False
+        self._monitors = {name: _Monitor(name) for name in configuration.monitors}
+        self._groups: dict[str, _Group] = {}
+        for one in configuration.all_groups:
+            first = self._candidates(one)[0]
+            self._groups[one.name] = _Group(one, first, one.persistent)
+        found = {
+            one.name: _Resource(one, self._groups[one.group], self._monitors[one.monitor])
+            for one in configuration.resources
+        }
+        for resource in found.values():
+            resource.needs = [found[name] for name in resource.configuration.depends_on]
+            for need in resource.needs:
+                need.needed_by.append(resource)
+        self._resources = {one.name: one for one in _dependencies_first(found.values())}
+        for resource in self._resources.values():
+            resource.group.resources.append(resource)
 
+    def _candidates(self, group: GroupConfiguration) -> tuple[str, ...]:
+        return group.nodes or self.configuration.nodes
+
+    # ---- events --------------------------------------------------------------------------------
     @property
     def next_due_us(self) -> int | None:
         """When the core wants a Tick; None: never, as things are."""
-        raise NotImplementedError
+        return self._wakes[0] if self._wakes else None
 
     def step(self, event: RcmEvent, now_us: int) -> list[RcmEffect]:
-        """What is to be done about `event`, which happened at `now_us`; time never goes back."""
-        raise NotImplementedError
+        """What is to be done about `event`, which happened at `now_us`; time never goes back.
+
+        Raises ValueError if it does, or for a group, resource, monitor or node that the
+        configuration does not have.
+        """
+        if now_us < self._now:
+            raise ValueError(f"time goes back from {self._now} to {now_us}")
+        self._now = now_us
+        out: list[RcmEffect] = []
+        self._out = out
+        match event:
+            case Received():
+                self._received(event)
+            case Tick():
+                while self._wakes and self._wakes[0] <= now_us:
+                    heappop(self._wakes)
+                self._kill_overdue()
+            case MonitorStarted():
+                monitor = self._monitor(event.monitor, event.epoch)
+                if monitor is not None and monitor.state == "starting":
+                    monitor.state = "up"
+            case MonitorExited():
+                monitor = self._monitor(event.monitor, event.epoch)
+                if monitor is not None and monitor.state != "down":
+                    self._exited(monitor, event.why)
+            case Start():
+                self._running = True
+            case Bring():
+                self._bring(self._group(event.group), event.to)
+            case MoveGroup():
+                self._move(self._group(event.group), event.to)
+            case Control():
+                self._control(event)
+            case Handover():
+                self._take_over(self._group(event.group), event)
+            case PeerDown():
+                self._peer_down(event.node)
+            case Shutdown():
+                self._stopping = True
+            case _:
+                assert_never(event)
+        if self._running:
+            self._settle()
+        return out
+
+    def _group(self, name: str) -> _Group:
+        if name not in self._groups:
+            raise ValueError(f"there is no group {name}")
+        return self._groups[name]
+
+    def _monitor(self, name: str, epoch: int) -> _Monitor | None:
+        """The monitor, None if the process is one that has been given up before."""
+        if name not in self._monitors:
+            raise ValueError(f"there is no monitor {name}")
+        monitor = self._monitors[name]
+        return monitor if monitor.epoch == epoch else None
+
+    def _wake_at(self, due_us: int) -> None:
+        if due_us not in self._wakes:
+            heappush(self._wakes, due_us)
+
+    # ---- users and peers -----------------------------------------------------------------------
+    def _bring(self, group: _Group, to: Literal["online", "offline"]) -> None:
+        group.persistent = to
+        self._out.append(Persist(group.configuration.name, to))
+        for resource in group.resources:
+            self._forgive(resource)
+
+    def _forgive(self, resource: _Resource) -> None:
+        resource.given_up = False
+        resource.failures_us.clear()
+        resource.not_before_us = self._now
+
+    def _move(self, group: _Group, to: str) -> None:
+        if to not in self.configuration.nodes:
+            raise ValueError(f"there is no node {to}")
+        if group.owner == self.node and to != self.node and to not in self._down:
+            group.leaving = to
+
+    def _control(self, event: Control) -> None:
+        resource = self._resources.get(event.res)
+        if resource is None:
+            raise ValueError(f"there is no resource {event.res}")
+        up = resource.monitor.state == "up"
+        # M1: a failed resource waits for its Terminate call and for nothing else.
+        if up and resource.state not in ("Initializing", "Opening", "Terminating", "Closed"):
+            self._send(resource, "ResourceControl", event)
+        else:
+            self._out.append(ControlDone(event.ticket, event.res, INVALID_STATE))
+
+    def _take_over(self, group: _Group, event: Handover) -> None:
+        if group.owner == self.node:
+            return
+        group.owner = self.node
+        group.persistent = event.persistent
+        group.failovers_us = list(event.failovers_us)
+        self._out.append(Persist(group.configuration.name, event.persistent))
+        for resource in group.resources:
+            self._forgive(resource)
+
+    def _peer_down(self, node: str) -> None:
+        if node not in self._down:
+            self._down.append(node)
+        for group in self._groups.values():
+            if group.leaving == node:
+                group.leaving = None
+            if group.owner == node:
+                left = [
+                    one for one in self._candidates(group.configuration) if one not in self._down
+                ]
+                if left:
+                    group.owner = left[0]
+
+    # ---- messages of monitors ------------------------------------------------------------------
+    def _received(self, event: Received) -> None:
+        monitor = self._monitor(event.monitor, event.epoch)
+        if monitor is None or monitor.state == "down":
+            return
+        match event.message:
+            case Reply() as reply:
+                asked = self._asked.pop(reply.request, None)
+                if asked is not None:
+                    self._replied(asked[0], reply, asked[1])
+            case Notice() as notice:
+                resource = self._resources.get(notice.res)
+                if resource is not None and resource.monitor is monitor:
+                    self._noticed(resource, notice)
+            case _:
+                assert_never(event.message)
+
+    def _replied(self, resource: _Resource, reply: Reply, ticket: int | None) -> None:
+        if ticket is not None:
+            self._out.append(ControlDone(ticket, reply.res, reply.rc, reply.data))
+        if reply.op == "ResourceControl":
+            return
+        good = reply.rc in (SUCCESS, IO_PENDING) or reply.op == "Terminate"
+        if reply.rc != IO_PENDING:  # the state that 997 leads to comes in a Notice
+            said = f"reply {reply.op}" if good else f"reply {reply.op} refused"
+            self._occur(resource, said, f"{reply.op}: {reply.rc}")
+
+    def _noticed(self, resource: _Resource, notice: Notice) -> None:
+        if notice.dying:
+            self._dying(resource, notice)
+        elif notice.state in _KNOWN or notice.state == "Failed":
+            self._occur(resource, f"notice {notice.state}", notice.why)
+
+    def _dying(self, culprit: _Resource, notice: Notice) -> None:
+        monitor = culprit.monitor
+        if monitor.state == "up":
+            monitor.state = "dying"
+            monitor.kill_at_us = self._now + self.configuration.timeouts.dump_us + _GRACE_US
+            self._wake_at(monitor.kill_at_us)
+        culprit.deaths += 1
+        self._count_failure(culprit, notice.why)
+
+    def _occur(self, resource: _Resource, occurrence: str, why: str) -> None:
+        match self._table[resource.state][occurrence]:
+            case "opened":
+                resource.recover = True  # from now on its application may be running
+                self._enter(resource, "Offline", why)
+            case "open_failed":
+                self._enter(resource, "Initializing", why)
+                self._count_failure(resource, why)
+            case "closed":
+                self._enter(resource, "Closed", why)
+            case "online":
+                self._enter(resource, "Online", why)
+            case "offline":
+                self._enter(resource, "Offline", why)
+            case "pending":
+                op = resource.state == "OnlineCallIssued"
+                self._enter(resource, "OnlinePending" if op else "OfflinePending", why)
+            case "refused":
+                self._enter(resource, "Offline", why)
+                self._count_failure(resource, why)
+            case "failed":
+                resource.failed = self._is_wanted(resource)
+                self._terminate(resource, why)
+            case "terminated":
+                self._enter(resource, "Offline", why)
+                if resource.failed:
+                    resource.failed = False
+                    self._count_failure(resource, "it failed")
+            case "lost":
+                self._enter(resource, "Initializing", why)
+            case ".":
+                pass
+            case cell:
+                raise AssertionError(f"the table has no such action: {cell}")
+
+    def _enter(self, resource: _Resource, state: RcmState, why: str) -> None:
+        resource.state = state
+        self._show(resource, why)
+
+    def _show(self, resource: _Resource, why: str) -> None:
+        """Tell people the state, where a failed or waiting resource is not just offline."""
+        shown: str = resource.state
+        if resource.state in ("Offline", "Initializing"):
+            if resource.given_up:
+                shown = "Failed"
+            elif resource.not_before_us > self._now:
+                shown = "DelayRestartingResource"
+        if shown != resource.shown:
+            source, resource.shown = resource.shown, shown
+            self._out.append(
+                ResourceChanged(
+                    resource.name,
+                    resource.group.configuration.name,
+                    resource.monitor.name,
+                    source,
+                    shown,
+                    why,
+                )
+            )
+
+    # ---- failures ------------------------------------------------------------------------------
+    def _count_failure(self, resource: _Resource, why: str) -> None:
+        """RestartPolicy: one more failure, and what follows from it."""
+        policy, now = resource.configuration.restart, self._now
+        recent = [one for one in resource.failures_us if now - one < policy.period_us]
+        resource.failures_us = [*recent, now]
+        if policy.action != "none" and len(resource.failures_us) <= policy.threshold:
+            resource.not_before_us = now + policy.delay_us
+            self._wake_at(resource.not_before_us)
+        else:
+            self._give_up(resource)
+        self._show(resource, why)
+
+    def _give_up(self, resource: _Resource) -> None:
+        policy = resource.configuration.restart
+        resource.given_up = True
+        if policy.action != "none" and policy.retry_us is not None:
+            resource.not_before_us = self._now + policy.retry_us
+            self._wake_at(resource.not_before_us)
+        if policy.action == "restartNotify":
+            self._fail_over(resource.group)
+
+    def _fail_over(self, group: _Group) -> None:
+        """Move the group to another node, unless it was moved too often of late."""
+        if group.leaving is not None or group.owner != self.node or self._stopping:
+            return
+        one = group.configuration
+        since = self._now - one.failover_period_us
+        group.failovers_us = [at for at in group.failovers_us if at > since]
+        others = [
+            node for node in self._candidates(one) if node != self.node and node not in self._down
+        ]
+        if others and len(group.failovers_us) < one.failovers:
+            group.failovers_us.append(self._now)
+            group.leaving = others[0]
+
+    def _exited(self, monitor: _Monitor, why: str) -> None:
+        """ "RCM will observe that RHS is gone and will take a recovery action"."""
+        expected = monitor.state == "stopping"
+        monitor.state = "down"
+        monitor.kill_at_us = None
+        if not expected:
+            self._out.append(Recovered(monitor.name, monitor.epoch))
+        hosted = [one for one in self._resources.values() if one.monitor is monitor]
+        for number, (resource, ticket) in list(self._asked.items()):
+            if resource.monitor is monitor:
+                del self._asked[number]
+                if ticket is not None:
+                    self._out.append(ControlDone(ticket, resource.name, INVALID_STATE))
+        for resource in hosted:
+            resource.failed = False
+            self._occur(resource, "lost", why)
+        if not expected:
+            self._limit_restarts(monitor, hosted)
+            for resource in hosted:
+                self._isolate(resource)
+
+    def _limit_restarts(self, monitor: _Monitor, hosted: list[_Resource]) -> None:
+        limits, now = self.configuration.monitor_restarts, self._now
+        monitor.restarts_us = [at for at in monitor.restarts_us if now - at < limits.period_us]
+        if len(monitor.restarts_us) < limits.restarts:
+            monitor.restarts_us.append(now)
+            monitor.not_before_us = now + limits.delay_us
+        else:
+            monitor.not_before_us = monitor.restarts_us[0] + limits.period_us
+            for resource in hosted:
+                self._give_up(resource)
+                self._show(resource, "its monitor died too often")
+        self._wake_at(monitor.not_before_us)
+
+    def _isolate(self, resource: _Resource) -> None:
+        after = resource.configuration.isolate_after
+        alone = sum(one.monitor is resource.monitor for one in self._resources.values()) == 1
+        if after and resource.deaths >= after and not alone:
+            name = f"{resource.name} (own)"
+            while name in self._monitors:
+                name += "'"
+            self._monitors[name] = resource.monitor = _Monitor(name)
+
+    def _kill_overdue(self) -> None:
+        for monitor in self._monitors.values():
+            if monitor.kill_at_us is not None and monitor.kill_at_us <= self._now:
+                monitor.kill_at_us = None
+                why = "it should have ended by itself"
+                self._out.append(KillMonitor(monitor.name, monitor.epoch, why))
+
+    # ---- what is wanted, and how to get there --------------------------------------------------
+    def _is_wanted(self, resource: _Resource) -> bool:
+        group = resource.group
+        return (
+            group.owner == self.node
+            and group.persistent == "online"
+            and group.leaving is None
+            and not self._stopping
+            and all(need.state == "Online" for need in resource.needs)
+        )
+
+    def _settle(self) -> None:
+        """Issue every command that is due now: dependencies first, so one pass is enough."""
+        for resource in self._resources.values():
+            self._advance(resource)
+        for resource in reversed(self._resources.values()):
+            self._retreat(resource)
+        for group in self._groups.values():
+            self._hand_over(group)
+            self._show_group(group)
+        if self._stopping:
+            self._stop_monitors()
+
+    def _advance(self, resource: _Resource) -> None:
+        if resource.state not in ("Initializing", "Offline") or self._stopping:
+            return
+        if resource.group.owner != self.node or resource.group.leaving is not None:
+            return
+        if resource.not_before_us > self._now:
+            return
+        if resource.given_up:
+            if resource.configuration.restart.action == "none":
+                return
+            if resource.configuration.restart.retry_us is None:
+                return
+            resource.given_up = False
+            resource.failures_us.clear()
+        if resource.state == "Initializing":
+            if self._is_up(resource.monitor):
+                self._enter(resource, "Opening", "Open")
+                self._send(resource, "Open")
+        elif self._is_wanted(resource) and all(one.state in _IDLE for one in resource.needed_by):
+            self._enter(resource, "OnlineCallIssued", "Online")
+            self._send(resource, "Online")
+
+    def _retreat(self, resource: _Resource) -> None:
+        match resource.state:
+            case "Online" if not self._is_wanted(resource):
+                if all(one.state in _IDLE for one in resource.needed_by):
+                    self._enter(resource, "OfflineCallIssued", "Offline")
+                    self._send(resource, "Offline")
+            case "OnlineCallIssued" | "OnlinePending" if not self._is_wanted(resource):
+                self._terminate(resource, "it is no longer wanted online")
+            case "Offline" if self._stopping and resource.monitor.state == "up":
+                self._enter(resource, "Closing", "Close")
+                self._send(resource, "Close")
+            case _:
+                pass
+
+    def _terminate(self, resource: _Resource, why: str) -> None:
+        self._enter(resource, "Terminating", why)
+        self._send(resource, "Terminate")
+
+    def _send(self, resource: _Resource, op: Requested, control: Control | None = None) -> None:
+        self._requests += 1
+        ticket = None if control is None else control.ticket
+        self._asked[self._requests] = (resource, ticket)
+        command = Command(
+            self._requests,
+            resource.name,
+            op,
+            recover=op == "Open" and resource.recover,
+            code=0 if control is None else control.code,
+            data="" if control is None else control.data,
+        )
+        self._out.append(Send(resource.monitor.name, resource.monitor.epoch, command))
+
+    def _is_up(self, monitor: _Monitor) -> bool:
+        """Whether the process can be asked; starts one where none runs and one may."""
+        if monitor.state == "down" and monitor.not_before_us <= self._now:
+            monitor.state = "starting"
+            monitor.epoch += 1
+            self._out.append(StartMonitor(monitor.name, monitor.epoch))
+        return monitor.state == "up"
+
+    def _hand_over(self, group: _Group) -> None:
+        to = group.leaving
+        if to is None or any(one.state not in _IDLE for one in group.resources):
+            return
+        if any(one.state == "Opening" for one in group.resources):
+            return
+        group.leaving = None
+        group.owner = to
+        name = group.configuration.name
+        message = Handover(name, group.persistent, tuple(group.failovers_us))
+        self._out.append(SendPeer(to, message))
+
+    def _stop_monitors(self) -> None:
+        """Stop each monitor that hosts nothing open any more; the node is done with the last."""
+        for monitor in self._monitors.values():
+            hosted = [one for one in self._resources.values() if one.monitor is monitor]
+            if monitor.state == "up" and all(
+                one.state in ("Initializing", "Closed") for one in hosted
+            ):
+                monitor.state = "stopping"
+                self._out.append(Send(monitor.name, monitor.epoch, Stop()))
+                monitor.kill_at_us = self._now + _GRACE_US
+                self._wake_at(monitor.kill_at_us)
+        if not self._finished and all(one.state == "down" for one in self._monitors.values()):
+            self._finished = True
+            self._out.append(Finished())
+
+    def _show_group(self, group: _Group) -> None:
+        shown = "elsewhere" if group.owner != self.node else _group_state(group)
+        if shown != group.shown:
+            source, group.shown = group.shown, shown
+            self._out.append(GroupChanged(group.configuration.name, source, shown))
+
+
+def _group_state(group: _Group) -> str:
+    """The state of a group by those of its resources (CLUSTER_GROUP_STATE)."""
+    if all(one.state == "Online" for one in group.resources):
+        return "Online"
+    if any(one.state not in _IDLE and one.state != "Online" for one in group.resources):
+        return "Pending"
+    if any(one.state == "Online" for one in group.resources):
+        return "PartialOnline"
+    return "Failed" if any(one.given_up for one in group.resources) else "Offline"
+
+
+def _dependencies_first(resources: Iterable[_Resource]) -> list[_Resource]:
+    """The resources, each after all that it needs, else in the given order."""
+    ordered: list[_Resource] = []
+    waiting = list(resources)
+    while waiting:
+        ready = next(one for one in waiting if all(need in ordered for need in one.needs))
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
