@@ -1,0 +1,264 @@
+"""Finds the class that CLUSTER.toml names, checks that it fits, and checks its parameters.
+
+Owns what a plug-in is called (`pkg.module:Class`, `./file.py:Class`, or the bare name of a shipped
+resource) and every message about one that does not fit, each with what to change. Importing a
+plug-in runs its code: only a monitor process does this, never RCM.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from rhscheck.tracer.plugin import Host, Resource
+
+SHIPPED: Final = {
+    "GenericApplication": "rhscheck.tracer.resources.generic_application:GenericApplication",
+    "GenericScript": "rhscheck.tracer.resources.generic_script:GenericScript",
+}
+# Entry point, and the keyword or positional arguments that the host passes after `self`.
+_ENTRIES: Final[tuple[tuple[str, tuple[object, ...], dict[str, object]], ...]] = (
+    ("open", (), {"recover": False}),
+    ("close", (), {}),
+    ("online", (), {}),
+    ("offline", (), {}),
+    ("terminate", (), {}),
+    ("looks_alive", (), {}),
+    ("is_alive", (), {}),
+    ("resource_control", (0, b""), {}),
+)
+
+
+class PluginError(Exception):
+    """A plug-in that cannot be used; the message says what to change.
+
+    `parameter`: the parameter of CLUSTER.toml that is at fault, if one is.
+    """
+
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+def load_class(name: str, folder: Path) -> type[Resource]:
+    """The class called `name`; a file is looked for from `folder`, that of CLUSTER.toml.
+
+    Raises PluginError for a name that leads nowhere, an import that fails (whatever it raises, an
+    exit included), and a class that lacks something or has the wrong shape.
+    """
+    full = SHIPPED.get(name, name)
+    where, colon, attribute = full.rpartition(":")
+    if not colon or not where or not attribute.isidentifier():
+        raise PluginError(_not_a_name(name))
+    module = _load_module(where, folder)
+    try:
+        found = getattr(module, attribute)
+    except AttributeError:
+        raise PluginError(_no_such_class(where, attribute, module)) from None
+    _check_class(found, where, attribute)
+    checked: type[Resource] = found
+    return checked
+
+
+def _not_a_name(name: str) -> str:
+    near = difflib.get_close_matches(name, SHIPPED, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "shipped are " + " and ".join(SHIPPED)
+    return f"`{name}` names no plug-in: write `package.module:Class` or `./file.py:Class`; {hint}"
+
+
+def _load_module(where: str, folder: Path) -> ModuleType:
+    is_file = where.endswith(".py") or "/" in where or "\\" in where
+    path = (folder / where).resolve()
+    if is_file and not path.is_file():
+        raise PluginError(f"there is no file {path}; paths start from the folder of CLUSTER.toml")
+    try:
+        return _import_file(path) if is_file else importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not is_file and where.startswith(error.name):
+            raise PluginError(
+                f"there is no module `{error.name}`: install it into the environment of rhscheck, "
+                "or write `./file.py:Class`"
+            ) from error
+        raise PluginError(
+            f"`{where}` cannot be imported: {error} (install what it needs into the environment of "
+            "rhscheck)"
+        ) from error
+    except SystemExit as error:
+        raise PluginError(
+            f"`{where}` called sys.exit({error.code!r}) while it was imported; "
+            "put what is not needed for the class under `if __name__ == '__main__':`"
+        ) from error
+    except BaseException as error:
+        what = f"{type(error).__name__}: {error}{_raised_at(error, path)}"
+        raise PluginError(f"`{where}` cannot be imported: {what}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file under a name of its own, so that two files called alike do not meet."""
+    name = f"rhscheck_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up
+    sys.path.insert(0, str(path.parent))  # as Python does for a script: neighbours are found
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _raised_at(error: BaseException, path: Path) -> str:
+    """The last line of the plug-in's own file that the exception went through."""
+    if isinstance(error, SyntaxError):
+        return f" (line {error.lineno})"
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return "" if line is None else f" ({path.name} line {line})"
+
+
+def _no_such_class(where: str, attribute: str, module: ModuleType) -> str:
+    offered = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Resource) and value is not Resource
+    ]
+    near = difflib.get_close_matches(attribute, offered, n=1)
+    if near:
+        return f"`{where}` has no `{attribute}`; did you mean `{near[0]}`?"
+    if offered:
+        return f"`{where}` has no `{attribute}`; its resources are {', '.join(sorted(offered))}"
+    return (
+        f"`{where}` has no `{attribute}`, nor any other subclass of rhscheck.tracer.plugin.Resource"
+    )
+
+
+def _check_class(found: object, where: str, attribute: str) -> None:
+    called = f"`{where}:{attribute}`"
+    if not isinstance(found, type) or not issubclass(found, Resource):
+        raise PluginError(
+            f"{called} is no resource: write `class {attribute}(Resource):` "
+            "with `from rhscheck.tracer.plugin import Resource`"
+        )
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise PluginError(f"{called} lacks {_and(missing)}: define {_and(missing)}")
+    wrong = [text for entry in _ENTRIES if (text := _wrong_entry(found, *entry))]
+    if wrong:
+        raise PluginError(f"{called}: " + "; ".join(wrong))
+    parameter_type(found)
+
+
+def _wrong_entry(
+    found: type[Resource], name: str, arguments: tuple[object, ...], named: dict[str, object]
+) -> str | None:
+    """Why the host cannot call this entry point, None if it can."""
+    entry = inspect.getattr_static(found, name)
+    expected = inspect.signature(getattr(Resource, name))
+    shown = ", ".join(str(one).partition(":")[0] for one in expected.parameters.values())
+    if isinstance(entry, staticmethod | classmethod | property) or not callable(entry):
+        return f"`{name}` has to be a plain method, `def {name}({shown})`"
+    if inspect.iscoroutinefunction(entry) or inspect.isasyncgenfunction(entry):
+        return f"`{name}` is async; the host calls it in a thread: write `def {name}({shown})`"
+    try:
+        inspect.signature(entry).bind(None, *arguments, **named)
+    except TypeError as error:
+        return f"`{name}` cannot be called by the host ({error}): write `def {name}({shown})`"
+    return None
+
+
+def _and(names: list[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+def parameter_type(found: type[Resource]) -> type[Any] | None:
+    """The type that `params` is annotated with, None where there is none. Raises PluginError."""
+    called = f"`{found.__module__}:{found.__qualname__}`"
+    try:
+        hint = typing.get_type_hints(found).get("params", Any)
+    except Exception as error:  # an annotation may be any expression, and raise anything
+        raise PluginError(f"{called}: its annotations cannot be read: {error}") from error
+    if hint is Any:
+        return None
+    is_struct = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    if not is_struct and not dataclasses.is_dataclass(hint):
+        raise PluginError(
+            f"{called}: `params: {getattr(hint, '__name__', hint)}` has to be annotated with a "
+            "dataclass or a msgspec.Struct"
+        )
+    checked: type[Any] = hint
+    return checked
+
+
+def convert_parameters(found: type[Resource], given: Mapping[str, object]) -> Any:
+    """The parameters as the class wants them. Raises PluginError naming the one that is wrong."""
+    wanted = parameter_type(found)
+    known = [] if wanted is None else _fields(wanted)
+    for name in given:
+        if name not in known:
+            raise PluginError(_unknown_parameter(name, known), name)
+    if wanted is None:
+        return None
+    try:
+        return msgspec.convert(dict(given), wanted)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`").partition(".")[0].partition("[")[0]
+        missing = what.startswith("Object missing required field")
+        if missing:
+            name = what.partition("`")[2].rstrip("`")
+            raise PluginError(f"parameter `{name}` is missing: add `{name} = …`", name) from None
+        what = what.replace("`", "")
+        raise PluginError(f"parameter `{name}`: {what[:1].lower()}{what[1:]}", name) from None
+    except (TypeError, ValueError) as error:  # __post_init__ of the author's class
+        raise PluginError(f"the parameters are refused: {error}") from error
+
+
+def _fields(wanted: type[Any]) -> list[str]:
+    """The names of a dataclass's or struct's fields."""
+    if issubclass(wanted, msgspec.Struct):
+        return list(wanted.__struct_fields__)
+    return [field.name for field in dataclasses.fields(wanted) if field.init]
+
+
+def _unknown_parameter(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"there is no parameter `{name}`; did you mean `{near[0]}`?"
+    if known:
+        return f"there is no parameter `{name}`; there are {', '.join(known)}"
+    return f"there is no parameter `{name}`: this plug-in has none"
+
+
+def create(found: type[Resource], name: str, params: object, host: Host) -> Resource:
+    """The resource `name`. Raises PluginError if its constructor does."""
+    try:
+        return found(name, params, host)
+    except Exception as error:
+        raise PluginError(
+            f"`{found.__qualname__}` cannot be created: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,202 @@
+"""A monitor process as RCM sees it: started, spoken to, watched, ended, with all it started.
+
+Owns the process and its process group, the threads that read its pipe and wait for its end, and
+the words for how it ended. Decides nothing: it tells what it sees to a function it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from rhscheck.tracer.events import Operation
+from rhscheck.tracer.real.dump import guilty, read_dump
+from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProcess, read_lines
+from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS
+
+_DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process is gone. `status` as of `subprocess`: negative is a signal."""
+
+    status: int
+
+
+# What is told about a process, in the order in which it happened.
+Deliver = Callable[["MonitorProcess", FromProcess | Ended], None]
+
+
+class MonitorProcess:
+    """One process; it is started by `start` and never twice."""
+
+    def __init__(self, setup: Setup, log_file: Path, deliver: Deliver) -> None:
+        self.setup = setup
+        self.log_file = log_file
+        self.killed_because = ""
+        self._deliver = deliver
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: FrameWriter | None = None
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its number, None before it was started."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone (or was never there)."""
+        return self._process is None or self._ended
+
+    def start(self) -> None:
+        """Start it and give it its set-up frame. Raises OSError.
+
+        To be called by a thread that lives as long as RCM: on Linux the process is killed when the
+        thread that started it ends.
+        """
+        flags = 0
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rhscheck.tracer.real.rhs_process", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=sys.platform != "win32",
+                creationflags=flags,
+                bufsize=0,
+            )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process was started without pipes")
+        self._writer = FrameWriter(self._process.stdin.fileno())
+        self._writer.write(self.setup)
+        reader = threading.Thread(
+            target=self._read, args=(self._process.stdout.fileno(),), daemon=True
+        )
+        reader.start()
+        threading.Thread(target=self._wait, args=(self._process, reader), daemon=True).start()
+
+    def send(self, frame: ToProcess) -> None:
+        """Send a frame; it is lost if the process is gone."""
+        if self._writer is not None:
+            self._writer.write(frame)
+
+    def kill(self, why: str, grace_s: float) -> None:
+        """End it by force: SIGABRT, at which it writes its dump, then SIGKILL for the whole group.
+
+        `grace_s`: the time in between. Does not wait.
+        """
+        process = self._process
+        if process is None:
+            return
+        with self._lock:
+            if self._ended or self.killed_because:
+                return
+            self.killed_because = why
+            if sys.platform != "win32":
+                process.send_signal(signal.SIGABRT)
+        timer = threading.Timer(grace_s, self.kill_now)
+        timer.daemon = True
+        timer.start()
+
+    def kill_now(self) -> None:
+        """End it with everything in its process group, at once."""
+        process = self._process
+        with self._lock:  # its number is not given to another process before it is collected
+            if process is None or self._ended:
+                return
+            _kill_group(process)
+
+    def _read(self, descriptor: int) -> None:
+        decoder: msgspec.json.Decoder[FromProcess] = msgspec.json.Decoder(FromProcess)
+        for line in read_lines(descriptor):
+            try:
+                frame = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                # A plug-in that found the pipe and wrote into it; RCM cannot rely on it any more.
+                self.kill("what came over its pipe is no frame", 0.0)
+                return
+            self._deliver(self, frame)
+
+    def _wait(self, process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
+        if hasattr(os, "waitid"):  # not on Windows, and on macOS only from Python 3.13 on
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with self._lock:
+                _kill_group(process)  # what it started, before its number can be used again
+                status = process.wait()
+                self._ended = True
+        else:
+            status = process.wait()
+            with self._lock:
+                self._ended = True
+                _kill_group(process)
+        reader.join(_DRAIN_S)
+        self._deliver(self, Ended(status))
+        if self._writer is not None:
+            self._writer.close()
+        if not reader.is_alive() and process.stdout is not None:
+            process.stdout.close()
+
+    # ---- words ----
+    def dump_text(self) -> str:
+        """What the process wrote about its threads before it ended; empty if it wrote nothing."""
+        try:
+            return Path(self.setup.dump_file).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def describe_end(self, status: int, operation: Operation | None = None) -> str:
+        """Why it ended, for people; `operation`: the call that is to blame, if that is known."""
+        text = self._status_text(status)
+        if self.killed_because:
+            text = f"{self.killed_because}; RCM ended it"
+        frames = guilty(read_dump(self.dump_text()), operation)
+        if frames:
+            text += " at " + ", called from ".join(str(frame) for frame in frames)
+        return text
+
+    def _status_text(self, status: int) -> str:
+        known = {code: why for why, code in EXIT_STATUS.items()}
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return f"killed by {signal.Signals(-status).name}"
+            return f"killed by signal {-status}"
+        match known.get(status):
+            case "stop":
+                return "ended with status 0"
+            case "deadlock":
+                return "ended itself because of a deadlock"
+            case "crash":
+                return "ended itself because a plug-in's exception left it unsafe"
+            case "manager-gone":
+                return "ended itself because RCM was gone"
+            case _:
+                pass
+        if status == EXIT_LOAD_FAILED:
+            return "a plug-in could not be loaded"
+        if status == 1 and "Timeout" in self.dump_text():
+            return (
+                "its main loop stood still (a plug-in holds Python's lock): its watchdog ended it"
+            )
+        return f"a plug-in ended the process with status {status}"
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone; macOS says EPERM
+        os.killpg(process.pid, signal.SIGKILL)

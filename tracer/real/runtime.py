@@ -1,0 +1,450 @@
+"""A running cluster: RCM's loop, which owns its core, and the monitor processes it looks after.
+
+Owns what RCM's effects mean for real processes, the third watchdog (a monitor that does not answer
+is ended), and that nothing is left running at the end. Every decision is `RcmCore`'s. It prints
+nothing: what people should see is told to a listener.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, assert_never
+
+from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError
+from rhscheck.tracer.configuration import ClusterConfiguration
+from rhscheck.tracer.events import (
+    Bring,
+    Control,
+    ControlDone,
+    Finished,
+    GroupChanged,
+    KillMonitor,
+    MonitorExited,
+    MonitorStarted,
+    Notice,
+    Persist,
+    RcmEffect,
+    RcmEvent,
+    Received,
+    Recovered,
+    Reply,
+    ResourceChanged,
+    Send,
+    SendPeer,
+    Shutdown,
+    Start,
+    StartMonitor,
+    Tick,
+)
+from rhscheck.tracer.rcm_core import RcmCore
+from rhscheck.tracer.real.aftermath import Shadow
+from rhscheck.tracer.real.agenda import Agenda, Due, Happened
+from rhscheck.tracer.real.dump import crashed_operation, read_dump
+from rhscheck.tracer.real.frames import (
+    FromProcess,
+    HostedSetup,
+    LoadFailed,
+    Loading,
+    Ping,
+    Pong,
+    Ready,
+    Said,
+    Setup,
+    Stepped,
+)
+from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
+from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
+
+PING_S: Final = 0.2
+ABORT_S: Final = 10.0  # how long processes that were killed are waited for
+
+# How late a deadline may be seen and still count as seen when it was due: a quarter of the shortest
+# time-out, so that a plug-in keeps three quarters of its time at least, and never over a second.
+MAX_TOLERANCE_US: Final = 1_000_000
+
+
+# ---- what people are told ----------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ResourceNews:
+    """A resource's state changed, as RCM sees it."""
+
+    at_us: int
+    resource: str
+    group: str
+    monitor: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNews:
+    """A group's state changed."""
+
+    at_us: int
+    group: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorNews:
+    """A monitor process started (`pid`), or ended (`why`; `dump`: a file with its threads)."""
+
+    at_us: int
+    monitor: str
+    epoch: int
+    pid: int | None
+    why: str
+    dump: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogNews:
+    """A line that a plug-in or the host wrote about a resource (or, empty, about the run)."""
+
+    at_us: int
+    resource: str
+    text: str
+
+
+News = ResourceNews | GroupNews | MonitorNews | LogNews
+
+
+class Outcome(enum.Enum):
+    """How a run ended: everything was taken offline in order, or it was broken off."""
+
+    ORDERLY = "orderly"
+    ABORTED = "aborted"
+
+
+class _Request(enum.Enum):
+    """What was asked of the loop by another thread or a signal."""
+
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class _From:
+    """Something a monitor process said or did."""
+
+    process: MonitorProcess
+    frame: FromProcess | Ended
+
+
+_Item = RcmEvent | _From | _Request
+
+
+@dataclass(slots=True)
+class _Process:
+    """A living monitor process and what RCM knows of it."""
+
+    process: MonitorProcess
+    shadow: Shadow
+    answered_us: int
+    ready: bool = False
+    loading: str = ""  # the resource whose plug-in is being loaded
+    pinged: int = 0
+
+
+class Runtime:
+    """A cluster, run by the thread that calls `run`; the other methods are for any thread."""
+
+    def __init__(
+        self,
+        file: ClusterFile,
+        configuration: ClusterConfiguration,
+        directory: StateDirectory,
+        *,
+        node: str,
+        time_scale: int = 1,
+        sinks: Sequence[Callable[[Entry], None]] = (),
+        listener: Callable[[News], None],
+    ) -> None:
+        """`configuration`: the file's, scaled already. `sinks` are given every step, in order."""
+        self.file = file
+        self.configuration = configuration
+        self._directory = directory
+        self._time_scale = time_scale
+        self._listener = listener
+        kept = directory.persistent()
+        self.configuration = replace(
+            configuration,
+            groups=tuple(
+                replace(group, persistent=kept.get(group.name, group.persistent))
+                for group in configuration.all_groups
+            ),
+        )
+        times = self.configuration.timeouts
+        self._tolerance_us = min(MAX_TOLERANCE_US, min(times.call_us, times.report_due_us) // 4)
+        self._origin_ns = time.monotonic_ns()
+        self._agenda: Agenda[_Item] = Agenda(self._origin_ns, self._tolerance_us)
+        self._core = RcmCore(self.configuration, node)
+        self._journal = Journal(sinks)
+        self._processes: dict[str, _Process] = {}
+        self._controls: dict[int, Callable[[ControlDone], None]] = {}
+        self._outcome: Outcome | None = None
+        self._serving = False  # every plug-in was loaded once
+        self._failed: list[ClusterFileError] = []
+        self._aborting = False
+        self._pings = 0
+
+    # ---- any thread ----
+    def stop(self) -> None:
+        """Take every group offline in order, then end. A signal handler may call this."""
+        self._agenda.submit(Shutdown())
+
+    def abort(self) -> None:
+        """End every process now. A signal handler may call this."""
+        self._agenda.submit(_Request.ABORT)
+
+    def bring(self, group: str, *, online: bool) -> None:
+        """Bring a group online or offline, and keep that as its persistent state."""
+        self._agenda.submit(Bring(group, "online" if online else "offline"))
+
+    def control(
+        self, resource: str, code: int, data: bytes, done: Callable[[ControlDone], None]
+    ) -> None:
+        """Send a resource control; `done` is called by the loop with the answer."""
+        ticket = len(self._controls) + 1
+        self._controls[ticket] = done
+        self._agenda.submit(Control(ticket, resource, code, data.decode("latin-1")))
+
+    def pid_of(self, monitor: str) -> int | None:
+        """The number of the monitor's process, None while there is none."""
+        for one in list(self._processes.values()):
+            if one.process.setup.monitor == monitor:
+                return one.process.pid
+        return None
+
+    # ---- the loop ----
+    def run(self) -> Outcome:
+        """Run the cluster until it is stopped.
+
+        Raises ClusterFileError if a plug-in cannot be loaded when the run begins; nothing is left
+        running then, nor after an exception. To be called by a thread that lives on until then.
+        """
+        remove_logs(self._directory)
+        self._journal.open(RCM, 0)
+        try:
+            self._step(Start(), self._agenda.clock_us())
+            next_ping = time.monotonic()
+            while self._outcome is None:
+                wait_s = max(next_ping - time.monotonic(), 0.0)
+                match self._agenda.next(self._core.next_due_us, wait_s):
+                    case Due(now_us, late_us):
+                        self._step(Tick(), now_us, late_us)
+                    case Happened(now_us, _From(process, frame)):
+                        self._heard(process, frame, now_us)
+                    case Happened(_, _Request.ABORT):
+                        self._abort()
+                    case Happened(now_us, event) if not isinstance(event, _From | _Request):
+                        self._step(event, now_us)
+                    case _:
+                        self._journal.reach(RCM, self._agenda.idle_us(self._core.next_due_us))
+                if time.monotonic() >= next_ping:
+                    self._ping()
+                    next_ping = time.monotonic() + PING_S
+            if self._failed:
+                raise ClusterFileError(
+                    self.file.path, [one for error in self._failed for one in error.mistakes]
+                )
+            return self._outcome
+        finally:
+            self._end_all()
+            self._journal.close(RCM)
+
+    def _step(self, event: RcmEvent, now_us: int, late_us: int = 0) -> None:
+        effects = self._core.step(event, now_us)
+        self._journal.add(RCM, RcmEntry(now_us, event, effects, late_us))
+        for effect in effects:
+            self._perform(effect, now_us)
+
+    def _perform(self, effect: RcmEffect, now_us: int) -> None:
+        match effect:
+            case StartMonitor():
+                self._start(effect, now_us)
+            case KillMonitor():
+                found = self._processes.get(process_name(effect.monitor, effect.epoch))
+                if found is not None:
+                    found.process.kill(effect.why, self._grace_s)
+            case Send():
+                found = self._processes.get(process_name(effect.monitor, effect.epoch))
+                if found is not None:
+                    found.process.send(effect.message)
+            case ControlDone():
+                self._controls.pop(effect.ticket)(effect)
+            case ResourceChanged():
+                news = ResourceNews(
+                    now_us, effect.res, effect.group, effect.monitor, effect.target, effect.why
+                )
+                self._listener(news)
+            case GroupChanged():
+                self._listener(GroupNews(now_us, effect.group, effect.target))
+            case Persist():
+                self._directory.persist(effect.group, effect.to)
+            case Finished():
+                self._outcome = Outcome.ORDERLY
+            case Recovered():
+                pass  # for the trace
+            case SendPeer():
+                raise RuntimeError("a real run has one node")
+            case _:
+                assert_never(effect)
+
+    @property
+    def _grace_s(self) -> float:
+        """How long a process may take to write its dump after SIGABRT."""
+        return min(5.0, self.configuration.timeouts.dump_us / 1_000_000)
+
+    # ---- monitor processes ----
+    def _start(self, effect: StartMonitor, now_us: int) -> None:
+        process = MonitorProcess(
+            self._setup(effect.monitor, effect.epoch),
+            self._directory.monitors / f"{effect.monitor}.log",
+            lambda source, frame: self._agenda.submit(_From(source, frame)),
+        )
+        name = process_name(effect.monitor, effect.epoch)
+        try:
+            process.start()
+        except OSError as error:
+            why = f"it cannot be started: {error}"
+            self._agenda.submit(MonitorExited(effect.monitor, effect.epoch, why))
+            return
+        self._journal.open(name, now_us)
+        self._processes[name] = _Process(process, Shadow(self.configuration.timeouts), now_us)
+        self._listener(MonitorNews(now_us, effect.monitor, effect.epoch, process.pid, ""))
+
+    def _setup(self, monitor: str, epoch: int) -> Setup:
+        times = self.configuration.timeouts
+        return Setup(
+            monitor=monitor,
+            epoch=epoch,
+            folder=str(Path(self.file.path).resolve().parent),
+            state_dir=str(self._directory.resources),
+            dump_file=str(self._directory.monitors / f"{monitor}-{epoch}.dump"),
+            time_scale=self._time_scale,
+            origin_ns=self._origin_ns,
+            # Behind the core's own deadline, before the dump would have to be finished.
+            watchdog_s=(times.call_us + times.dump_us / 2) / 1_000_000,
+            tolerance_us=self._tolerance_us,
+            call_us=times.call_us,
+            pending_us=times.pending_us,
+            looks_alive_us=times.looks_alive_us,
+            is_alive_us=times.is_alive_us,
+            dump_us=times.dump_us,
+            resources=tuple(
+                HostedSetup(one.name, one.plugin, dict(one.parameters), one.monitor == monitor)
+                for one in self.configuration.resources
+            ),
+        )
+
+    def _heard(self, process: MonitorProcess, frame: FromProcess | Ended, now_us: int) -> None:
+        monitor, epoch = process.setup.monitor, process.setup.epoch
+        name = process_name(monitor, epoch)
+        known = self._processes[name]
+        match frame:
+            case Loading(res):
+                known.loading = res
+                known.answered_us = now_us
+            case LoadFailed(res, message, parameter):
+                self._load_failed(res, message, parameter, now_us)
+            case Ready(reached_us):
+                known.ready, known.answered_us = True, now_us
+                self._journal.reach(name, reached_us)
+                self._serving = self._serving or all(one.ready for one in self._processes.values())
+                self._step(MonitorStarted(monitor, epoch), now_us)
+            case Pong(_, reached_us):
+                known.answered_us = now_us
+                self._journal.reach(name, reached_us)
+            case Said(res, text):
+                self._listener(LogNews(now_us, res, text))
+            case Stepped(at_us, event, effects, late_us):
+                known.answered_us = now_us
+                entry = RhsEntry(monitor, epoch, at_us, event, effects, late_us)
+                self._journal.add(name, entry)
+                known.shadow.follow(event, at_us)
+                for effect in effects:
+                    if isinstance(effect, Reply | Notice):
+                        self._step(Received(monitor, epoch, effect), now_us)
+            case Ended(status):
+                self._ended(name, known, status, now_us)
+            case _:
+                assert_never(frame)
+
+    def _load_failed(self, res: str, message: str, parameter: str | None, now_us: int) -> None:
+        """A plug-in that cannot be loaded: a wrong configuration, if the run has just begun."""
+        if self._serving:
+            self._listener(LogNews(now_us, res, message))
+        else:
+            self._failed.append(self.file.error(res, message, parameter))
+
+    def _ended(self, name: str, known: _Process, status: int, now_us: int) -> None:
+        process = known.process
+        monitor, epoch = process.setup.monitor, process.setup.epoch
+        dump = process.dump_text()
+        operation = crashed_operation(read_dump(dump))
+        call = known.shadow.call_of(operation)
+        why = process.describe_end(status, None if call is None else call.op)
+        if call is not None and not known.shadow.ended:
+            why = f"{why} (during {call.op} of {call.res})"
+        if not known.ready and known.loading:
+            why = f"{why} (while the plug-in of {known.loading} was loaded)"
+            if not self._serving and not self._failed:
+                self._failed.append(self.file.error(known.loading, f"its monitor {why}"))
+        culprit = None if call is None or self._aborting else call.call
+        for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
+            entry = RhsEntry(monitor, epoch, at_us, event, effects, concluded=True)
+            self._journal.add(name, entry)
+        del self._processes[name]
+        self._journal.close(name)
+        shown = process.setup.dump_file if dump else ""
+        self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown))
+        if self._failed and not self._serving:
+            self._abort()
+        if self._aborting:
+            if not self._processes:
+                self._outcome = Outcome.ABORTED
+            return
+        self._step(MonitorExited(monitor, epoch, why), now_us)
+
+    def _ping(self) -> None:
+        """Ask every process whether its loop turns; end one that has not answered for too long."""
+        times = self.configuration.timeouts
+        patience_us = times.call_us + times.dump_us + 1_000_000
+        now_us = self._agenda.clock_us()
+        self._pings += 1
+        for one in self._processes.values():
+            one.process.send(Ping(self._pings))
+            silent_us = now_us - one.answered_us
+            if silent_us > patience_us:
+                why = f"it has not answered for {silent_us / 1_000_000:.1f} s"
+                one.process.kill(why, self._grace_s)
+
+    # ---- the end ----
+    def _abort(self) -> None:
+        if self._aborting:
+            return
+        self._aborting = True
+        for one in self._processes.values():
+            one.process.kill_now()
+        if not self._processes:
+            self._outcome = Outcome.ABORTED
+
+    def _end_all(self) -> None:
+        """Whatever happened: no process of this run, and no application, is left."""
+        for one in self._processes.values():
+            one.process.kill_now()
+        until = time.monotonic() + ABORT_S
+        while any(not one.process.ended for one in self._processes.values()):
+            if time.monotonic() > until:
+                break  # the system does not end them; nothing more can be done
+            time.sleep(0.01)
+        now_us = self._agenda.clock_us()
+        for resource, application in self._directory.orphans():
+            text = f"process {application.pid} was left behind and is ended"
+            self._listener(LogNews(now_us, resource, text))
+            application.kill()

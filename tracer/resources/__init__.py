@@ -1,0 +1,1 @@
+"""Resources that come with rhscheck, each running a real application."""
