@@ -1,0 +1,1 @@
+"""What a log shows about each resource: its story, what went wrong, and what it cannot show."""

@@ -1,0 +1,109 @@
+"""The values that an audit of one log consists of.
+
+Owns their shape only: how they come about is `audit.story`'s, how they look the front door's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rhscheck.traces.logmap.language import Told
+
+IncidentKind = Literal[
+    "timed-out",  # a call was not back in time
+    "failed",  # an operation reported failure
+    "unhealthy",  # a health check reported failure
+    "crashed",  # the monitor ended, and the log names the resource
+    "not-loaded",  # the DLL cannot be loaded
+    "exception",  # an exception in an entry point
+    "service-gone",  # the cluster service ended: no DLL is to blame
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the log, from 1, and its time if it has one."""
+
+    line: int
+    time_us: int | None
+
+
+@dataclass(slots=True)
+class Entry:
+    """A moment on a timeline; `again` counts directly repeated lines, `last` is the last of them."""
+
+    place: Place
+    told: Told
+    again: int = 0
+    last: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """A warning or an error that the plug-in wrote."""
+
+    place: Place
+    level: str
+    text: str
+    tid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long something took. `at_most`: it began when it was asked for, or later.
+
+    `limit_us`: how long it may take.
+    """
+
+    what: str
+    start: Place
+    end: Place
+    used_us: int
+    limit_us: int
+    at_most: bool
+
+
+@dataclass(slots=True)
+class Incident:
+    """Something that went wrong, with the lines that prove it.
+
+    `blame`: the actor, or None where the log does not tell; `because` says why. `causes`: what the
+    plug-in itself said before. `collateral`: resources that lost their monitor by it.
+    """
+
+    kind: IncidentKind
+    resource: str | None
+    monitor: str | None
+    place: Place
+    what: str
+    blame: str | None
+    because: str
+    lines: list[int] = field(default_factory=list)
+    causes: tuple[Saying, ...] = ()
+    collateral: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Resource:
+    """What is known about one resource.
+
+    `monitor` is `pid#epoch` of the RHS process that last spoke for it. `omitted`: entries of the
+    timeline that were dropped because it was too long.
+    """
+
+    name: str
+    first: Place
+    monitor: str | None = None
+    state: str | None = None
+    events: int = 0
+    omitted: int = 0
+    timeline: list[Entry] = field(default_factory=list)
+    open: dict[str, tuple[Place, bool]] = field(default_factory=dict)
+    pending: str | None = None  # the operation that goes on in a worker
+    checkpoint: int | None = None
+    quiet_since: Place | None = None  # of a pending operation: the last that was heard of it
+    spans: dict[str, Span] = field(default_factory=dict)  # the longest of each kind
+    finished: dict[str, int] = field(default_factory=dict)  # how many of each kind
+    sayings: list[Saying] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)  # operations of which an end was seen

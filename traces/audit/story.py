@@ -1,0 +1,498 @@
+"""Follows each resource through a log: its timeline, how long things took, what went wrong.
+
+Owns the reading of events as a story, line by line, in memory that does not grow with the log but
+only with the number of resources. It judges no rule of the spec (`audit.judge` does) and claims
+nothing that a line does not show: where a log hides the beginning of a call, how long it took is
+"at most", and a failure is blamed on the DLL only where the line says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rhscheck.traces.audit.model import Entry, Incident, IncidentKind, Place, Resource, Saying, Span
+from rhscheck.traces.logmap.language import Told
+from rhscheck.traces.logmap.read import Sighting
+
+MAX_RESOURCES: Final = 100_000
+MAX_INCIDENTS: Final = 2_000
+# A timeline has this many entries while all timelines together are short, and later fewer.
+LONG, SHORT, TOTAL = 200, 12, 20_000
+MAX_SAYINGS: Final = 4
+MAX_NAME: Final = 300
+# What the DLL said counts as a likely cause for so long.
+CAUSE_US: Final = 60_000_000
+_SERVICE_GONE: Final = "the cluster service has gone"
+_LOUD: Final = ("WARN", "ERR")
+_WITH_PENDING: Final = ("Online", "Offline")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a call and the silence of a pending operation may last, in microseconds."""
+
+    call_us: int = 300_000_000
+    silence_us: int = 180_000_000
+
+
+@dataclass(slots=True)
+class Story:
+    """What a log shows so far. Feed it sightings in file order."""
+
+    limits: Limits = field(default_factory=Limits)
+    resources: dict[str, Resource] = field(default_factory=dict)
+    incidents: list[Incident] = field(default_factory=list)
+    too_many_resources: int = 0  # events of resources beyond MAX_RESOURCES
+    too_many_incidents: int = 0
+    gaps: list[Place] = field(default_factory=list)
+    backwards: list[Place] = field(default_factory=list)
+    monitors: dict[int, int] = field(default_factory=dict)  # epoch of each RHS process id
+    _ended: set[int] = field(default_factory=set)  # process ids that were seen to end
+    _entries: int = 0
+    _threads: dict[tuple[int, int], str] = field(default_factory=dict)
+    _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
+    _group_notes: list[Entry] = field(default_factory=list)
+    _now: int | None = None
+    _gone: Incident | None = None
+
+    def take(self, sighting: Sighting) -> None:
+        """The next line of the log."""
+        told_all = sighting.reading.told
+        if not told_all:
+            return
+        time_us = sighting.time_us
+        place = Place(sighting.line, time_us)
+        if time_us is not None:
+            if self._now is not None and time_us < self._now - 1_000_000:
+                self._time_goes_back(place)
+            if self._now is None or time_us > self._now:
+                self._now = time_us
+        for told in told_all:
+            name = told.res if told.res is not None else sighting.res
+            resource = None if name is None else self._resource(name, place)
+            _ACTIONS[told.kind](self, told, resource, place, sighting)
+
+    def _time_goes_back(self, place: Place) -> None:
+        """The lines are not one run: nothing open before can end after."""
+        if len(self.backwards) < 100:
+            self.backwards.append(place)
+        self._forget()
+        self._now = place.time_us
+
+    def _forget(self) -> None:
+        for resource in self.resources.values():
+            resource.open.clear()
+            resource.pending = None
+            resource.quiet_since = None
+            resource.checkpoint = None
+            resource.sayings.clear()
+        self._nameless.clear()
+
+    def _resource(self, name: str, place: Place) -> Resource | None:
+        known = self.resources.get(name)
+        if known is not None:
+            return known
+        if len(self.resources) >= MAX_RESOURCES:
+            self.too_many_resources += 1
+            return None
+        known = self.resources[name[:MAX_NAME]] = Resource(name[:MAX_NAME], place)
+        return known
+
+    # ---- monitors ------------------------------------------------------------------------------
+    def _hosted(self, resource: Resource | None, sighting: Sighting) -> None:
+        """An RHS process speaks for the resource: it hosts it."""
+        pid = sighting.pid
+        if pid is None or resource is None:
+            return
+        if not sighting.reading.message.startswith(("[RHS]", "[RES]")):
+            return
+        if pid in self._ended:
+            self._ended.discard(pid)
+            self.monitors[pid] += 1
+        epoch = self.monitors.setdefault(pid, 1)
+        resource.monitor = f"{pid}#{epoch}"
+        if sighting.tid is not None:
+            if len(self._threads) > 4096:
+                self._threads.clear()
+            self._threads[(pid, sighting.tid)] = resource.name
+
+    def _entry(self, resource: Resource | None, told: Told, place: Place) -> None:
+        if resource is None:
+            return
+        resource.events += 1
+        timeline = resource.timeline
+        if timeline and timeline[-1].told == told:
+            timeline[-1].again += 1
+            timeline[-1].last = place
+            return
+        timeline.append(Entry(place, told))
+        self._entries += 1
+        if len(timeline) > (LONG if self._entries < TOTAL else SHORT):
+            del timeline[0]
+            resource.omitted += 1
+            self._entries -= 1
+
+    # ---- events --------------------------------------------------------------------------------
+    def _call(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        if resource is None:
+            return
+        op = told.op
+        asked = resource.open.get(op)
+        # The DLL's own record of a call that RCM asked for is the same call, seen better.
+        if asked is None or (asked[1] and not told.inferred) or told.inferred:
+            resource.open[op] = (place, told.inferred)
+        if op == "Terminate":
+            self._settle(resource)
+
+    def _settle(self, resource: Resource) -> None:
+        """No pending operation is waited for any more."""
+        resource.pending = None
+        resource.quiet_since = None
+        resource.checkpoint = None
+
+    def _return(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        if resource is None:
+            return
+        op, code = told.op, told.get("rc")
+        self._closed(resource, op, place)
+        if op in _WITH_PENDING and code == 997:
+            resource.pending = op
+            resource.quiet_since = place
+            return
+        if op in ("IsAlive", "LooksAlive") and code:
+            self._incident(
+                "unhealthy",
+                resource,
+                place,
+                f"{op} reported that the resource is not healthy",
+                None,
+                "the check did its work: what it found is wrong with the application, or the check is",
+                sighting,
+            )
+
+    def _closed(self, resource: Resource, op: str, place: Place) -> None:
+        opened = resource.open.pop(op, None)
+        resource.ended.add(op)
+        if opened is not None:
+            self._span(resource, op, opened[0], place, self.limits.call_us, at_most=opened[1])
+
+    def _span(
+        self, resource: Resource, what: str, start: Place, end: Place, limit: int, *, at_most: bool
+    ) -> None:
+        if start.time_us is None or end.time_us is None or end.time_us < start.time_us:
+            return
+        used = end.time_us - start.time_us
+        resource.finished[what] = resource.finished.get(what, 0) + 1
+        longest = resource.spans.get(what)
+        if longest is None or used > longest.used_us:
+            resource.spans[what] = Span(what, start, end, used, limit, at_most)
+
+    def _status(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        if resource is None:
+            return
+        state = told.get("state")
+        op = "Offline" if told.text("from").startswith("Off") else "Online"
+        if resource.quiet_since is not None:
+            self._span(
+                resource,
+                "silence",
+                resource.quiet_since,
+                place,
+                self.limits.silence_us,
+                at_most=False,
+            )
+        if state in ("pending", "repeated"):
+            resource.pending = resource.pending or op
+            resource.quiet_since = place
+            checkpoint = told.get("ckpt")
+            resource.checkpoint = checkpoint if isinstance(checkpoint, int) else None
+        else:
+            self._settle(resource)
+
+    def _ends(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        if resource is None:
+            return
+        op, failed = told.op, bool(told.get("rc"))
+        if resource.pending == op and resource.quiet_since is not None:
+            start = resource.quiet_since
+            self._span(resource, "silence", start, place, self.limits.silence_us, at_most=False)
+        elif resource.pending is None:
+            self._closed(resource, op, place)
+        resource.open.pop(op, None)
+        resource.ended.add(op)
+        self._settle(resource)
+        resource.state = "Failed" if failed else op
+        if failed:
+            self._incident(
+                "failed",
+                resource,
+                place,
+                f"{op} failed",
+                "DLL",
+                "the DLL reported it, by the result of its call or by a status report",
+                sighting,
+            )
+
+    def _state(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        if resource is None:
+            return
+        source, target = told.text("from"), told.text("to")
+        if told.once and resource.timeline:
+            last = resource.timeline[-1]
+            if last.told.kind == "state" and last.told.keys == told.keys:
+                return  # the same change, printed in another form
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        resource.state = target or resource.state
+        if target in ("OnlinePending", "OfflinePending") and resource.pending is None:
+            op = target.removesuffix("Pending")
+            self._closed(resource, op, place)
+            resource.pending = op
+            resource.quiet_since = place
+        elif source in ("OnlinePending", "OfflinePending"):
+            self._settle(resource)
+
+    def _timeout(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        if resource is None:
+            return
+        op = told.op
+        opened = resource.open.pop(op, None)
+        took = ""
+        if opened is not None and opened[0].time_us is not None and place.time_us is not None:
+            took = f"; it was asked for in line {opened[0].line}"
+        stuck = "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
+        self._settle(resource)
+        self._incident(
+            "timed-out",
+            resource,
+            place,
+            f"{stuck} was not back in time{took}",
+            "DLL",
+            "RHS waited for the entry point until the call's time was up",
+            sighting,
+        )
+
+    def _exit(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        why, pid = told.text("why"), sighting.pid
+        self._entry(resource, told, place)
+        if pid is not None:
+            self.monitors.setdefault(pid, 1)
+            self._ended.add(pid)
+        if why == _SERVICE_GONE:
+            self._service_gone(place)
+        else:
+            latest = self._latest(("timed-out", "crashed"), None)
+            if latest is not None and place.line not in latest.lines:
+                latest.lines.append(place.line)
+        for other in self.resources.values() if pid is not None else ():
+            if other.monitor == f"{pid}#{self.monitors[pid]}":
+                other.open.clear()
+                self._settle(other)
+                if other is not resource:
+                    self._entry(other, told, place)
+
+    def _service_gone(self, place: Place) -> None:
+        if self._gone is not None and _near(self._gone.place, place):
+            self._gone.lines.append(place.line)
+            return
+        self._gone = Incident(
+            "service-gone",
+            None,
+            None,
+            place,
+            "the cluster service ended, and RHS with it",
+            None,
+            "no resource DLL is to blame; the reason stands above, in what the service wrote",
+            [place.line],
+        )
+        self._add(self._gone)
+
+    def _note(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        what = told.text("what")
+        self._hosted(resource, sighting)
+        self._entry(resource, told, place)
+        match what:
+            case "its monitor has ended" if resource is not None:
+                latest = self._latest(("timed-out", "crashed"), None)
+                if latest is not None:
+                    latest.lines.append(place.line)
+                    if resource.name not in (latest.resource, *latest.collateral):
+                        latest.collateral.append(resource.name)
+                resource.open.clear()
+                self._settle(resource)
+            case "crashed or deadlocked: marked to run in a separate monitor":
+                latest = self._latest(("timed-out", "crashed"), resource)
+                if latest is not None:
+                    latest.lines.append(place.line)
+                else:
+                    self._incident(
+                        "crashed",
+                        resource,
+                        place,
+                        "its monitor crashed, or one of its calls was stuck",
+                        None,
+                        "RCM names this resource; the line of RHS that says which call is not here",
+                        sighting,
+                    )
+            case "RHS cleans up the operation and goes on":
+                latest = self._latest(("timed-out",), resource)
+                if latest is not None:
+                    latest.lines.append(place.line)
+            case "a call timed out":
+                self._incident(
+                    "timed-out",
+                    resource,
+                    place,
+                    f"{told.text('detail')} was not back in time",
+                    "DLL",
+                    "RHS waited for the entry point until the call's time was up",
+                    sighting,
+                )
+            case "the resource DLL cannot be loaded":
+                self._incident(
+                    "not-loaded",
+                    resource,
+                    place,
+                    f"{told.text('detail')} cannot be loaded (error {told.text('rc')})",
+                    None,
+                    "the file, or one that it needs, is not there or does not fit this Windows",
+                    sighting,
+                )
+            case "an exception in an entry point":
+                self._incident(
+                    "exception",
+                    resource,
+                    place,
+                    f"an exception left an entry point: {told.text('detail')}",
+                    "DLL",
+                    "an entry point must handle its own exceptions",
+                    sighting,
+                )
+            case _:
+                if resource is None and len(self._group_notes) < LONG:
+                    self._group_notes.append(Entry(place, told))
+
+    def _says(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._hosted(resource, sighting)
+        level = sighting.reading.level or ""
+        if level not in _LOUD and level:
+            return
+        saying = Saying(place, level or "?", told.text("text")[:500], sighting.tid)
+        if resource is None:
+            self._nameless.append((sighting.pid, saying))
+            del self._nameless[:-MAX_SAYINGS]
+            return
+        resource.sayings.append(saying)
+        del resource.sayings[:-MAX_SAYINGS]
+
+    def _notify(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        self._entry(resource, told, place)
+
+    def _gap(
+        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+    ) -> None:
+        if len(self.gaps) < 1000:
+            self.gaps.append(place)
+        self._forget_open()
+
+    def _forget_open(self) -> None:
+        for resource in self.resources.values():
+            resource.open.clear()
+            self._settle(resource)
+
+    # ---- incidents -----------------------------------------------------------------------------
+    def _latest(
+        self, kinds: tuple[IncidentKind, ...], resource: Resource | None
+    ) -> Incident | None:
+        """The last incident of these kinds (of `resource`, if given) that a line may belong to."""
+        for incident in reversed(self.incidents[-20:]):
+            if incident.kind in kinds and (resource is None or incident.resource == resource.name):
+                if self._now is not None and incident.place.time_us is not None:
+                    return incident if self._now - incident.place.time_us < 3_600_000_000 else None
+                return incident
+        return None
+
+    def _incident(
+        self,
+        kind: IncidentKind,
+        resource: Resource | None,
+        place: Place,
+        what: str,
+        blame: str | None,
+        because: str,
+        sighting: Sighting,
+    ) -> None:
+        causes = () if resource is None else self._causes(resource, place, sighting)
+        name = None if resource is None else resource.name
+        monitor = None if resource is None else resource.monitor
+        self._add(Incident(kind, name, monitor, place, what, blame, because, [place.line], causes))
+
+    def _add(self, incident: Incident) -> None:
+        if len(self.incidents) < MAX_INCIDENTS:
+            self.incidents.append(incident)
+        else:
+            self.too_many_incidents += 1
+
+    def _causes(self, resource: Resource, place: Place, sighting: Sighting) -> tuple[Saying, ...]:
+        """What the DLL said shortly before, of this resource or in its process without a name."""
+        found = [one for one in resource.sayings if _near(one.place, place)]
+        found += [
+            one
+            for pid, one in self._nameless
+            if pid is not None and pid == sighting.pid and _near(one.place, place)
+        ]
+        return tuple(sorted(found, key=lambda one: one.place.line)[-MAX_SAYINGS:])
+
+
+def _near(earlier: Place, later: Place) -> bool:
+    if earlier.time_us is None or later.time_us is None:
+        return later.line - earlier.line <= 200
+    return 0 <= later.time_us - earlier.time_us <= CAUSE_US
+
+
+_Action = Callable[[Story, Told, "Resource | None", Place, Sighting], None]
+_ACTIONS: Final[dict[str, _Action]] = {
+    "call": Story._call,
+    "return": Story._return,
+    "status": Story._status,
+    "ends": Story._ends,
+    "state": Story._state,
+    "timeout": Story._timeout,
+    "exit": Story._exit,
+    "note": Story._note,
+    "notify": Story._notify,
+    "says": Story._says,
+    "gap": Story._gap,
+}

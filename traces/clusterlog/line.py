@@ -1,0 +1,148 @@
+"""How a line of a Windows cluster.log begins: process, thread, time, channel, level, component.
+
+Owns the grammar of one line, of 2008 and later, complete or with parts that mail programs, web pages
+and redaction have removed; the section headings of 2016 and later; and the older formats, which are
+recognised only. It knows nothing of what messages mean.
+
+Sources: a published parser of the sections (`^(.{8})\\.(.{8})::(date-time)\\s(.{4})\\s{2}(.*)$`) and the
+published excerpts in tests/traces/logs. Times are UTC unless the log was made with -UseLocalTime.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rhscheck.traces.logmap.pattern import clock_micros, iso_micros
+
+Level = Literal["INFO", "WARN", "ERR", "DBG"]
+# The components whose lines tell about resources; they did not exist before Windows Server 2008.
+RESOURCE_COMPONENTS: Final = ("[RHS]", "[RCM]", "[RES]")
+
+_STAMP = r"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3}"
+_REDACTED = r"\*?<[^<>\n]{1,40}>\*?"
+_HEAD = re.compile(
+    # A viewer's line number, then an event channel; both only in front of something that follows.
+    rf"(?:\d{{1,10}}\s+)?(?:\[(?P<channel>[A-Za-z][A-Za-z0-9/ _-]{{0,99}})\]\s+(?=[0-9a-fA-F]{{1,8}}\.))?"
+    r"(?:(?P<pid>[0-9a-fA-F]{1,8})\.(?P<tid>[0-9a-fA-F]{1,8})::)?"
+    rf"(?:(?P<stamp>{_STAMP})|(?P<clock>\d\d:\d\d:\d\d\.\d{{3}})|(?P<redacted>{_REDACTED}))?"
+    r"\s*(?:(?P<level>INFO|WARN|ERR|DBG)(?=\s))?\s*"
+)
+_COMPONENT = re.compile(
+    r"(?:[A-Za-z_][\w:~<>]{0,199}(?: \(\))?)?\[(?P<name>[A-Za-z][A-Za-z0-9]{1,15})(?P<detail> [^\[\]]{1,200})?\]:? ?"
+)
+_SECTION = re.compile(r"\[=== (?P<name>[^=\n]{1,200}?) ?===\]")
+_LEGACY = re.compile(rf"[0-9a-fA-F]{{1,8}}\.[0-9a-fA-F]{{1,8}}::{_STAMP}\s+(?!INFO\s|WARN\s|ERR\s|DBG\s)")
+# The section that holds the debug log, and those that repeat event channels.
+DEBUG_SECTION: Final = "Cluster Logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that begins a message.
+
+    `time_us`: microseconds since 1970; since midnight where the date was removed (`dated` false);
+    None where there is no readable time. `message` still has its component in front.
+    """
+
+    pid: int | None
+    tid: int | None
+    time_us: int | None
+    dated: bool
+    channel: str | None
+    level: Level | None
+    message: str
+
+
+def parse_line(text: str) -> Line | None:
+    """The parts of a line; None if it does not begin a message (it continues the one before)."""
+    found = _HEAD.match(text)
+    assert found is not None, "every part of the head is optional"
+    message = text[found.end() :].rstrip()
+    level, pid = found["level"], found["pid"]
+    begins = pid or found["stamp"] or found["clock"] or level or _COMPONENT.match(message)
+    if not begins:
+        return None
+    dated = bool(found["stamp"])
+    time_us = iso_micros(found["stamp"]) if dated else clock_micros(found["clock"] or "")
+    return Line(
+        None if pid is None else int(pid, 16),
+        None if pid is None else int(found["tid"], 16),
+        time_us,
+        dated,
+        found["channel"],
+        _LEVELS.get(level or ""),
+        message,
+    )
+
+
+_LEVELS: Final[dict[str, Level]] = {"INFO": "INFO", "WARN": "WARN", "ERR": "ERR", "DBG": "DBG"}
+
+
+def canonical(message: str) -> str:
+    """The message as mappings see it: `[RCM] text`.
+
+    A function's name in front of the component is dropped, blanks are normalised.
+    """
+    text = " ".join(message.split())
+    found = _COMPONENT.match(text)
+    if found is None:
+        return text
+    return f"[{found['name']}{found['detail'] or ''}] {text[found.end() :]}".rstrip()
+
+
+def component(message: str) -> str | None:
+    """`RCM` of `[RCM] text`, None for a message without component."""
+    found = _COMPONENT.match(message)
+    return None if found is None else found["name"]
+
+
+def section(text: str) -> str | None:
+    """The name of the section that a heading begins, None for another line."""
+    found = _SECTION.match(text.strip())
+    return None if found is None else found["name"]
+
+
+def is_legacy(lines: list[str]) -> bool:
+    """Whether these are lines of Windows 2000 or 2003, whose log another state machine wrote.
+
+    They have a time stamp and no level, in no line, and none of the components of 2008.
+    """
+    old = False
+    for text in lines:
+        line = parse_line(text)
+        if line is not None and line.level is not None:
+            return False
+        if any(name in text for name in RESOURCE_COMPONENTS):
+            return False
+        old = old or _LEGACY.match(text) is not None
+    return old
+
+
+# ---- what the log says about itself ------------------------------------------------------------
+_NODE = re.compile(r"Current node: name \((?P<node>[^()]{1,255})\)")
+_BUILD = re.compile(r"Build Number (?P<build>\d{1,9})")
+_OFFSET = re.compile(r"time zone offset of this machine is (?P<offset>.{1,60})")
+_LOCAL = re.compile(r"logs were generated using local time")
+
+
+@dataclass(slots=True)
+class About:
+    """What the lines before the debug log say: node, build, local time, offset from UTC."""
+
+    node: str | None = None
+    build: str | None = None
+    local_time: bool = False
+    offset: str | None = None
+
+    def learn(self, text: str) -> None:
+        """Take in a line of the header."""
+        if found := _NODE.search(text):
+            self.node = found["node"]
+        if found := _BUILD.search(text):
+            self.build = found["build"]
+        if found := _OFFSET.search(text):
+            self.offset = found["offset"].strip().rstrip(".")
+        if _LOCAL.search(text):
+            self.local_time = True

@@ -1,0 +1,175 @@
+"""Mappings as data: what the lines of a log say, in the events of `rhs-trace/1`.
+
+Owns the values that a `.map` file stands for; `logmap.parse` reads them. A mapping holds no code:
+patterns, tables of values, the events they stand for, and which facts about a run the log hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from rhscheck.traces.logmap.pattern import Pattern, Value
+
+# The events of rhs-trace/1, and two that only logs have. `ends`: an operation is over, by the return
+# of its call or, if that said "pending", by a status report; the log does not say which. `says`: the
+# plug-in's own words, of which a timeline shows warnings and errors.
+Kind = Literal[
+    "call", "return", "status", "state", "timeout", "notify", "exit", "gap", "note", "ends", "says"
+]
+
+# The keys that an event of each kind has; `needed` ones must be there.
+KEYS: Final[dict[Kind, tuple[str, ...]]] = {
+    "call": ("op", "res"),
+    "return": ("op", "res", "rc"),
+    "status": ("op", "res", "from", "state", "ckpt", "rc"),
+    "state": ("res", "from", "to"),
+    "timeout": ("op", "res", "limit_ms"),
+    "notify": ("what", "to", "res", "rc", "detail"),
+    "exit": ("why", "res", "dump"),
+    "gap": ("why",),
+    "note": ("what", "res", "rc", "detail"),
+    "ends": ("op", "res", "rc"),
+    "says": ("res", "text"),
+}
+NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
+    "call": ("op",),
+    "return": ("op", "rc"),
+    "status": ("op",),
+    "state": ("res", "to"),
+    "timeout": ("op",),
+    "notify": ("what",),
+    "exit": ("why",),
+    "gap": ("why",),
+    "note": ("what",),
+    "ends": ("op", "rc"),
+    "says": ("text",),
+}
+NUMBERS: Final = ("rc", "ckpt", "limit_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRef:
+    """The value of a pattern's field."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An event that a line stands for.
+
+    `inferred`: the line is evidence of it, not its record, so its time is not exact. `once`: the
+    log may print it several times in a row; it counts once.
+    """
+
+    kind: Kind
+    keys: tuple[tuple[str, Value | FieldRef], ...]
+    inferred: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Lines of one shape (in any of several spellings) and what they stand for, perhaps nothing."""
+
+    line: int
+    patterns: tuple[Pattern, ...]
+    emits: tuple[Emit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as a mapping tells it: no time, no place. Keys in the order of `KEYS`.
+
+    `res` and `op` repeat what `keys` has, for speed.
+    """
+
+    kind: Kind
+    keys: tuple[tuple[str, Value], ...]
+    inferred: bool = False
+    once: bool = field(default=False, compare=False)
+    res: str | None = field(default=None, compare=False)
+    op: str = field(default="", compare=False)
+
+    def get(self, key: str) -> Value | None:
+        """The value of a key, None if it has none."""
+        for name, value in self.keys:
+            if name == key:
+                return value
+        return None
+
+    def text(self, key: str) -> str:
+        """The value of a key as text, empty if it has none."""
+        value = self.get(key)
+        return "" if value is None else str(value)
+
+
+def told(
+    kind: Kind, values: Mapping[str, Value], *, inferred: bool = False, once: bool = False
+) -> Told:
+    """An event with the values of its keys, in any order."""
+    keys = tuple((key, values[key]) for key in KEYS[kind] if key in values)
+    res = values.get("res")
+    return Told(
+        kind, keys, inferred, once, None if res is None else str(res), str(values.get("op", ""))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Log lines inside the mapping, and the events they must be read as."""
+
+    line: int
+    lines: tuple[str, ...]
+    expected: tuple[Told, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the log can promise about a run, for the header of a trace made from it."""
+
+    complete: bool = False
+    lossy: bool = True
+    start: Literal["initial", "unknown"] = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LogMap:
+    """A mapping.
+
+    `form`: how a line begins, "clusterlog" or a pattern with a field `text`. `prefilter`: a line
+    with none of these texts is not even looked at; empty: all lines are. `unseen`: labels of the
+    spec (`call IsAlive`) that happen without a line. `tables` turn words of the log into words of
+    the spec.
+    """
+
+    name: str
+    title: str
+    path: str
+    spec: str
+    form: Literal["clusterlog"] | Pattern
+    prefilter: tuple[str, ...]
+    tables: dict[str, dict[str, str]]
+    facts: Facts
+    unseen: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    samples: tuple[Sample, ...]
+
+    def read(self, message: str) -> tuple[Rule, tuple[Told, ...]] | None:
+        """What a message (blanks normalised) says: the first rule that fits, and its events."""
+        for rule in self.rules:
+            for pattern in rule.patterns:
+                fields = pattern.match(message, self.tables)
+                if fields is not None:
+                    return rule, tuple(_tell(emit, fields) for emit in rule.emits)
+        return None
+
+
+def _tell(emit: Emit, fields: dict[str, Value]) -> Told:
+    values = {
+        key: fields[value.name] if isinstance(value, FieldRef) else value
+        for key, value in emit.keys
+    }
+    return told(emit.kind, values, inferred=emit.inferred, once=emit.once)

@@ -1,0 +1,1 @@
+"""The shipped mappings, as package data."""

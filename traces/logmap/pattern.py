@@ -1,0 +1,203 @@
+"""Patterns for messages: text with `{fields}` in it, matched in linear time.
+
+Owns the pattern language of `.map` files: a field ends where the literal text after it first occurs
+(`{name:last}`: where it last occurs), and there is no way back, so no message can make matching
+slow. Runs of blanks count as one, and the full stop at the end of a pattern may be missing, because
+web pages and mail programs lose both. It knows nothing of what a field is for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from rhscheck.spec.diagnostic import did_you_mean
+
+Value = str | int
+Tables = Mapping[str, Mapping[str, str]]
+
+TYPES = ("text", "rest", "last", "label", "word", "int", "hex", "iso", "clock")
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_NAME = re.compile(r"[a-z][a-z_]*")
+# Times say themselves where they end. A time with an offset from UTC is converted.
+_ISO = re.compile(
+    r"(\d{4})[-/](\d\d)[-/](\d\d)[T -](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?"
+    r"(?: ?(?:Z|([+-])(\d\d):?(\d\d)))?(?!\d)"
+)
+_CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?!\d)")
+_EPOCH = date(1970, 1, 1).toordinal()
+_DIGITS = 18  # more are no number that a log means, and cost more than their length to convert
+
+
+class PatternError(Exception):
+    """The pattern cannot be used; the message says why and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place in a pattern. `kind`: one of TYPES, or the name of a table of values."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """`head`, then each field and the literal text after it; `source` is how it was written."""
+
+    source: str
+    head: str
+    parts: tuple[tuple[Field, str], ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, in order."""
+        return tuple(field.name for field, _ in self.parts)
+
+    def match(self, text: str, tables: Tables) -> dict[str, Value] | None:
+        """The fields' values if the whole of `text` (blanks normalised) fits, else None."""
+        if not self.parts:
+            return {} if text in (self.head, self.head.removesuffix(".")) else None
+        if not text.startswith(self.head):
+            return None
+        found: dict[str, Value] = {}
+        at = len(self.head)
+        last = len(self.parts) - 1
+        for number, (field, literal) in enumerate(self.parts):
+            if field.kind in ("iso", "clock"):
+                end = _end_of_time(field.kind, text, at)
+                if not text.startswith(literal, end):
+                    return None
+            elif number == last:
+                end = _anchored(text, literal, at)
+            elif field.kind == "last":
+                end = text.rfind(literal, at)
+            else:
+                end = text.find(literal, at)
+            if end < at:
+                return None
+            value = _value(field, text[at:end], tables)
+            if value is None or found.setdefault(field.name, value) != value:
+                return None
+            at = end + len(literal)
+        return found if at >= len(text) else None
+
+
+def _anchored(text: str, literal: str, at: int) -> int:
+    """Where the last field ends: the rest must be `literal`, of which a full stop may be missing."""
+    if literal.endswith(".") and not text.endswith("."):
+        literal = literal[:-1]
+    end = len(text) - len(literal)
+    return end if end >= at and text.endswith(literal) else -1
+
+
+def _end_of_time(kind: str, text: str, at: int) -> int:
+    found = (_ISO if kind == "iso" else _CLOCK).match(text, at)
+    return -1 if found is None else found.end()
+
+
+def iso_micros(text: str) -> int | None:
+    """A date and time as microseconds since 1970, UTC unless it has an offset; None: there is none."""
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(found[part]) for part in range(1, 7))
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH
+    except ValueError:
+        return None
+    if hour > 23 or minute > 59 or second > 60:
+        return None
+    offset = 0
+    if found[8]:
+        offset = (int(found[9]) * 60 + int(found[10])) * (60 if found[8] == "+" else -60)
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset
+    micros = seconds * 1_000_000 + _fraction(found[7])
+    return micros if micros >= 0 else None
+
+
+def clock_micros(text: str) -> int | None:
+    """A time of day as microseconds since midnight; None if it is none."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    hour, minute, second = int(found[1]), int(found[2]), int(found[3])
+    if hour > 23 or minute > 59 or second > 60:
+        return None
+    return (hour * 3600 + minute * 60 + second) * 1_000_000 + _fraction(found[4])
+
+
+def _fraction(digits: str | None) -> int:
+    return int((digits or "0").ljust(6, "0")[:6])
+
+
+def _value(field: Field, raw: str, tables: Tables) -> Value | None:
+    """The value of a field, None where the text is not of its kind."""
+    match field.kind:
+        case "rest":
+            return raw
+        case "text" | "last":
+            return raw or None
+        case "label":
+            return raw if raw and ":" not in raw else None
+        case "word":
+            return raw if raw and " " not in raw else None
+        case "int":
+            digits = raw.removeprefix("-")
+            plain = digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS
+            return int(raw) if plain else None
+        case "hex":
+            digits = raw.lower().removeprefix("0x")
+            plain = bool(digits) and len(digits) <= 16 and not digits.strip("0123456789abcdef")
+            return int(digits, 16) if plain else None
+        case "iso":
+            return iso_micros(raw)
+        case "clock":
+            return clock_micros(raw)
+        case table:
+            return tables[table].get(raw)
+
+
+def normalised(text: str) -> str:
+    """`text` with runs of blanks as one, none at its ends."""
+    return " ".join(text.split())
+
+
+def parse_pattern(source: str, tables: Tables) -> Pattern:
+    """The pattern written as `source`. Raises PatternError."""
+    text = normalised(source)
+    head: list[str] = []
+    parts: list[tuple[Field, list[str]]] = []
+    at = 0
+    for found in _FIELD.finditer(text):
+        literal = parts[-1][1] if parts else head
+        literal.append(text[at : found.start()])
+        at = found.end()
+        if found[0] in ("{{", "}}"):
+            literal.append(found[0][0])
+            continue
+        if found[1] is None:
+            raise PatternError(f"`{found[0]}` stands alone; write `{found[0] * 2}` for the sign")
+        parts.append((_field(found[1], tables), []))
+        if len(parts) > 1 and not "".join(parts[-2][1]):
+            raise PatternError(
+                f"nothing stands between `{{{parts[-2][0].name}}}` and `{{{parts[-1][0].name}}}`, "
+                "so nobody can say where the first ends"
+            )
+    (parts[-1][1] if parts else head).append(text[at:])
+    if not "".join(head) and not any("".join(literal).strip() for _, literal in parts):
+        raise PatternError("the pattern has no text of its own, so it would match anything")
+    return Pattern(text, "".join(head), tuple((field, "".join(lit)) for field, lit in parts))
+
+
+def _field(source: str, tables: Tables) -> Field:
+    name, _, kind = source.partition(":")
+    if not _NAME.fullmatch(name):
+        raise PatternError(f"`{{{source}}}`: a field's name has small letters and underscores only")
+    kind = kind or "text"
+    if kind not in TYPES and kind not in tables:
+        hint = did_you_mean(kind, (*TYPES, *tables))
+        raise PatternError(f"`{{{source}}}`: there is no kind of field called `{kind}`; {hint}")
+    return Field(name, kind)

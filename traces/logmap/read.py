@@ -1,0 +1,404 @@
+"""Reads a log through a mapping: which lines say something, when, and what.
+
+Owns the walk over a file's lines: the prefilter, time stamps, records of several lines, sections,
+and the count of what was not understood. It needs memory for a block and a bounded cache, however
+long the file is. What the events mean together is `logmap.story`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+import msgspec
+
+from rhscheck.traces.clusterlog.line import (
+    DEBUG_SECTION,
+    About,
+    canonical,
+    is_legacy,
+    parse_line,
+    section,
+)
+from rhscheck.traces.logmap.language import LogMap, Told, told
+from rhscheck.traces.logmap.pattern import Pattern, iso_micros, normalised
+from rhscheck.traces.logmap.text import (
+    Block,
+    Encoding,
+    Sniffed,
+    blocks,
+    decode,
+    file_offset,
+    read_sample,
+    sniff,
+)
+
+MAX_CACHED: Final = 8192  # messages whose reading is remembered
+MAX_SHAPES: Final = 500  # shapes of unknown messages that are counted one by one
+MAX_JOINED: Final = 8  # lines that one record may be wrapped over
+MAX_TEXT: Final = 2000  # characters of a message that are kept
+DAY_US: Final = 86_400_000_000
+_OTHER: Final = "(further shapes)"
+# What makes two messages different and their shape the same.
+_VARIABLE = re.compile(
+    r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\([^()]*\)|\\\\\S+|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4,12}){1,4}\b"
+    r"|\b0x[0-9a-fA-F]+\b|\d+"
+)
+
+
+class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
+    """The file is a cluster.log of Windows 2000 or 2003, which this mapping does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a message says. `shape` is None where a rule of the mapping knows the message."""
+
+    told: tuple[Told, ...]
+    level: str | None
+    message: str
+    shape: str | None
+
+
+class Sighting(msgspec.Struct, gc=False):
+    """A line that was looked at. `time_us` None: the line has no readable time.
+
+    `lines` is how many lines of the file the record takes.
+    """
+
+    line: int
+    offset: int
+    time_us: int | None
+    pid: int | None
+    tid: int | None
+    channel: str | None
+    host: str | None
+    res: str | None
+    lines: int
+    reading: Reading
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read, and what could not be understood."""
+
+    lines: int = 0
+    relevant: int = 0
+    understood: int = 0
+    cut_lines: int = 0
+    untimed: int = 0
+    first_us: int | None = None
+    last_us: int | None = None
+    dated: bool = True
+    # By shape: how many, and the first line.
+    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, sighting: Sighting) -> None:
+        """Take in a line that was looked at."""
+        self.relevant += 1
+        shape = sighting.reading.shape
+        if shape is None:
+            self.understood += 1
+        else:
+            if shape not in self.unknown and len(self.unknown) >= MAX_SHAPES:
+                shape = _OTHER
+            number, first = self.unknown.get(shape, (0, sighting.line))
+            self.unknown[shape] = (number + 1, first)
+        time_us = sighting.time_us
+        if time_us is None:
+            self.untimed += 1
+            return
+        if self.first_us is None:
+            self.first_us = time_us
+        if self.last_us is None or time_us > self.last_us:
+            self.last_us = time_us
+
+
+def shape_of(message: str) -> str:
+    """The message without what varies: numbers, names in quotes or brackets, paths."""
+    return _VARIABLE.sub("…", message[:300])
+
+
+@dataclass(slots=True)
+class LogReader:
+    """One pass over one log. `tally` and `about` are complete when `read` is exhausted."""
+
+    logmap: LogMap
+    sniffed: Sniffed = field(default=Sniffed("utf-8", 0))
+    tally: Tally = field(default_factory=Tally)
+    about: About = field(default_factory=About)
+    _cache: dict[bytes | str, Reading] = field(default_factory=dict)
+    _seconds: dict[bytes, int] = field(default_factory=dict)
+    _pids: dict[bytes, int] = field(default_factory=dict)
+    _debug: bool = True  # within the section of the debug log, or there are no sections
+    _day: int = 0
+    _clock: int = 0
+
+    @property
+    def encoding(self) -> Encoding:
+        """The file's encoding."""
+        return self.sniffed.encoding
+
+    def read(self, stream: BinaryIO) -> Iterator[Sighting]:
+        """The lines that the mapping looks at, in file order.
+
+        `stream` must be seekable. Raises LegacyFormat, and what reading raises (OSError).
+        """
+        sample = read_sample(stream)
+        self.sniffed = sniff(sample)
+        if self.logmap.form == "clusterlog":
+            self._refuse_legacy(sample)
+        tags = _tags(self.logmap.prefilter, self.encoding)
+        for block in blocks(stream, self.sniffed):
+            count = block.data.count(b"\n")
+            self.tally.lines = block.line + count - 1
+            self.tally.cut_lines += block.cut
+            if self.logmap.form == "clusterlog":
+                yield from self._cluster_block(block, tags)
+            else:
+                yield from self._plain_block(block, self.logmap.form, tags)
+
+    def _refuse_legacy(self, sample: bytes) -> None:
+        text = sample[self.sniffed.mark :]
+        if self.encoding in ("utf-16-le", "utf-16-be"):
+            lines = text.decode(self.encoding, "replace").splitlines()
+        else:
+            lines = decode(text, self.encoding).splitlines()
+        if is_legacy(lines[:200]):
+            raise LegacyFormat
+
+    # ---- cluster.log ---------------------------------------------------------------------------
+    def _cluster_block(self, block: Block, tags: re.Pattern[bytes] | None) -> Iterator[Sighting]:
+        data = block.data
+        start = 0
+        if b"[===" in data:
+            for found in re.finditer(rb"^\[=== [^\n]{1,300}", data, re.MULTILINE):
+                yield from self._cluster_part(block, tags, start, found.start())
+                name = section(decode(found[0], self.encoding))
+                if name is not None:
+                    self._debug = name == DEBUG_SECTION
+                start = found.end()
+        yield from self._cluster_part(block, tags, start, len(data))
+
+    def _cluster_part(
+        self, block: Block, tags: re.Pattern[bytes] | None, start: int, stop: int
+    ) -> Iterator[Sighting]:
+        data = block.data
+        if not self._debug or block.line < 200:
+            self._learn_header(data[start : min(stop, start + 20_000)])
+        if not self._debug:
+            return
+        line, counted, end = block.line, 0, start - 1
+        lookup = self._cache.get
+        hits = (
+            tags.finditer(data, start, stop)
+            if tags is not None
+            else re.finditer(rb"[^\n]+", data[:stop])
+        )
+        offset, straight = block.offset, self.encoding in ("utf-8", "windows-1252")
+        for hit in hits:
+            at = hit.start()
+            if at < end:  # a second hit in the same line
+                continue
+            begin = data.rfind(b"\n", 0, at + 1) + 1
+            if begin <= end or begin > at:
+                begin = at + 1 if data[at] == 10 else max(begin, end + 1)
+            end = data.find(b"\n", max(at, begin))
+            line += data.count(b"\n", counted, begin)
+            counted = begin
+            where = offset + begin if straight else file_offset(block, begin, self.encoding)
+            # The usual line: `pppppppp.tttttttt::YYYY/MM/DD-HH:MM:SS.mmm LEVL  message`.
+            if data[begin + 47 : begin + 49] == b"  " and data[begin + 17 : begin + 19] == b"::":
+                key = data[begin + 43 : end]
+                reading = lookup(key)
+                if reading is not None and reading.shape is None:
+                    time_us = self._stamp(data[begin + 19 : begin + 42])
+                    pid = self._pid(data[begin : begin + 8])
+                    if time_us is not None and pid is not None:
+                        tid = int(data[begin + 9 : begin + 17], 16)
+                        sighting = Sighting(
+                            line, where, time_us, pid, tid, None, None, None, 1, reading
+                        )
+                        self.tally.count(sighting)
+                        yield sighting
+                        continue
+            slow = self._cluster_line(data, begin, end, line, where)
+            if slow is not None:
+                self.tally.count(slow)
+                yield slow
+
+    def _stamp(self, stamp: bytes) -> int | None:
+        """Microseconds of `2020/08/06-01:17:54.943`; the part down to the second is remembered."""
+        second = stamp[:19]
+        base = self._seconds.get(second)
+        if base is None:
+            found = iso_micros(second.decode("ascii", "replace"))
+            if found is None:
+                return None
+            if len(self._seconds) > 64:
+                self._seconds.clear()
+            base = self._seconds[second] = found
+        millis = stamp[20:]
+        return base + int(millis) * 1000 if stamp[19:20] == b"." and millis.isdigit() else None
+
+    def _pid(self, pid: bytes) -> int | None:
+        known = self._pids.get(pid)
+        if known is None:
+            try:
+                known = int(pid, 16)
+            except ValueError:
+                return None
+            if len(self._pids) > 4096:
+                self._pids.clear()
+            self._pids[pid] = known
+        return known
+
+    def _cluster_line(
+        self, data: bytes, begin: int, end: int, line: int, where: int
+    ) -> Sighting | None:
+        """Any line, however much of it is missing. None: it only continues a record."""
+        text = decode(data[begin:end], self.encoding).rstrip("\r")
+        if text.strip() in ("...", "…"):
+            gap = Reading((told("gap", {"why": "lines were left out"}),), None, "...", None)
+            return Sighting(line, where, None, None, None, None, None, None, 1, gap)
+        parsed = parse_line(text)
+        joined = 1
+        if parsed is None:
+            # A line that lost its beginning may still be one that the mapping knows.
+            reading = self._reading(text, None)
+            if reading.shape is not None:
+                return None
+            return Sighting(line, where, None, None, None, None, None, None, 1, reading)
+        reading = self._reading(canonical(parsed.message), parsed.level)
+        if reading.shape is not None:
+            wrapped, lines = self._wrapped(data, end, parsed.message, parsed.level)
+            if wrapped is not None:
+                reading, joined = wrapped, lines
+        elif data[begin + 47 : begin + 49] == b"  " and data[begin + 17 : begin + 19] == b"::":
+            self._remember(data[begin + 43 : end], reading)
+        time_us = parsed.time_us
+        if time_us is not None and not parsed.dated:
+            time_us = self._of_day(time_us)
+        return Sighting(
+            line,
+            where,
+            time_us,
+            parsed.pid,
+            parsed.tid,
+            parsed.channel,
+            None,
+            None,
+            joined,
+            reading,
+        )
+
+    def _wrapped(
+        self, data: bytes, end: int, message: str, level: str | None
+    ) -> tuple[Reading | None, int]:
+        """The record together with the lines that continue it, if only so it is understood."""
+        parts = [message]
+        at = end + 1
+        while 0 < at < len(data) and len(parts) < MAX_JOINED:
+            stop = data.find(b"\n", at)
+            text = decode(data[at:stop], self.encoding).strip("\r\n ")
+            if not text or text == "..." or parse_line(text) is not None:
+                break
+            parts.append(text)
+            at = stop + 1
+            for glue in (" ", ""):
+                reading = self._reading(canonical(glue.join(parts)), level)
+                if reading.shape is None:
+                    return reading, len(parts)
+        return None, 1
+
+    def _of_day(self, clock_us: int) -> int:
+        """Times of day as a rising count: half a day backwards is the next day."""
+        if clock_us < self._clock - DAY_US // 2:
+            self._day += 1
+        self._clock = clock_us
+        self.tally.dated = False
+        return self._day * DAY_US + clock_us
+
+    def _learn_header(self, data: bytes) -> None:
+        for text in decode(data, self.encoding).splitlines()[:100]:
+            if not text.startswith("[==="):
+                self.about.learn(text)
+
+    # ---- logs of other kinds -------------------------------------------------------------------
+    def _plain_block(
+        self, block: Block, form: Pattern, tags: re.Pattern[bytes] | None
+    ) -> Iterator[Sighting]:
+        at = 0
+        for number, raw in enumerate(block.data.split(b"\n")[:-1], block.line):
+            begin, at = at, at + len(raw) + 1
+            if not raw or (tags is not None and tags.search(raw) is None):
+                continue
+            text = normalised(decode(raw, self.encoding))
+            if not text:
+                continue
+            fields = form.match(text, self.logmap.tables)
+            if fields is None:
+                continue
+            where = file_offset(block, begin, self.encoding)
+            level = fields.get("level")
+            reading = self._reading(
+                str(fields.get("text", "")), None if level is None else str(level)
+            )
+            time_us = fields.get("time")
+            if isinstance(time_us, int) and _is_clock(form):
+                time_us = self._of_day(time_us)
+            pid, tid, host, res = (fields.get(key) for key in ("pid", "tid", "host", "res"))
+            sighting = Sighting(
+                number,
+                where,
+                time_us if isinstance(time_us, int) else None,
+                pid if isinstance(pid, int) else None,
+                tid if isinstance(tid, int) else None,
+                None,
+                None if host is None else str(host),
+                None if res is None else str(res),
+                1,
+                reading,
+            )
+            self.tally.count(sighting)
+            yield sighting
+
+    # ---- messages ------------------------------------------------------------------------------
+    def _reading(self, message: str, level: str | None) -> Reading:
+        """What a message says; Markdown's emphasis in it is not part of it."""
+        message = normalised(message)
+        key = f"{level} {message}"
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        found = self.logmap.read(message)
+        if found is None and "**" in message:
+            found = self.logmap.read(message.replace("**", ""))
+        if found is None:
+            reading = Reading((), level, message[:MAX_TEXT], shape_of(message))
+        else:
+            reading = Reading(found[1], level, message[:MAX_TEXT], None)
+        self._remember(key, reading)
+        return reading
+
+    def _remember(self, key: bytes | str, reading: Reading) -> None:
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        if len(key) <= MAX_TEXT:
+            self._cache[key] = reading
+
+
+def _is_clock(form: Pattern) -> bool:
+    return any(part.name == "time" and part.kind == "clock" for part, _ in form.parts)
+
+
+def _tags(prefilter: tuple[str, ...], encoding: Encoding) -> re.Pattern[bytes] | None:
+    """A search for any of the texts, and for lines that say that lines were left out."""
+    if not prefilter:
+        return None
+    codec = "windows-1252" if encoding == "windows-1252" else "utf-8"
+    texts = [re.escape(text.encode(codec, "replace")) for text in prefilter]
+    return re.compile(b"|".join([*texts, rb"(?m:^\.\.\.\r?$)"]))
+
