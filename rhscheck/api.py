@@ -57,7 +57,7 @@ def load(spec: str, settings: Mapping[str, str] | None = None) -> Loaded:
     from rhscheck.spec.load import SpecNotFound
     from rhscheck.spec.load import load as load_spec
 
-    _refuse_device(spec)
+    refuse_device(spec)
     try:
         return load_spec(spec, settings)
     except SpecNotFound as error:
@@ -143,7 +143,7 @@ def states(
     return found
 
 
-def _refuse_device(path: str) -> None:
+def refuse_device(path: str) -> None:
     """Raise InputError for a device: reading one may never end."""
     try:
         mode = Path(path).stat().st_mode
@@ -183,7 +183,7 @@ def replay(
     from rhscheck.traces.replay import ReplayError
     from rhscheck.traces.replay import replay as judge
 
-    _refuse_device(path)
+    refuse_device(path)
     try:
         with Path(path).open("rb") as stream:
             loaded = load_trace(stream)
@@ -279,7 +279,7 @@ def format_file(path: str) -> FormattedFile:
     from rhscheck.spec.format_source import format_source
     from rhscheck.spec.load import SpecNotFound, read_source
 
-    _refuse_device(path)
+    refuse_device(path)
     try:
         source = read_source(path)
     except SpecNotFound as error:

@@ -416,6 +416,17 @@ def explain(*, out: Out, name: str, spec: str) -> int:
     return EXIT_OK
 
 
+def _commands() -> None:
+    """Commands that live in modules of their own."""
+    from rhscheck.audit_command import audit, map_group
+
+    cli.add_command(audit)
+    cli.add_command(map_group)
+
+
+_commands()
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (default: the process's arguments) and exit with its status."""
     words = list(sys.argv[1:] if arguments is None else arguments)

@@ -29,9 +29,17 @@ class Place:
     time_us: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line that proves something, as the log has it behind its time stamp."""
+
+    line: int
+    text: str
+
+
 @dataclass(slots=True)
 class Entry:
-    """A moment on a timeline; `again` counts directly repeated lines, `last` is the last of them."""
+    """A moment on a timeline; `again` counts direct repetitions, `last` is the last of them."""
 
     place: Place
     told: Told
@@ -79,7 +87,7 @@ class Incident:
     what: str
     blame: str | None
     because: str
-    lines: list[int] = field(default_factory=list)
+    lines: list[Evidence] = field(default_factory=list)
     causes: tuple[Saying, ...] = ()
     collateral: list[str] = field(default_factory=list)
 

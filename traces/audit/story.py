@@ -12,7 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from rhscheck.traces.audit.model import Entry, Incident, IncidentKind, Place, Resource, Saying, Span
+from rhscheck.traces.audit.model import (
+    Entry,
+    Evidence,
+    Incident,
+    IncidentKind,
+    Place,
+    Resource,
+    Saying,
+    Span,
+)
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.read import Sighting
 
@@ -21,6 +30,7 @@ MAX_INCIDENTS: Final = 2_000
 # A timeline has this many entries while all timelines together are short, and later fewer.
 LONG, SHORT, TOTAL = 200, 12, 20_000
 MAX_SAYINGS: Final = 4
+MAX_EVIDENCE: Final = 50
 MAX_NAME: Final = 300
 # What the DLL said counts as a likely cause for so long.
 CAUSE_US: Final = 60_000_000
@@ -176,7 +186,7 @@ class Story:
                 place,
                 f"{op} reported that the resource is not healthy",
                 None,
-                "the check did its work: what it found is wrong with the application, or the check is",
+                "the check did its work; what it found is wrong with the application, or with it",
                 sighting,
             )
 
@@ -284,7 +294,11 @@ class Story:
         took = ""
         if opened is not None and opened[0].time_us is not None and place.time_us is not None:
             took = f"; it was asked for in line {opened[0].line}"
-        stuck = "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
+        stuck = (
+            "LooksAlive, or the IsAlive that follows a failed LooksAlive,"
+            if op == "LooksAlive"
+            else op
+        )
         self._settle(resource)
         self._incident(
             "timed-out",
@@ -305,21 +319,22 @@ class Story:
             self.monitors.setdefault(pid, 1)
             self._ended.add(pid)
         if why == _SERVICE_GONE:
-            self._service_gone(place)
+            self._service_gone(place, sighting)
         else:
             latest = self._latest(("timed-out", "crashed"), None)
-            if latest is not None and place.line not in latest.lines:
-                latest.lines.append(place.line)
-        for other in self.resources.values() if pid is not None else ():
-            if other.monitor == f"{pid}#{self.monitors[pid]}":
+            if latest is not None:
+                _prove(latest, sighting)
+        monitor = None if pid is None else f"{pid}#{self.monitors[pid]}"
+        for other in self.resources.values() if monitor is not None else ():
+            if other.monitor == monitor:
                 other.open.clear()
                 self._settle(other)
                 if other is not resource:
                     self._entry(other, told, place)
 
-    def _service_gone(self, place: Place) -> None:
+    def _service_gone(self, place: Place, sighting: Sighting) -> None:
         if self._gone is not None and _near(self._gone.place, place):
-            self._gone.lines.append(place.line)
+            _prove(self._gone, sighting)
             return
         self._gone = Incident(
             "service-gone",
@@ -329,8 +344,8 @@ class Story:
             "the cluster service ended, and RHS with it",
             None,
             "no resource DLL is to blame; the reason stands above, in what the service wrote",
-            [place.line],
         )
+        _prove(self._gone, sighting)
         self._add(self._gone)
 
     def _note(
@@ -343,7 +358,7 @@ class Story:
             case "its monitor has ended" if resource is not None:
                 latest = self._latest(("timed-out", "crashed"), None)
                 if latest is not None:
-                    latest.lines.append(place.line)
+                    _prove(latest, sighting)
                     if resource.name not in (latest.resource, *latest.collateral):
                         latest.collateral.append(resource.name)
                 resource.open.clear()
@@ -351,7 +366,7 @@ class Story:
             case "crashed or deadlocked: marked to run in a separate monitor":
                 latest = self._latest(("timed-out", "crashed"), resource)
                 if latest is not None:
-                    latest.lines.append(place.line)
+                    _prove(latest, sighting)
                 else:
                     self._incident(
                         "crashed",
@@ -365,7 +380,7 @@ class Story:
             case "RHS cleans up the operation and goes on":
                 latest = self._latest(("timed-out",), resource)
                 if latest is not None:
-                    latest.lines.append(place.line)
+                    _prove(latest, sighting)
             case "a call timed out":
                 self._incident(
                     "timed-out",
@@ -384,6 +399,16 @@ class Story:
                     f"{told.text('detail')} cannot be loaded (error {told.text('rc')})",
                     None,
                     "the file, or one that it needs, is not there or does not fit this Windows",
+                    sighting,
+                )
+            case "the DLL's worker failed":
+                self._incident(
+                    "failed",
+                    resource,
+                    place,
+                    f"{told.text('detail')} failed in the DLL's worker (error {told.text('rc')})",
+                    "DLL",
+                    "the DLL itself says so",
                     sighting,
                 )
             case "an exception in an entry point":
@@ -420,9 +445,7 @@ class Story:
     ) -> None:
         self._entry(resource, told, place)
 
-    def _gap(
-        self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
-    ) -> None:
+    def _gap(self, told: Told, resource: Resource | None, place: Place, sighting: Sighting) -> None:
         if len(self.gaps) < 1000:
             self.gaps.append(place)
         self._forget_open()
@@ -457,7 +480,9 @@ class Story:
         causes = () if resource is None else self._causes(resource, place, sighting)
         name = None if resource is None else resource.name
         monitor = None if resource is None else resource.monitor
-        self._add(Incident(kind, name, monitor, place, what, blame, because, [place.line], causes))
+        incident = Incident(kind, name, monitor, place, what, blame, because, causes=causes)
+        _prove(incident, sighting)
+        self._add(incident)
 
     def _add(self, incident: Incident) -> None:
         if len(self.incidents) < MAX_INCIDENTS:
@@ -474,6 +499,14 @@ class Story:
             if pid is not None and pid == sighting.pid and _near(one.place, place)
         ]
         return tuple(sorted(found, key=lambda one: one.place.line)[-MAX_SAYINGS:])
+
+
+def _prove(incident: Incident, sighting: Sighting) -> None:
+    """The line is part of what shows the incident."""
+    if len(incident.lines) < MAX_EVIDENCE:
+        level = sighting.reading.level
+        text = f"{level} {sighting.reading.message}" if level else sighting.reading.message
+        incident.lines.append(Evidence(sighting.line, text[:500]))
 
 
 def _near(earlier: Place, later: Place) -> bool:

@@ -1,11 +1,12 @@
 """How a line of a Windows cluster.log begins: process, thread, time, channel, level, component.
 
-Owns the grammar of one line, of 2008 and later, complete or with parts that mail programs, web pages
-and redaction have removed; the section headings of 2016 and later; and the older formats, which are
-recognised only. It knows nothing of what messages mean.
+Owns the grammar of one line, of 2008 and later, complete or with parts that mail programs, web
+pages and redaction have removed; the section headings of 2016 and later; and the older formats,
+which are recognised only. It knows nothing of what messages mean.
 
-Sources: a published parser of the sections (`^(.{8})\\.(.{8})::(date-time)\\s(.{4})\\s{2}(.*)$`) and the
-published excerpts in tests/traces/logs. Times are UTC unless the log was made with -UseLocalTime.
+Sources: a published parser of the sections (process.thread::date-time, one blank, four letters of
+level, two blanks, message) and the published excerpts in tests/traces/logs. Times are UTC unless
+the log was made with -UseLocalTime.
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ _STAMP = r"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3}"
 _REDACTED = r"\*?<[^<>\n]{1,40}>\*?"
 _HEAD = re.compile(
     # A viewer's line number, then an event channel; both only in front of something that follows.
-    rf"(?:\d{{1,10}}\s+)?(?:\[(?P<channel>[A-Za-z][A-Za-z0-9/ _-]{{0,99}})\]\s+(?=[0-9a-fA-F]{{1,8}}\.))?"
+    r"(?:\d{1,10}\s+)?"
+    r"(?:\[(?P<channel>[A-Za-z][A-Za-z0-9/ _-]{0,99})\]\s+(?=[0-9a-fA-F]{1,8}\.))?"
     r"(?:(?P<pid>[0-9a-fA-F]{1,8})\.(?P<tid>[0-9a-fA-F]{1,8})::)?"
     rf"(?:(?P<stamp>{_STAMP})|(?P<clock>\d\d:\d\d:\d\d\.\d{{3}})|(?P<redacted>{_REDACTED}))?"
     r"\s*(?:(?P<level>INFO|WARN|ERR|DBG)(?=\s))?\s*"
 )
 _COMPONENT = re.compile(
-    r"(?:[A-Za-z_][\w:~<>]{0,199}(?: \(\))?)?\[(?P<name>[A-Za-z][A-Za-z0-9]{1,15})(?P<detail> [^\[\]]{1,200})?\]:? ?"
+    r"(?:[A-Za-z_][\w:~<>]{0,199}(?: \(\))?)?"
+    r"\[(?P<name>[A-Za-z][A-Za-z0-9]{1,15})(?P<detail> [^\[\]]{1,200})?\]:? ?"
 )
 _SECTION = re.compile(r"\[=== (?P<name>[^=\n]{1,200}?) ?===\]")
-_LEGACY = re.compile(rf"[0-9a-fA-F]{{1,8}}\.[0-9a-fA-F]{{1,8}}::{_STAMP}\s+(?!INFO\s|WARN\s|ERR\s|DBG\s)")
+_LEGACY = re.compile(
+    rf"[0-9a-fA-F]{{1,8}}\.[0-9a-fA-F]{{1,8}}::{_STAMP}\s+(?!INFO\s|WARN\s|ERR\s|DBG\s)"
+)
 # The section that holds the debug log, and those that repeat event channels.
 DEBUG_SECTION: Final = "Cluster Logs"
 

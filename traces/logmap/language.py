@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from rhscheck.traces.logmap.pattern import Pattern, Value
 
-# The events of rhs-trace/1, and two that only logs have. `ends`: an operation is over, by the return
-# of its call or, if that said "pending", by a status report; the log does not say which. `says`: the
-# plug-in's own words, of which a timeline shows warnings and errors.
+# The events of rhs-trace/1, and two that only logs have. `ends`: an operation is over, by the
+# return of its call or, if that said "pending", by a status report; the log does not say which.
+# `says`: the plug-in's own words.
 Kind = Literal[
     "call", "return", "status", "state", "timeout", "notify", "exit", "gap", "note", "ends", "says"
 ]
@@ -110,7 +110,11 @@ def told(
     kind: Kind, values: Mapping[str, Value], *, inferred: bool = False, once: bool = False
 ) -> Told:
     """An event with the values of its keys, in any order."""
-    keys = tuple((key, values[key]) for key in KEYS[kind] if key in values)
+    keys = tuple(
+        (key, values[key] if key in NUMBERS else str(values[key]))
+        for key in KEYS[kind]
+        if key in values
+    )
     res = values.get("res")
     return Told(
         kind, keys, inferred, once, None if res is None else str(res), str(values.get("op", ""))
@@ -140,9 +144,10 @@ class LogMap:
     """A mapping.
 
     `form`: how a line begins, "clusterlog" or a pattern with a field `text`. `prefilter`: a line
-    with none of these texts is not even looked at; empty: all lines are. `unseen`: labels of the
-    spec (`call IsAlive`) that happen without a line. `tables` turn words of the log into words of
-    the spec.
+    with none of these texts is not even looked at; empty: all lines are. `tables` turn words of the
+    log into words of the spec. `unseen`: labels of the spec (`call IsAlive`) that happen without a
+    line. `limits`: the spec's parameters for how long a call and the silence of a pending operation
+    may last. `advice`: how to see more.
     """
 
     name: str
@@ -154,6 +159,8 @@ class LogMap:
     tables: dict[str, dict[str, str]]
     facts: Facts
     unseen: tuple[str, ...]
+    limits: dict[str, str]
+    advice: tuple[str, ...]
     rules: tuple[Rule, ...]
     samples: tuple[Sample, ...]
 

@@ -25,7 +25,9 @@ def shipped_maps() -> tuple[str, ...]:
     """The names of the shipped mappings."""
     folder = files("rhscheck.traces.logmap.library")
     return tuple(
-        sorted(one.name.removesuffix(SUFFIX) for one in folder.iterdir() if one.name.endswith(SUFFIX))
+        sorted(
+            one.name.removesuffix(SUFFIX) for one in folder.iterdir() if one.name.endswith(SUFFIX)
+        )
     )
 
 

@@ -29,7 +29,21 @@ from rhscheck.traces.logmap.pattern import Pattern, PatternError, Value, parse_p
 
 MAX_BYTES: Final = 1 << 20
 _DIRECTIVES: Final = (
-    *("map", "spec", "form", "prefilter", "values", "facts", "unseen", "on", "emit", "log", "is"),
+    *(
+        "map",
+        "spec",
+        "form",
+        "prefilter",
+        "values",
+        "facts",
+        "unseen",
+        "on",
+        "emit",
+        "log",
+        "is",
+        "advice",
+        "limits",
+    ),
 )
 _WORD = re.compile(r'\s*(?:([^\s"=]+)=)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 _FORM_FIELDS: Final = ("time", "level", "pid", "tid", "host", "res", "text")
@@ -78,6 +92,8 @@ class _Reader:
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     unseen: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    limits: dict[str, str] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     # What is open: the patterns that wait for their `emit`, the lines that wait for their `is`.
@@ -116,6 +132,10 @@ class _Reader:
                 self._values(number, column, rest)
             case "facts":
                 self._facts(number, column, rest)
+            case "advice":
+                self.advice.append(rest)
+            case "limits":
+                self._limits(number, column, rest)
             case "unseen":
                 self._unseen(number, column, rest)
             case "on":
@@ -123,16 +143,16 @@ class _Reader:
             case "emit":
                 self._emit(number, column, rest)
             case "log":
-                self.log.append((number, line[line.index("log") + 4 :]))
+                self.log.append((number, line[line.index("log") + 3 :].strip()))
             case "is":
                 self._is(number, column, rest)
             case _:
                 hint = did_you_mean(word, _DIRECTIVES)
-                self.wrong(number, column - len(word) - 1, f"no directive is called `{word}`; {hint}")
+                self.wrong(
+                    number, column - len(word) - 1, f"no directive is called `{word}`; {hint}"
+                )
 
-    def _words(
-        self, number: int, column: int, text: str
-    ) -> list[tuple[str, str, bool, int]]:
+    def _words(self, number: int, column: int, text: str) -> list[tuple[str, str, bool, int]]:
         """`key=value` and bare words: key (or empty), value, whether quoted, column."""
         found: list[tuple[str, str, bool, int]] = []
         at = 0
@@ -190,20 +210,38 @@ class _Reader:
         known = {"complete": ("yes", "no"), "lossy": ("yes", "no"), "start": ("initial", "unknown")}
         for key, value, _, where in self._words(number, column, rest):
             if key not in known:
-                self.wrong(number, where, f"no fact is called `{key or value}`; {did_you_mean(key or value, known)}")
+                self.wrong(
+                    number,
+                    where,
+                    f"no fact is called `{key or value}`; {did_you_mean(key or value, known)}",
+                )
             elif value not in known[key]:
                 self.wrong(number, where, f"`{key}` is one of: {', '.join(known[key])}")
             else:
                 found[key] = value
-        start: Literal["initial", "unknown"] = "initial" if found["start"] == "initial" else "unknown"
+        start: Literal["initial", "unknown"] = (
+            "initial" if found["start"] == "initial" else "unknown"
+        )
         self.facts = Facts(found["complete"] == "yes", found["lossy"] == "yes", start)
+
+    def _limits(self, number: int, column: int, rest: str) -> None:
+        for key, value, _, where in self._words(number, column, rest):
+            if key not in ("call", "silence"):
+                hint = did_you_mean(key or value, ("call", "silence"))
+                self.wrong(number, where, f"no limit is called `{key or value}`; {hint}")
+            else:
+                self.limits[key] = value
 
     def _unseen(self, number: int, column: int, rest: str) -> None:
         for label in rest.split(","):
             kind, _, name = label.strip().partition(" ")
             if kind not in _LABELS or not name.strip():
                 kinds = ", ".join(_LABELS)
-                self.wrong(number, column, f"`{label.strip()}` is no label; write KIND NAME, KIND one of {kinds}")
+                self.wrong(
+                    number,
+                    column,
+                    f"`{label.strip()}` is no label; write KIND NAME, KIND one of {kinds}",
+                )
             else:
                 self.unseen.append(f"{kind} {name.strip()}")
 
@@ -234,7 +272,12 @@ class _Reader:
             for key, value in emit.keys:
                 if isinstance(value, FieldRef) and value.name not in pattern.fields:
                     hint = did_you_mean(value.name, pattern.fields)
-                    self.wrong(number, column, f"`{key}={{{value.name}}}`: the pattern in line {at} has no such field; {hint}")
+                    self.wrong(
+                        number,
+                        column,
+                        f"`{key}={{{value.name}}}`: the pattern in line {at} has no such field; "
+                        f"{hint}",
+                    )
         self.emits.append(emit)
 
     def _event(self, number: int, column: int, rest: str) -> Emit | None:
@@ -259,7 +302,9 @@ class _Reader:
                 keys[key] = self._checked(number, where, key, self._value(raw, quoted))
         missing = [key for key in NEEDED[kind] if key not in keys]
         if missing:
-            self.wrong(number, column, f"`{kind}` needs {', '.join(f'`{key}=`' for key in missing)}")
+            self.wrong(
+                number, column, f"`{kind}` needs {', '.join(f'`{key}=`' for key in missing)}"
+            )
             return None
         ordered = tuple((key, keys[key]) for key in KEYS[kind] if key in keys)
         return Emit(kind, ordered, "inferred" in flags, "once" in flags)
@@ -269,7 +314,9 @@ class _Reader:
             return FieldRef(raw[1:-1])
         return raw
 
-    def _checked(self, number: int, column: int, key: str, value: Value | FieldRef) -> Value | FieldRef:
+    def _checked(
+        self, number: int, column: int, key: str, value: Value | FieldRef
+    ) -> Value | FieldRef:
         if key not in NUMBERS or isinstance(value, FieldRef):
             return value
         if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 19:
@@ -302,7 +349,9 @@ class _Reader:
 
     def _end_sample(self, number: int) -> None:
         if not self.told and not self.empty:
-            self.wrong(self.log[0][0], 1, "a `log` line needs an `is` line: the events, or `nothing`")
+            self.wrong(
+                self.log[0][0], 1, "a `log` line needs an `is` line: the events, or `nothing`"
+            )
         lines = tuple(text for _, text in self.log)
         self.samples.append(Sample(self.log[0][0], lines, tuple(self.told)))
         self.log, self.told, self.empty = [], [], False
@@ -310,14 +359,21 @@ class _Reader:
     # ---- the whole -----------------------------------------------------------------------------
     def finish(self) -> LogMap:
         if self.patterns and not self.emits and not self.nothing:
-            self.wrong(self.patterns[0][0], 1, "an `on` line needs an `emit` line: an event, or `nothing`")
+            self.wrong(
+                self.patterns[0][0], 1, "an `on` line needs an `emit` line: an event, or `nothing`"
+            )
         self._end_rule(0)
         if self.log:
             self._end_sample(0)
         if not self.name and not any(one.line == 1 for one in self.mistakes):
             self.wrong(1, 1, 'a mapping begins with `map NAME "what log it reads"`')
         if self.form is None and not self.mistakes:
-            self.wrong(1, 1, "`form` is missing: how a line begins, such as `form {time:iso} {level:word} {text:rest}`, or `form clusterlog`")
+            self.wrong(
+                1,
+                1,
+                "`form` is missing: how a line begins, such as "
+                "`form {time:iso} {level:word} {text:rest}`, or `form clusterlog`",
+            )
         if not self.rules and not self.mistakes:
             self.wrong(1, 1, "the mapping has no rule: an `on` line and an `emit` line")
         if self.mistakes or self.form is None:
@@ -332,6 +388,8 @@ class _Reader:
             self.tables,
             self.facts,
             tuple(self.unseen),
+            self.limits,
+            tuple(self.advice),
             tuple(self.rules),
             tuple(self.samples),
         )

@@ -86,7 +86,7 @@ class Pattern:
 
 
 def _anchored(text: str, literal: str, at: int) -> int:
-    """Where the last field ends: the rest must be `literal`, of which a full stop may be missing."""
+    """Where the last field ends: the rest is `literal`, of which a full stop may be missing."""
     if literal.endswith(".") and not text.endswith("."):
         literal = literal[:-1]
     end = len(text) - len(literal)
@@ -99,7 +99,7 @@ def _end_of_time(kind: str, text: str, at: int) -> int:
 
 
 def iso_micros(text: str) -> int | None:
-    """A date and time as microseconds since 1970, UTC unless it has an offset; None: there is none."""
+    """A date and time as microseconds since 1970, UTC unless it has an offset; None if invalid."""
     found = _ISO.fullmatch(text)
     if found is None:
         return None

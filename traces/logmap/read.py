@@ -54,12 +54,16 @@ class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a message says. `shape` is None where a rule of the mapping knows the message."""
+    """What a message says.
+
+    `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
+    """
 
     told: tuple[Told, ...]
     level: str | None
     message: str
     shape: str | None
+    rule: int | None = None
 
 
 class Sighting(msgspec.Struct, gc=False):
@@ -259,8 +263,8 @@ class LogReader:
         self, data: bytes, begin: int, end: int, line: int, where: int
     ) -> Sighting | None:
         """Any line, however much of it is missing. None: it only continues a record."""
-        text = decode(data[begin:end], self.encoding).rstrip("\r")
-        if text.strip() in ("...", "…"):
+        text = decode(data[begin:end], self.encoding).strip()
+        if text in ("...", "…"):
             gap = Reading((told("gap", {"why": "lines were left out"}),), None, "...", None)
             return Sighting(line, where, None, None, None, None, None, None, 1, gap)
         parsed = parse_line(text)
@@ -379,7 +383,7 @@ class LogReader:
         if found is None:
             reading = Reading((), level, message[:MAX_TEXT], shape_of(message))
         else:
-            reading = Reading(found[1], level, message[:MAX_TEXT], None)
+            reading = Reading(found[1], level, message[:MAX_TEXT], None, found[0].line)
         self._remember(key, reading)
         return reading
 
@@ -401,4 +405,3 @@ def _tags(prefilter: tuple[str, ...], encoding: Encoding) -> re.Pattern[bytes] |
     codec = "windows-1252" if encoding == "windows-1252" else "utf-8"
     texts = [re.escape(text.encode(codec, "replace")) for text in prefilter]
     return re.compile(b"|".join([*texts, rb"(?m:^\.\.\.\r?$)"]))
-

@@ -91,7 +91,7 @@ def read_sample(stream: BinaryIO) -> bytes:
 
 
 def blocks(stream: BinaryIO, sniffed: Sniffed) -> Iterator[Block]:
-    """The lines of a binary stream from its beginning. Raises only what reading raises (OSError)."""
+    """The lines of a binary stream, from its beginning. Raises OSError as reading it does."""
     wide = sniffed.encoding in ("utf-16-le", "utf-16-be")
     offset = len(stream.read(sniffed.mark))
     line = 1
@@ -113,8 +113,7 @@ def blocks(stream: BinaryIO, sniffed: Sniffed) -> Iterator[Block]:
             text = _converted(whole, sniffed.encoding)
             if not text.endswith(b"\n"):
                 text += b"\n"
-            for block in _bounded(Block(text, line, offset), sniffed.encoding):
-                yield block
+            yield from _bounded(Block(text, line, offset), sniffed.encoding)
             line += text.count(b"\n")
             offset += len(whole)
 
@@ -176,9 +175,7 @@ def _after_first_line(data: bytes, encoding: Encoding) -> int:
     return at + 2 if at >= 0 else 0
 
 
-def _skip_line(
-    stream: BinaryIO, data: bytes, offset: int, encoding: Encoding
-) -> tuple[bytes, int]:
+def _skip_line(stream: BinaryIO, data: bytes, offset: int, encoding: Encoding) -> tuple[bytes, int]:
     """What follows the line that `data` (of even length in UTF-16) begins with, and its offset."""
     wide = encoding in ("utf-16-le", "utf-16-be")
     while True:

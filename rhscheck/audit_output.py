@@ -1,0 +1,370 @@
+"""What `rhscheck audit` and `rhscheck map` print: text, JSON, and records for CI formats.
+
+Owns wording and layout. Everything that comes from a log is shown with control characters made
+visible, for a log may hold anything, terminal escapes included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import click
+
+from rhscheck.ci_report import Check, CiReport, FlowStep, Place, Status
+from rhscheck.output import counted, json_bytes
+from rhscheck.spec.system import System
+from rhscheck.traces.audit.model import Incident, Resource, Span
+from rhscheck.traces.audit.report import LogReport, entry_text
+from rhscheck.traces.logmap.check import MapResult
+from rhscheck.traces.report import Finding
+from rhscheck.traces.wording import elapsed_text
+
+MAX_SHOWN = 200  # resources, incidents and findings each in text; JSON has all
+NEAR = 0.8  # from this part of a limit on a duration is worth a warning
+_COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
+_JUDGED = ("conforms", "conforms-so-far")
+
+
+def printable(text: str) -> str:
+    """`text` with everything that a terminal might act on made visible."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _visible(one) for one in text)
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
+
+
+# ---- status --------------------------------------------------------------------------------------
+def audit_status(reports: Sequence[LogReport], *, require_all: bool) -> int:
+    """1 if something is violated; 3 if nothing (or, on demand, not all) was judged; else 0."""
+    if any(report.judgement.verdict == "violated" for report in reports):
+        return 1
+    judged = [verdict in _JUDGED for one in reports for _, verdict in one.judgement.rules]
+    if not any(judged) or (require_all and not all(judged)):
+        return 3
+    return 0
+
+
+def map_status(results: Sequence[MapResult]) -> int:
+    """1 if a sample is read differently, 3 if a mapping has none."""
+    if any(result.failures for result in results):
+        return 1
+    return 3 if any(not result.samples for result in results) else 0
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+def audit_json(
+    reports: Sequence[LogReport], system: System, status: int, names: Sequence[str]
+) -> bytes:
+    """The reports as one JSON object; of the resources, those in `names` if there are any."""
+    logs = []
+    for report in reports:
+        log = report.as_json()
+        resources = log["resources"]
+        if names and isinstance(resources, list):
+            log["resources"] = [one for one in resources if one["name"] in names]
+        logs.append(log)
+    return json_bytes("audit", {"spec": system.name, "logs": logs, "exit": status})
+
+
+def map_json(results: Sequence[MapResult], status: int) -> bytes:
+    """The results of `map test` as one JSON object."""
+    maps = [
+        {
+            "file": result.path,
+            "samples": result.samples,
+            "rules": result.rules,
+            "failures": [
+                {
+                    "line": one.line,
+                    "log": list(one.log),
+                    "expected": list(one.expected),
+                    "got": list(one.got),
+                }
+                for one in result.failures
+            ],
+            "untested": list(result.untested),
+        }
+        for result in results
+    ]
+    return json_bytes("map test", {"maps": maps, "exit": status})
+
+
+# ---- text ----------------------------------------------------------------------------------------
+def map_text(results: Sequence[MapResult], *, quiet: bool) -> str:
+    """What is read differently, and a line a mapping."""
+    lines: list[str] = []
+    for result in results:
+        for one in () if quiet else result.failures:
+            lines.append(
+                click.style(f"{result.path}:{one.line}: read differently", fg="red", bold=True)
+            )
+            lines += [f"    log       {printable(line)}" for line in one.log]
+            lines += [f"    expected  {printable(text)}" for text in one.expected]
+            lines += [f"    got       {printable(text)}" for text in one.got]
+        passed = result.samples - len(result.failures)
+        line = f"{result.path}: {passed} of {counted(result.samples, 'sample')} read as written"
+        if result.untested:
+            places = ", ".join(map(str, result.untested))
+            line += f"; no sample reaches the rules in lines {places}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def audit_text(
+    reports: Sequence[LogReport], system: System, names: Sequence[str], *, quiet: bool
+) -> str:
+    """The reports for people, and one line about all of them."""
+    lines: list[str] = []
+    if not quiet:
+        for report in reports:
+            lines += _log(report, system, names)
+    verdicts = _tally(report.judgement.verdict for report in reports)
+    incidents = sum(len(report.incidents) for report in reports)
+    lines.append(
+        f"{counted(len(reports), 'log')}: {verdicts}; "
+        f"{counted(incidents, 'incident')}; rules: "
+        + _tally(verdict for report in reports for _, verdict in report.judgement.rules)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _tally(names: Iterable[str]) -> str:
+    tally: dict[str, int] = {}
+    for name in names:
+        tally[name] = tally.get(name, 0) + 1
+    return ", ".join(f"{number} {name}" for name, number in tally.items()) or "none"
+
+
+def _log(report: LogReport, system: System, names: Sequence[str]) -> Iterator[str]:
+    yield from _head(report)
+    shown = [one for one in report.resources if not names or one.name in names]
+    if report.incidents:
+        yield ""
+        yield click.style("What went wrong", bold=True)
+        for incident in report.incidents[:MAX_SHOWN]:
+            yield from _incident(report, incident)
+        yield from _more(len(report.incidents), "incidents")
+    if report.judgement.findings:
+        yield ""
+        yield click.style("What the spec does not allow", bold=True)
+        for finding in report.judgement.findings[:MAX_SHOWN]:
+            yield from _finding(report, finding)
+        yield from _more(len(report.judgement.findings), "findings")
+    for resource in shown[:MAX_SHOWN]:
+        yield ""
+        yield from _resource(report, resource)
+    yield from _more(len(shown), "resources")
+    yield ""
+    yield from _limits_of_the_log(report, system)
+    yield ""
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > MAX_SHOWN:
+        yield f"  … and {count - MAX_SHOWN:,} more {what} (--format json has all)"
+
+
+def _head(report: LogReport) -> Iterator[str]:
+    tally = report.tally
+    where = f" of node {printable(report.node)}" if report.node else ""
+    start, end = report.clock(tally.first_us), report.clock(tally.last_us)
+    span = f", {start} to {end}" if start else ""
+    yield click.style(f"{printable(report.file)}{where}", bold=True) + (
+        f": {report.encoding}, {counted(tally.lines, 'line')}{span}"
+    )
+    understood = (
+        f"  {tally.understood:,} of {counted(tally.relevant, 'line')} about resources understood"
+    )
+    yield understood + f", {counted(report.events, 'event')}"
+    for note in (*report.notes, *report.judgement.notes):
+        yield f"  note: {printable(note)}"
+
+
+def _at(report: LogReport, line: int, time_us: int | None) -> str:
+    clock = report.clock(time_us)
+    return f"line {line}" + (f", {clock}" if clock else "")
+
+
+def _incident(report: LogReport, one: Incident) -> Iterator[str]:
+    color = "yellow" if one.kind in ("unhealthy", "service-gone") else "red"
+    name = f"{printable(one.resource)}: " if one.resource is not None else ""
+    what = click.style(name + printable(one.what), fg=color, bold=True)
+    yield f"  {what}  ({_at(report, one.place.line, one.place.time_us)})"
+    yield f"    blame:      {one.blame or 'not told by the log'}: {one.because}"
+    if one.collateral:
+        others = ", ".join(printable(name) for name in one.collateral)
+        yield f"    collateral: {others} lost the monitor by it"
+    for at, saying in enumerate(one.causes):
+        title = "cause?" if at == 0 else ""
+        yield f"    {title:<11} {saying.place.line}: {saying.level} {printable(saying.text)}"
+    for at, evidence in enumerate(one.lines):
+        title = "evidence:" if at == 0 else ""
+        yield f"    {title:<11} {evidence.line}: {printable(evidence.text)}"
+
+
+def _finding(report: LogReport, one: Finding) -> Iterator[str]:
+    color = "red" if one.verdict == "violated" else "yellow"
+    what = f"{one.rule} {one.verdict}" if one.rule else f"{one.verdict}: not allowed"
+    sentence = f" “{one.sentence}”" if one.sentence else ""
+    yield f"  {report.file}:{one.line}: {click.style(what, fg=color, bold=True)}{sentence}"
+    where = f" of {printable(one.resource)}" if one.resource else ""
+    yield f"    event:      {printable(one.event)}{where} ({_at(report, one.line, one.time_us)})"
+    blamed = one.actor or ("open between " + ", ".join(one.candidates) if one.candidates else "")
+    if blamed:
+        yield f"    blame:      {blamed}"
+    for title, items in (
+        ("possible:", one.possible),
+        ("missing:", one.unmet),
+        ("repair:", one.repair),
+    ):
+        for at, item in enumerate(items):
+            yield f"    {title if at == 0 else '':<11} {printable(item)}"
+
+
+def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
+    judged = report.judgement.resources.get(resource.name)
+    verdict = "not-observable" if judged is None else judged.verdict
+    monitor = f", RHS process {resource.monitor}" if resource.monitor else ""
+    shown = click.style(verdict, fg=_COLORS.get(verdict, "yellow"), bold=True)
+    yield f"{click.style(printable(resource.name), bold=True)}: {shown}{monitor}"
+    if judged is not None:
+        rules = [f"{rule} {one}" for rule, one in judged.rules if one != "not-observable"]
+        if rules:
+            yield f"  rules: {', '.join(rules)}"
+    for name, span in resource.spans.items():
+        yield f"  {_span(span, resource.finished[name])}"
+    for op, (place, asked) in resource.open.items():
+        began = "asked for" if asked else "called"
+        yield f"  {op} was {began} in line {place.line}; the log does not show its end"
+    if resource.omitted:
+        yield f"  … {resource.omitted:,} earlier events are not shown"
+    width = max((len(str(entry.place.line)) for entry in resource.timeline), default=1)
+    for entry in resource.timeline:
+        clock = report.clock(entry.place.time_us) or "-"
+        again = ""
+        if entry.last is not None:
+            again = f"  ({entry.again:,} more, the last in line {entry.last.line})"
+        yield f"  {entry.place.line:>{width}}  {clock}  {printable(entry_text(entry.told))}{again}"
+
+
+def _span(span: Span, count: int) -> str:
+    what = "silence while pending" if span.what == "silence" else span.what
+    part = span.used_us / span.limit_us if span.limit_us else 1.0
+    most = "at most " if span.at_most else ""
+    longest = f", the longest of {count:,}" if count > 1 else ""
+    text = (
+        f"{what} used {most}{elapsed_text(span.used_us)} of {elapsed_text(span.limit_us)} "
+        f"(lines {span.start.line} to {span.end.line}{longest})"
+    )
+    return click.style(text, fg="yellow") if part >= NEAR else text
+
+
+def _limits_of_the_log(report: LogReport, system: System) -> Iterator[str]:
+    unjudged = [rule for rule, verdict in report.judgement.rules if verdict == "not-observable"]
+    yield click.style("What this log does not show", bold=True)
+    if unjudged:
+        bases = {rule.id: rule.base for rule in system.rules}
+        names = dict.fromkeys(bases.get(rule, rule) for rule in unjudged)
+        rules = counted(len(unjudged), "rule")
+        yield f"  {rules} of {system.name} cannot be judged: {', '.join(names)}"
+    shapes = report.frequent_shapes()
+    if shapes:
+        missing = report.tally.relevant - report.tally.understood
+        counted_lines = counted(missing, "line")
+        yield f"  {counted_lines} with messages that {report.mapping} does not know, most often:"
+        for shape, (count, line) in shapes[:5]:
+            yield f"    {count:>6,} of: {printable(shape)[:110]}  (line {line})"
+    for advice in report.advice if unjudged else ():
+        yield f"  to see more: {printable(advice)}"
+
+
+# ---- continuous integration ----------------------------------------------------------------------
+def audit_checks(
+    reports: Sequence[LogReport], system: System, status: int, *, version: str
+) -> CiReport:
+    """The reports as checks: one for each rule and log, each finding, each incident."""
+    sentences = {rule.id: rule.sentence for rule in system.rules}
+    sentences |= {one.id: one.sentence for one in system.assumptions}
+    checks: list[Check] = []
+    for report in reports:
+        found = report.judgement.findings
+        for rule, verdict in report.judgement.rules:
+            mine = [one for one in found if one.rule == rule]
+            for number, one in enumerate(mine or [None]):
+                checks.append(_rule_check(report, rule, verdict, sentences, one, number))
+        for number, one in enumerate(one for one in found if one.rule is None):
+            checks.append(_finding_check(report, "not-allowed", one, "", number))
+        for number, incident in enumerate(report.incidents):
+            checks.append(_incident_check(report, incident, number))
+    subject = reports[0].file if len(reports) == 1 else f"{len(reports)} logs"
+    return CiReport("audit", printable(subject), version, tuple(checks), status)
+
+
+def _rule_check(
+    report: LogReport,
+    rule: str,
+    verdict: str,
+    sentences: dict[str, str],
+    finding: Finding | None,
+    number: int,
+) -> Check:
+    sentence = sentences.get(rule, "")
+    if finding is not None:
+        return _finding_check(report, rule, finding, sentence, number)
+    status: Status = "passed" if verdict in _JUDGED else "skipped"
+    if verdict == "violated":
+        status = "failed"
+    reason = {
+        "not-observable": "the log has no line that this rule could be judged by",
+        "inconclusive": "the log leaves open whether this holds",
+    }.get(verdict, verdict)
+    return Check(
+        printable(report.file), rule, status, verdict, reason, sentence, place=Place(report.file)
+    )
+
+
+def _finding_check(report: LogReport, rule: str, one: Finding, sentence: str, number: int) -> Check:
+    status: Status = "failed" if one.verdict == "violated" else "undecided"
+    where = f" of {one.resource}" if one.resource else ""
+    parts = [f"{one.event}{where}"]
+    parts += [f"blame: {one.actor}"] if one.actor else []
+    parts += [f"missing: {text}" for text in one.unmet[:3]]
+    parts += [f"repair: {text}" for text in one.repair[:3]]
+    return Check(
+        printable(report.file),
+        rule,
+        status,
+        one.verdict,
+        printable("; ".join(parts)),
+        sentence or one.sentence,
+        subject=printable(one.resource or "") + (f" #{number + 1}" if number else ""),
+        place=Place(report.file, one.line),
+    )
+
+
+def _incident_check(report: LogReport, one: Incident, number: int) -> Check:
+    name = f"{one.resource}: " if one.resource is not None else ""
+    blame = f"; blame: {one.blame}, {one.because}" if one.blame else f"; {one.because}"
+    shared = f"; collateral: {', '.join(one.collateral)}" if one.collateral else ""
+    said = [(saying.place.line, saying.text) for saying in one.causes]
+    flow = sorted({*said, *((line.line, line.text) for line in one.lines)})
+    return Check(
+        printable(report.file),
+        one.kind,
+        "warning",
+        one.kind,
+        printable(f"{name}{one.what}{blame}{shared}"),
+        subject=printable(one.resource or "") + f" #{number + 1}",
+        place=Place(report.file, one.place.line),
+        flow=tuple(FlowStep(printable(text), Place(report.file, line)) for line, text in flow),
+    )

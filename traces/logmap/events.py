@@ -1,0 +1,250 @@
+"""Sightings as events of `rhs-trace/1`: numbered, timed, each with the line that it comes from.
+
+Owns what a log leaves open and an event needs: which of two endings an operation had (the return of
+its call, or a status report), whether a check point is new, which process hosts a resource, which
+call a return belongs to, repeated lines. What the log hides is declared in the header, so that
+nobody judges such a trace strictly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, assert_never
+
+from rhscheck.traces.format import (
+    CallEvent,
+    Clock,
+    Event,
+    ExitEvent,
+    GapEvent,
+    Header,
+    NoteEvent,
+    NotifyEvent,
+    Origin,
+    ReturnEvent,
+    StateEvent,
+    StatusEvent,
+    TimeoutEvent,
+)
+from rhscheck.traces.logmap.language import LogMap, Told
+from rhscheck.traces.logmap.read import Sighting
+
+_PENDING: Final = 997  # ERROR_IO_PENDING
+_NEVER: Final = 1 << 62
+
+
+@dataclass(slots=True)
+class _Known:
+    """What has been seen of one resource."""
+
+    monitor: str | None = None
+    pending: bool = False
+    checkpoint: int | None = None
+    open: dict[str, tuple[int, bool]] = field(default_factory=dict)  # call id, inferred
+    state: Told | None = None
+
+
+def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str) -> Header:
+    """The header of a trace made from a log: what the mapping says about what is missing.
+
+    `hosts`: for each node whether its lines have a date; without one times count from a midnight.
+    """
+    return Header(
+        src=source,
+        spec=logmap.spec,
+        clock={host: Clock(epoch="unix" if dated else "midnight") for host, dated in hosts.items()},
+        complete=logmap.facts.complete,
+        lossy=logmap.facts.lossy,
+        start=logmap.facts.start,
+        tool=tool,
+    )
+
+
+@dataclass(slots=True)
+class EventMaker:
+    """Makes the events of one log. Feed it sightings in file order.
+
+    `host` is the node, as far as known. `file` is the log's number in the events' origins.
+    """
+
+    host: str = ""
+    file: int = 0
+    dated: bool = True
+    _seq: int = 0
+    _calls: int = 0
+    _known: dict[str, _Known] = field(default_factory=dict)
+    _epochs: dict[int, int] = field(default_factory=dict)
+    _ended: set[int] = field(default_factory=set)
+    _latest: int = 0
+
+    def events(self, sighting: Sighting) -> Iterator[Event]:
+        """The events of one line."""
+        for told in sighting.reading.told:
+            yield from self._event(told, sighting)
+
+    def _event(self, told: Told, sighting: Sighting) -> Iterator[Event]:
+        res = told.res if told.res is not None else sighting.res
+        known = None if res is None else self._known.setdefault(res, _Known())
+        if known is not None:
+            self._host(known, sighting)
+        place = self._place(sighting, res, known, told)
+        match told.kind:
+            case "call":
+                op = told.op
+                before = None if known is None else known.open.get(op)
+                if before is not None and before[1] and not told.inferred:
+                    # RCM asked for the call, and here the DLL says that it has come: one call.
+                    if known is not None:
+                        known.open[op] = (before[0], False)
+                    yield NoteEvent(**place, what=f"the DLL is in {op}")
+                    return
+                self._calls += 1
+                if known is not None:
+                    known.open[op] = (self._calls, told.inferred)
+                    if op in ("Online", "Offline", "Terminate"):
+                        known.pending, known.checkpoint = False, None
+                yield CallEvent(**place, op=op, cid=self._calls)
+            case "return":
+                code = _number(told, "rc")
+                if known is not None and told.op in ("Online", "Offline"):
+                    known.pending = code == _PENDING
+                yield ReturnEvent(**place, op=told.op, cid=_close(known, told.op), rc=code)
+            case "ends":
+                code = _number(told, "rc")
+                if known is not None and known.pending:
+                    known.pending = False
+                    state = "failure" if code else "success"
+                    yield StatusEvent(**place, op="SetResourceStatus", state=state)
+                else:
+                    yield ReturnEvent(**place, op=told.op, cid=_close(known, told.op), rc=code)
+            case "status":
+                yield self._status(told, known, place)
+            case "state":
+                if told.once and known is not None:
+                    if known.state is not None and known.state.keys == told.keys:
+                        return
+                    known.state = told
+                source = told.get("from")
+                target = told.text("to")
+                if known is not None and target in ("OnlinePending", "OfflinePending"):
+                    known.pending = True
+                yield StateEvent(
+                    **place, source=None if source is None else str(source), target=target
+                )
+            case "timeout":
+                limit = told.get("limit_ms")
+                if known is not None:
+                    known.pending = False
+                cid = _close(known, told.op)
+                if cid is None:
+                    self._calls += 1
+                    cid = self._calls
+                yield TimeoutEvent(
+                    **place,
+                    op=told.op,
+                    cid=cid,
+                    limit_ms=limit if isinstance(limit, int) and limit >= 0 else None,
+                )
+            case "notify":
+                yield NotifyEvent(**place, target=told.text("to"), what=told.text("what"))
+            case "exit":
+                yield ExitEvent(
+                    **self._exit(place, sighting),
+                    why=told.text("why"),
+                    dump=told.get("dump") == "yes",
+                )
+            case "gap":
+                for other in self._known.values():
+                    other.open.clear()
+                    other.pending, other.checkpoint, other.state = False, None, None
+                yield GapEvent(**place, why=told.text("why"))
+            case "note":
+                args = {key: value for key, value in told.keys if key in ("rc", "detail")}
+                yield NoteEvent(**place, what=told.text("what"), args=dict(args))
+            case "says" if sighting.reading.level in ("DBG", "INFO"):
+                return
+            case "says":
+                yield NoteEvent(**place, what=told.text("text"))
+            case _:
+                assert_never(told.kind)
+
+    def _status(self, told: Told, known: _Known | None, place: dict[str, Any]) -> StatusEvent:
+        state, checkpoint = told.get("state"), told.get("ckpt")
+        number = checkpoint if isinstance(checkpoint, int) and checkpoint >= 0 else None
+        if known is not None:
+            if state == "pending" and number is not None and number == known.checkpoint:
+                state = "repeated"
+            known.checkpoint = number
+            known.pending = state in ("pending", "repeated")
+        return StatusEvent(
+            **place,
+            op=told.op,
+            state=None if state is None else str(state),
+            ckpt=number,
+        )
+
+    # ---- places --------------------------------------------------------------------------------
+    def _host(self, known: _Known, sighting: Sighting) -> None:
+        """Which process speaks for the resource; RCM's lines say nothing about it."""
+        pid = sighting.pid
+        if pid is None or sighting.reading.message.startswith("[RCM]"):
+            return
+        if pid in self._ended:
+            self._ended.discard(pid)
+            self._epochs[pid] += 1
+        monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
+        if known.monitor != monitor:
+            known.open.clear()
+            known.pending, known.checkpoint = False, None
+            known.monitor = monitor
+
+    def _place(
+        self, sighting: Sighting, res: str | None, known: _Known | None, told: Told
+    ) -> dict[str, Any]:
+        self._seq += 1
+        time_us = sighting.time_us
+        place: dict[str, Any] = {
+            "seq": self._seq,
+            "host": sighting.host or self.host,
+            "tid": sighting.tid,
+            "res": res,
+            "inf": told.inferred,
+            "src": Origin(self.file, sighting.line, sighting.offset),
+        }
+        if known is not None:
+            place["mon"] = known.monitor
+        if time_us is None:
+            place["ts_lo"], place["ts_hi"] = self._latest, _NEVER
+        elif time_us < self._latest:
+            # The lines of several processes are not quite in order; or the clock was set back.
+            place["ts_lo"], place["ts_hi"] = time_us, self._latest
+        else:
+            self._latest = place["ts"] = time_us
+        return place
+
+    def _exit(self, place: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
+        """The process that writes the line is the one that ends; nothing of it stays open."""
+        pid = sighting.pid
+        if pid is None:
+            return place
+        monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
+        self._ended.add(pid)
+        for known in self._known.values():
+            if known.monitor == monitor:
+                known.open.clear()
+                known.pending, known.checkpoint = False, None
+        return {**place, "mon": monitor}
+
+
+def _close(known: _Known | None, op: str) -> int | None:
+    """The id of the call that is over, None if its beginning was not seen."""
+    if known is None:
+        return None
+    opened = known.open.pop(op, None)
+    return None if opened is None else opened[0]
+
+
+def _number(told: Told, key: str) -> int:
+    value = told.get(key)
+    return value if isinstance(value, int) else 1
