@@ -63,7 +63,7 @@ _OPERATION: Final[tuple[Kind, ...]] = (
 )
 _FITTING: Final[Mapping[Operation, tuple[Kind, ...]]] = {
     "Open": _CALL,
-    "Close": _CALL,
+    "Close": ("hang", "slow", "too-slow", *_PROCESS),  # void: it cannot say that it failed
     "Online": _OPERATION,
     "Offline": _OPERATION,
     "Terminate": ("hang", "slow", "too-slow", *_PROCESS, "terminate-does-not-wait"),
