@@ -12,7 +12,7 @@ The proof, for clocks of which only the `tracked` are looked at.
 asked; a value that depends on such a slot is replaced by a choice among outcomes (a transition
 each), one of which is the value in the whole. Updates of other slots and resets of other clocks
 are gone. A transition without kept update or reset of a tracked clock is left out: kept slots stay
-as they are, and with them all that follows.
+as they are, and with them all that follows. One with a mark is never left out: it can be seen.
 *Activity.* What the activity of a tracked clock reads is kept, so tracked clocks run, stand still
 and start anew exactly as in the whole, also across a transition that is left out.
 *A delay.* A deadline counts only where it is certainly active whatever was left out. So a delay of
@@ -20,16 +20,18 @@ the whole is one of the projection; two of them, with a left-out transition betw
 kept slot changed meanwhile, so neither did the deadlines.
 
 Order. Transitions come in the order of the whole; several for one transition (its outcomes) stand
-together, and of those that are alike the first stands for all. Knows neither engines nor rules.
+together, and of those that are alike, marks included, the first stands for all. Knows neither
+engines nor rules.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
+from types import MappingProxyType
 
 from rhscheck.spec.expr import (
     FALSE,
@@ -49,6 +51,7 @@ from rhscheck.spec.ground import Ground, GroundTransition
 
 # More combinations of unknown values than this are not worth the smaller state.
 _MOST_OUTCOMES = 64
+_NO_MARKS: Mapping[int, Hashable] = MappingProxyType({})
 
 
 class TooManyOutcomes(Exception):  # noqa: N818 - no error: the caller keeps more slots
@@ -76,17 +79,23 @@ class Projection:
     weakened: dict[int, frozenset[int]]
 
 
-def project(whole: Ground, keep: Collection[int], tracked: Collection[int] = ()) -> Projection:
+def project(
+    whole: Ground,
+    keep: Collection[int],
+    tracked: Collection[int] = (),
+    marks: Mapping[int, Hashable] = _NO_MARKS,
+) -> Projection:
     """`whole` with the slots `keep` only, and what the activity of the clocks `tracked` reads.
 
-    Raises TooManyOutcomes where a transition would split into too many.
+    `marks`: what is to be told apart about transitions, by position. Raises TooManyOutcomes where
+    a transition would split into too many.
     """
     needed = set(keep)
     for at in tracked:
         needed |= slots_of(whole, whole.clocks[at].active)
     kept = tuple(at for at in range(len(whole.slots)) if at in needed)
     position = {at: new for new, at in enumerate(kept)}
-    sight = _Sight(whole, needed)
+    sight = Sight(whole, needed)
     transitions: list[GroundTransition] = []
     origin: list[int] = []
     weakened: dict[int, frozenset[int]] = {}
@@ -94,7 +103,8 @@ def project(whole: Ground, keep: Collection[int], tracked: Collection[int] = ())
     for at, transition in enumerate(whole.transitions):
         written = [(slot, value) for slot, value in transition.updates if slot in position]
         resets = tuple(clock for clock in transition.resets if clock in tracked)
-        if not written and not resets:
+        mark = marks.get(at)
+        if not written and not resets and mark is None:
             continue
         lost = frozenset(
             slot
@@ -109,9 +119,9 @@ def project(whole: Ground, keep: Collection[int], tracked: Collection[int] = ())
             updates = tuple(
                 (position[slot], value) for (slot, _), value in zip(written, values, strict=True)
             )
-            if joined == FALSE or (joined, updates, resets) in seen:
+            if joined == FALSE or (joined, updates, resets, mark) in seen:
                 continue
-            seen.add((joined, updates, resets))
+            seen.add((joined, updates, resets, mark))
             transitions.append(replace(transition, guard=joined, updates=updates, resets=resets))
             origin.append(at)
     smaller = replace(
@@ -141,7 +151,7 @@ def slots_of(whole: Ground, expr: Expr) -> frozenset[int]:
     )
 
 
-class _Sight:
+class Sight:
     """What can be said about expressions over `whole` where only the slots `seen` are known."""
 
     def __init__(self, whole: Ground, seen: Collection[int]) -> None:

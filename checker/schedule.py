@@ -64,20 +64,20 @@ def schedule(
     trail = [tuple(initial)]
     for position in positions:
         trail.append(fire[position](trail[-1]))
-    goals = _alternatives(ground, goal, trail[-1])
+    goals = alternatives(ground, goal, trail[-1])
     if not goals:
         raise ValueError("the run does not end in the goal, whatever its timing")
     last = len(positions)
     timed_goal = all(atoms for atoms in goals)
-    starts = _starts(ground, trail, positions)
+    started = starts(ground, trail, positions)
     choices: list[list[Option]] = []
     for number in range(1, last + 1 + timed_goal):
         values = trail[number - 1]
-        choices.append(_delays(ground, values, starts[number - 1], number))
+        choices.append(delays(ground, values, started[number - 1], number))
         atoms = (
             goals
             if number > last
-            else _alternatives(ground, ground.transitions[positions[number - 1]].guard, values)
+            else alternatives(ground, ground.transitions[positions[number - 1]].guard, values)
         )
         if not atoms:
             raise ValueError(f"step {number} is impossible, whatever the timing")
@@ -86,7 +86,7 @@ def schedule(
                 [
                     part
                     for atom in option
-                    for part in _bounds(ground, atom, starts[number - 1], number)
+                    for part in bounds(ground, atom, started[number - 1], number)
                 ]
                 for option in atoms
             ]
@@ -202,7 +202,7 @@ def _discrete(ground: Ground, expr: Expr, values: tuple[int, ...]) -> int:
     return evaluate(expr, ground, State(values, (0,) * len(ground.clocks)))
 
 
-def _alternatives(
+def alternatives(
     ground: Ground, expr: Expr, values: tuple[int, ...]
 ) -> list[tuple[ClockCmp | ClockDiff, ...]]:
     """What the clocks must satisfy for `expr` to hold in a discrete state: one of these, all of it.
@@ -215,7 +215,7 @@ def _alternatives(
     return [()] if () in found else list(dict.fromkeys(found))
 
 
-def _starts(
+def starts(
     ground: Ground, trail: Sequence[tuple[int, ...]], positions: Sequence[int]
 ) -> list[tuple[int | None, ...]]:
     """After each step, from 0, for each clock: the step it last started at, None if inactive."""
@@ -233,7 +233,7 @@ def _starts(
     return starts
 
 
-def _delays(
+def delays(
     ground: Ground, values: tuple[int, ...], starts: tuple[int | None, ...], number: int
 ) -> list[Option]:
     """The ways in which time may pass before step `number`: within the deadlines, or not at all."""
@@ -259,7 +259,7 @@ def _delays(
     return [within, *late]
 
 
-def _bounds(
+def bounds(
     ground: Ground, atom: ClockCmp | ClockDiff, starts: tuple[int | None, ...], number: int
 ) -> Iterator[Constraint]:
     """A comparison at the moment of step `number` as a constraint on times.

@@ -75,7 +75,7 @@ class Search(ABC):
 
     def _kept(self, atoms: Iterable[ClockAtom]) -> tuple[Atom, ...]:
         """The comparisons among tracked clocks."""
-        read = [_atom(self.ground, atom) for atom in atoms]
+        read = [clock_atom(self.ground, atom) for atom in atoms]
         return tuple(atom for atom in read if all(c is None or c in self.tracked for c in atom[:2]))
 
     @abstractmethod
@@ -137,7 +137,8 @@ class Search(ABC):
             self.stuck.setdefault(self.values[node], node)
 
 
-def _atom(ground: Ground, atom: ClockAtom) -> Atom:
+def clock_atom(ground: Ground, atom: ClockAtom) -> Atom:
+    """A comparison with its clocks as positions."""
     match atom:
         case ClockCmp(name, index, op, bound):
             return ground.clock_of[(name, _number(index))], None, op, bound

@@ -138,14 +138,14 @@ class Timed(Search):
         number = {clock: at for at, clock in enumerate(live, start=1)}
         edges = []
         for position, alternative, after in self.compiled.moves(values):
-            constraints = _constraints(self.atoms[position][alternative], number)
-            if constraints is not None:
+            asked = constraints(self.atoms[position][alternative], number)
+            if asked is not None:
                 counts = self.counts[position][alternative]
-                edges.append(_Edge(position, constraints, counts, after))
+                edges.append(_Edge(position, asked, counts, after))
         goals = []
         for name, parts in self.missing.items():
             for _, holds, atoms in parts:
-                wanted = _constraints(atoms, number) if holds(values) else None
+                wanted = constraints(atoms, number) if holds(values) else None
                 if wanted is not None:
                     goals.append((name, wanted))
         due = []
@@ -283,7 +283,7 @@ class Timed(Search):
         return [rest for part in parts for rest in zones.without(part, dim, wanted)]
 
 
-def _constraints(atoms: Iterable[Atom], number: Mapping[int, int]) -> tuple[Constraint, ...] | None:
+def constraints(atoms: Iterable[Atom], number: Mapping[int, int]) -> tuple[Constraint, ...] | None:
     """Comparisons over numbered live clocks, all others being 0; None if they cannot hold."""
     found: dict[Constraint, None] = {}
     for clock, other, op, bound in atoms:

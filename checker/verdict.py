@@ -31,6 +31,8 @@ class Evidence:
 
     `ground` and `run` are the spec's own System; `woven` and `woven_run` are the same run over the
     System with rule observers and assumptions, in whose last state `formula` (ground) holds.
+    `loop`: the run never ends; its steps from this number on (0 is the first) repeat for ever. It
+    is the number of steps where nothing happens any more.
     """
 
     ground: Ground
@@ -38,6 +40,7 @@ class Evidence:
     woven: Ground
     woven_run: Run
     formula: Expr
+    loop: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Violated:
     """The rule is broken by this run of `length` discrete steps with `n` instances.
 
     `shortest`: no run is shorter, whatever the number of instances; else none with `n` instances.
+    Of a run that never ends neither is said; its length counts the steps of the loop once.
     """
 
     n: int
@@ -162,6 +166,8 @@ def sentence(verdict: Verdict) -> str:
             return f"proved for N={n}"
         case BoundedUpTo(depth, n):
             return f"no violation up to depth {depth} for N={n}"
+        case Violated(n, length, Evidence(loop=int())):
+            return f"violated for N={n} for ever after {steps(length)}"
         case Violated(n, length):
             return f"violated for N={n} in {steps(length)}"
         case Witnessed(n, length):

@@ -17,6 +17,7 @@ from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find, without_witness
+from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
 from rhscheck.checker.scenarios import Played, play
 from rhscheck.checker.sharing import SecondProcess, second_share
@@ -207,15 +208,37 @@ class _Beside:
 
 # ---- one rule ------------------------------------------------------------------------------------
 def _result(task: Task, options: Options, argument: EveryN, rule: Rule) -> Result:
-    if isinstance(rule.obligation, LeadsTo):
-        reason = "no engine for liveness in this version"
-        return Result(rule, Unknown(reason), None, 0.0)
     started = time.monotonic()
+    if isinstance(rule.obligation, LeadsTo):
+        answer = _liveness(task, options, argument, rule)
+        seconds = time.monotonic() - started
+        return Result(rule, answer.verdict, answer.engine, seconds, answer.rlimit, answer.notes)
     outcome = argument.answers.get(rule.id)
     if not isinstance(outcome, Answer):
         outcome = _without_argument(task, options, rule, outcome)
     seconds = argument.seconds.get(rule.id, 0.0) + time.monotonic() - started
     return Result(rule, outcome.verdict, outcome.engine, seconds, outcome.rlimit, outcome.notes)
+
+
+def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Answer:
+    """The verdict on a `leads to`."""
+    if task.budget.over():
+        return Answer(Unknown(task.budget.reason), "local")
+    if options.engine not in (None, "local", "zones"):
+        reason = f"engine {options.engine} decides no `leads to`; local and zones do"
+        return Answer(Unknown(reason), "local")
+    found = Liveness(task, rule, argument.time)
+    owed = found.woven()
+    if isinstance(owed, Unknown):
+        return Answer(owed, "local")
+    left: Answer | Open = Open(())
+    if options.engine != "zones":
+        left = found.for_every(owed)
+    if isinstance(left, Answer):
+        return left
+    if options.engine == "local":
+        return Answer(Unknown("; ".join(left.notes)), "local")
+    return found.for_numbers(owed, _numbers(task, options, rule, left), left.notes)
 
 
 def _without_argument(task: Task, options: Options, rule: Rule, left: Open | None) -> Answer:

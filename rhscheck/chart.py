@@ -26,6 +26,7 @@ from rhscheck.traces.story import Row, changes, chosen, home, involved, rows_of
 from rhscheck.traces.wording import clock_time, instance_name, short_name
 
 MIN_WIDTH = 40
+_MARGIN = 2  # columns for the loop of a run that never ends
 _LEAST_TEXT = 26  # columns for words before instances are abbreviated
 
 
@@ -74,15 +75,19 @@ def render_run(
     rule: Rule | None = None,
     bad: Expr | None = None,
     verdict: str = "violated",
+    loop: int | None = None,
 ) -> str:
     """The chart of `run`, lines ended by a line feed.
+
+    `loop`: the steps from this number on repeat for ever, which is drawn; if it is their number,
+    nothing happens any more.
 
     With `rule` the chart ends with its sentence and what its formula says in the last step; `bad`
     is its woven formula, if `ground` is woven. Raises IllegalRun if the semantics does not allow
     the run: what is not possible is not drawn.
     """
     rows = rows_of(ground, run)
-    chart = _Chart(ground, rows, style)
+    chart = _Chart(ground, rows, style, loop)
     lines = list(chart.lines())
     if rule is not None:
         head = f'{rule.id} "{rule.sentence}"' if rule.sentence else rule.id
@@ -98,10 +103,12 @@ def render_run(
 _BOXES = {
     **{"from": "●", "line": "─", "to": "▶", "start": "┬", "body": "│", "end": "┴"},
     **{"late": "╎", "expire": "x", "cross": "┼", "mark": "●", "clock": "◷"},
+    **{"again": "╭", "around": "│", "back": "╰"},
 }
 _ASCII = {
     **{"from": "o", "line": "-", "to": ">", "start": "+", "body": "|", "end": "+"},
     **{"late": ":", "expire": "x", "cross": "+", "mark": "*", "clock": "*"},
+    **{"again": "+", "around": "|", "back": "+"},
 }
 
 
@@ -127,11 +134,13 @@ class _Lane:
 class _Chart:
     """Lays out and draws the rows of one run."""
 
-    def __init__(self, ground: Ground, rows: Sequence[Row], style: Style) -> None:
+    def __init__(self, ground: Ground, rows: Sequence[Row], style: Style, loop: int | None) -> None:
         self.ground = ground
         self.rows = rows
         self.style = style
-        self.width = max(style.width, MIN_WIDTH)
+        self.loop = loop
+        # A loop stands in the left margin.
+        self.width = max(style.width, MIN_WIDTH) - (0 if loop is None else _MARGIN)
         self.marks = _BOXES if style.boxes else _ASCII
         unit = ground.system.unit_us
         self.times = [clock_time(Fraction(row.time) * unit) for row in rows]
@@ -214,16 +223,46 @@ class _Chart:
         tagged = [lane for lane in self.lanes if lane.tag != lane.name]
         if tagged:
             yield from self._wrapped(", ".join(f"{lane.tag} = {lane.name}" for lane in tagged), 0)
-        yield self._coloured(self._header()[: self.width].rstrip(), "1")
+        margin = "" if self.loop is None else " " * _MARGIN
+        yield margin + self._coloured(self._header()[: self.width].rstrip(), "1")
         if self.rows:
             names = [lane.name for lane in self.lanes]
             free = chosen(self.ground, self.rows[0].before, names)
             if free:
-                yield from self._wrapped(f"initially {', '.join(free)}", self.words_at)
+                for line in self._wrapped(f"initially {', '.join(free)}", self.words_at):
+                    yield margin + line
         shown = ""
-        for row, time in zip(self.rows, self.times, strict=True):
-            yield from self._step(row, time if time != shown else "")
+        for number, (row, time) in enumerate(zip(self.rows, self.times, strict=True)):
+            block = self._step(row, time if time != shown else "")
             shown = time
+            if self.loop is None:
+                yield from block
+            else:
+                yield from self._in_margin(block, number)
+        if self.loop is not None:
+            yield from self._for_ever(self.loop)
+
+    def _in_margin(self, block: Iterator[str], number: int) -> Iterator[str]:
+        """The lines of a step, with the part of the loop beside them."""
+        assert self.loop is not None
+        for line_number, line in enumerate(block):
+            mark = " "
+            if number >= self.loop:
+                first = number == self.loop and line_number == 0
+                mark = self.marks["again" if first else "around"]
+            yield f"{mark:<{_MARGIN}}{line}"
+
+    def _for_ever(self, loop: int) -> Iterator[str]:
+        """The end of a run that never ends."""
+        text = "nothing happens any more, and time passes for ever"
+        mark = " "
+        if loop < len(self.rows):
+            start = self.rows[loop].time - self.rows[loop].delay
+            period = duration(self.rows[-1].time - start, self.ground.system.unit_us)
+            text, mark = f"and so on for ever, every {period}", self.marks["back"]
+        for line in self._wrapped(text, self.words_at):
+            yield f"{mark:<{_MARGIN}}{line}"
+            mark = " "
 
     def _header(self) -> str:
         canvas = [" "] * self.text_at

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -95,15 +95,31 @@ def _result_fields(result: v.Result, *, times: bool) -> dict[str, object]:
         "n": v.scope(verdict),
         "depth": verdict.depth if isinstance(verdict, v.BoundedUpTo) else None,
         "length": verdict.length if isinstance(verdict, v.Violated | v.Witnessed) else None,
-        "shortest": verdict.shortest if isinstance(verdict, v.Violated | v.Witnessed) else None,
+        "shortest": _shortest(verdict),
         "engine": result.engine,
         "seconds": round(result.seconds, 3) if times else None,
         "rlimit": result.rlimit if times else None,
         "trace": None if evidence is None else run_events(evidence.ground, evidence.run),
+        "loop": None if evidence is None else _loop(evidence),
         "reason": verdict.reason if isinstance(verdict, v.Unknown) else None,
         "notes": list(result.notes),
         "where": place(result.rule.span),
     }
+
+
+def _shortest(verdict: v.Verdict) -> bool | None:
+    """Whether no run at all is shorter; None where nothing is said of that."""
+    if not isinstance(verdict, v.Violated | v.Witnessed) or verdict.evidence.loop is not None:
+        return None
+    return verdict.shortest
+
+
+def _loop(evidence: v.Evidence) -> int | None:
+    """The number of the first event of the trace that repeats for ever."""
+    if evidence.loop is None:
+        return None
+    before = replace(evidence.run, steps=evidence.run.steps[: evidence.loop])
+    return len(run_events(evidence.ground, before))
 
 
 def _finding_fields(finding: Finding) -> dict[str, object]:
@@ -332,9 +348,12 @@ def _charts(report: Report, look: Look) -> Iterator[str]:
                 rule=result.rule,
                 bad=shown.formula,
                 verdict=v.name(verdict),
+                loop=shown.loop,
             )
-            least = "no shorter run" + ("" if verdict.shortest else f" with N={verdict.n}")
-            title = "\n".join(fitted(f"{head} ({least})", look.message_columns))
+            least = " (no shorter run" + ("" if verdict.shortest else f" with N={verdict.n}") + ")"
+            if shown.loop is not None:
+                least = ""
+            title = "\n".join(fitted(f"{head}{least}", look.message_columns))
             yield f"{title}\n\n{chart}"
 
 

@@ -16,6 +16,9 @@ response switches it off, in the same step too. If a state part still holds afte
 response, or with `next` the response is itself a trigger, the time starts anew. A state part of the
 response answers whenever it holds. Nothing else switches it off.
 
+*Leads to.* The same without a bound: it is broken by a run that leaves `armed` on for ever, and in
+the same turn (an answer that comes together with the next question takes the other turn).
+
 *Early.* The time runs from the last trigger; while a state part of the trigger holds, it is 0.
 """
 
@@ -133,11 +136,11 @@ def _parts(formula: Expr) -> tuple[Expr, Expr]:
 def _remembered(obligation: Obligation) -> tuple[Expr, ...]:
     """The formulas whose past an observer has to remember."""
     match obligation:
-        case Never() | Can() | LeadsTo():
+        case Never() | Can():
             return ()
         case NeverBefore(_, milestone) | NeverAfter(_, milestone):
             return (milestone,)
-        case Within(trigger, response, _, _):
+        case Within(trigger, response, _, _) | LeadsTo(trigger, response, _):
             return (trigger, response)
         case Early(_, trigger, _):
             return (trigger,)
@@ -245,8 +248,8 @@ class _Planner:
                 return self._within(trigger, response, bound, later=later)
             case Early(what, trigger, bound):
                 return self._early(what, trigger, bound)
-            case LeadsTo():
-                raise UnweavableError("`leads to` without a bound is no safety property")
+            case LeadsTo(trigger, response, later):
+                return self._within(trigger, response, None, later=later)
             case _:
                 assert_never(obligation)
 
@@ -308,7 +311,7 @@ class _Planner:
             (seen,), disj((conj((happens, seen.bit)), conj((Post(holds), earlier)))), FALSE
         )
 
-    def _within(self, trigger: Expr, response: Expr, bound: int, *, later: bool) -> Plan:
+    def _within(self, trigger: Expr, response: Expr, bound: int | None, *, later: bool) -> Plan:
         asks, asked = self._parts(trigger)
         answers, answered = self._parts(response)
         self._steady(asks, "the trigger")
@@ -330,7 +333,8 @@ class _Planner:
             (asked, answered, asks, Post(asks), answers, Post(answers)),
             change,
             conj((asks, neg(answers))),
-            clocked=True,
+            clocked=bound is not None,
+            turning=bound is None,
         )
         return self._made((armed,), FALSE, FALSE, within=bound)
 

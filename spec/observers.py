@@ -67,6 +67,7 @@ class Observer:
     """`parts` are step formulas over `param`; `change` tells from them what a step does.
 
     `initial`: a state formula, on in the initial states where it holds. `clocked`: it measures.
+    `turning`: it has no clock, but its value tells when it was restarted.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Observer:
     change: Rule
     initial: Expr = FALSE
     clocked: bool = False
+    turning: bool = False
 
     @property
     def index(self) -> Index:
@@ -128,7 +130,12 @@ def moves(observer: Observer, view: StepView, families: Families) -> tuple[Moved
 
 
 def needs_turns(observer: Observer, all_moves: Sequence[tuple[Moved, ...]]) -> bool:
-    """Whether restarts of a clocked observer cannot all be resets of the transitions."""
+    """Whether restarts of an observer have to be seen in its value.
+
+    Those of a clocked one need not be if all can be resets of the transitions.
+    """
+    if observer.turning:
+        return any(moved.change.restart != FALSE for found in all_moves for moved in found)
     return observer.clocked and any(
         moved.change.restart != FALSE and (moved.each is not None or moved.change.restart != TRUE)
         for found in all_moves

@@ -24,10 +24,13 @@ from rhscheck.spec.expr import (
     Exists,
     Expr,
     Forall,
+    Index,
     Not,
     Or,
+    Ref,
     conj,
     disj,
+    member,
     neg,
 )
 from rhscheck.spec.loom import Loom
@@ -36,7 +39,7 @@ from rhscheck.spec.simplify import domains, impossible
 from rhscheck.spec.stepview import StepView, initially
 from rhscheck.spec.system import Assumption, LeadsTo, Rule, System
 
-__all__ = ["AssumptionError", "Woven", "weave"]
+__all__ = ["AssumptionError", "Owed", "Woven", "weave", "weave_leads_to"]
 
 
 class AssumptionError(Exception):
@@ -88,6 +91,40 @@ def weave(system: System, rules: Sequence[Rule], assumptions: Sequence[Assumptio
         except UnweavableError as reason:
             unwoven[rule.id] = str(reason)
     return Woven(loom.system(), bad, unwoven)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """`leads to` woven into a System: `system`, and the variable that says what is unanswered.
+
+    `variable` is 0 while nothing is owed; a step that changes it answers what was owed before. So
+    the rule is broken by the runs in which it ends up being something else than 0 for ever, and
+    the same. `family`: it exists once for each instance; None: once.
+    """
+
+    system: System
+    variable: str
+    family: str | None
+
+    def unanswered(self, index: Index) -> Expr:
+        """Something is owed to the instance `index`."""
+        return neg(member(Ref(self.variable, index), (0,)))
+
+
+def weave_leads_to(system: System, rule: Rule, assumptions: Sequence[Assumption]) -> Owed:
+    """`system` under `assumptions` with an observer of `rule`, which must be a `leads to`.
+
+    Raises AssumptionError as `weave` does, and UnweavableError for a rule that cannot be observed.
+    """
+    for assumption in assumptions:
+        system = _assume(system, assumption)
+    if len(rule.params) > 1:
+        raise UnweavableError("a `leads to` can be followed for one instance only")
+    loom = Loom(system)
+    (plan,) = plans(rule.id, rule.id, rule.params, rule.obligation, system)
+    _, (laid,) = loom.add(plan)
+    param = laid.observer.param
+    return Owed(loom.system(), laid.observer.name, None if param is None else param.family)
 
 
 # ---- assumptions ---------------------------------------------------------------------------------

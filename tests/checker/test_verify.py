@@ -373,10 +373,10 @@ def test_e_a_response_that_relies_on_another_deadline_is_for_a_fixed_number() ->
     assert every.verdict.n == 3
 
 
-def test_f_liveness_is_not_decided() -> None:
-    # (f) Until its engine exists.
+def test_f_liveness_relies_on_what_one_instance_can_rely_on() -> None:
+    # (f) The call's own deadline ends it, whatever the others do.
     live = rule("live", "leads_to", LeadsTo(loc(BUSY, at="i"), neg(loc(BUSY, at="i"))))
-    assert only(hosted(), live).verdict == Unknown("no engine for liveness in this version")
+    assert only(hosted(), live).verdict == ProvedForEvery(())
 
 
 # ---- evidence and proofs that are wrong are bugs, never verdicts -------------------------------

@@ -130,8 +130,7 @@ PERMISSIONS = (
            "P8[Offlining.Pending]"),
 )  # fmt: skip
 
-# What only liveness sees: each breaks its rule in a run that never ends. The verdict that a
-# liveness engine has to reach is `violated`, and `proved` for L1, L2 and L3 of the shipped spec.
+# What only liveness sees: each breaks its rule in a run that never ends.
 LIVENESS = (
     Mutant("terminate-is-forgotten", "      -> Failed.Terminating\n    by RHS",
            "\n    by RHS", "L1"),

@@ -1,0 +1,195 @@
+"""Verdicts on `leads to`: for every number of instances where that is sound, else for a fixed one.
+
+Owns what may be said about a liveness rule (SEMANTICS section 5). In one instance plus environment
+`checker.live` either finds a ranking, which holds for every N, or a lasso, which is a hint only: it
+is looked for again at fixed numbers of instances. No ranking counts before its invariant and its
+layers were re-checked by Z3, and before time was shown never to stop: where it may, a run that is
+stopped has nothing to answer any more. No lasso counts before `spec.semantics` has gone round it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rhscheck.checker.answer import (
+    Answer,
+    Confirmed,
+    Open,
+    ProofMismatch,
+    Task,
+    Unconfirmed,
+    confirm,
+    located,
+)
+from rhscheck.checker.fair_graph import graph_invariant
+from rhscheck.checker.fairness import Debt, fairness_debts
+from rhscheck.checker.independence import rule_dependence
+from rhscheck.checker.lasso import Lasso
+from rhscheck.checker.live import Answered, Endless, settle
+from rhscheck.checker.live import Open as Unsettled
+from rhscheck.checker.local import Dependence, abstract
+from rhscheck.checker.project import slots_of
+from rhscheck.checker.proofs import LOCALLY, skeleton
+from rhscheck.checker.realise import evidence
+from rhscheck.checker.recheck import Copy
+from rhscheck.checker.recheck_ranking import Ranking, recheck_ranking
+from rhscheck.checker.sight import INSTANCE
+from rhscheck.checker.timelock import TimeCheck, check_time
+from rhscheck.checker.verdict import EngineName, ProvedFor, ProvedForEvery, Unknown, Violated
+from rhscheck.spec.compiled import compile_ground
+from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.obligations import UnweavableError
+from rhscheck.spec.rules import Owed, weave_leads_to
+from rhscheck.spec.system import Rule
+
+_MOST_NODES = 100_000  # of one graph; its edges are kept, too
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The verdict on `rule`, a `leads to` of `task`. `time`: whether time may stop, for any N."""
+
+    task: Task
+    rule: Rule
+    time: Callable[[], TimeCheck]
+
+    def woven(self) -> Owed | Unknown:
+        """The System with the rule's observer, or why there is none."""
+        try:
+            return weave_leads_to(self.task.system, self.rule, self.task.assumptions)
+        except UnweavableError as reason:
+            return Unknown(str(reason))
+
+    # ---- every N -------------------------------------------------------------------------------
+    def for_every(self, owed: Owed) -> Answer | Open:
+        """The argument for every number of instances."""
+        task, rule = self.task, self.rule
+        dependence = rule_dependence(owed.system, rule)
+        if dependence is not None:
+            return Open((f"not independent: {located(dependence)}",))
+        made = abstract(owed.system)
+        if isinstance(made, Dependence):
+            return Open(tuple(f"not independent: {located(one)}" for one in made.reasons))
+        task.say(f"{rule.id}: may it stay unanswered, in one instance plus environment?")
+        local = ground(made.system, 1)
+        fair = fairness_debts(local, made, owed.system)
+        turn = local.slot_of[owed.variable, INSTANCE if owed.family is not None else None]
+        outcome = settle(
+            local,
+            compile_ground(local),
+            turn,
+            fair,
+            keep=_beginning(local, fair, INSTANCE),
+            limit=min(task.limit, _MOST_NODES),
+            cancelled=task.budget.over,
+        )
+        match outcome:
+            case Unsettled(reason):
+                if task.budget.over():
+                    return Answer(Unknown(task.budget.reason), "local")
+                return Open((f"one instance: {reason}",))
+            case Endless():
+                notes = ["the one-instance argument does not exclude it: a run that never ends"]
+                notes += [located(one) for one in made.weakened]
+                return Open(tuple(notes), 1)
+            case Answered():
+                checked = self._confirmed(local, outcome, turn, LOCALLY)
+        if isinstance(checked, Unconfirmed):
+            return Answer(Unknown(checked.reason), "local", checked.rlimit)
+        stops = self.time().reason
+        if stops is not None:
+            return Open((stops,))
+        n = task.n
+        verdict = ProvedForEvery(()) if n is None else ProvedFor(n)
+        return Answer(verdict, "local", checked.rlimit)
+
+    # ---- a fixed N -----------------------------------------------------------------------------
+    def for_numbers(self, owed: Owed, numbers: Sequence[int], notes: tuple[str, ...]) -> Answer:
+        """The verdict from these numbers of instances: the first lasso, else the last number."""
+        answer = Answer(Unknown("no number of instances was looked at"), "zones", notes=notes)
+        for n in numbers:
+            answer = replace(self._for_number(owed, n), notes=notes)
+            if isinstance(answer.verdict, Violated) or self.task.budget.over():
+                break
+        return answer
+
+    def _for_number(self, owed: Owed, n: int) -> Answer:
+        task, rule = self.task, self.rule
+        at = ground(owed.system, n)
+        compiled = compile_ground(at)
+        fair = fairness_debts(at)
+        rlimit = 0
+        for instance in at.instances(owed.family):
+            task.say(f"{rule.id}: may it stay unanswered, N={n}?")
+            turn = at.slot_of[owed.variable, instance]
+            outcome = settle(
+                at,
+                compiled,
+                turn,
+                fair,
+                keep=_beginning(at, fair, instance),
+                limit=min(task.limit, _MOST_NODES),
+                cancelled=task.budget.over,
+            )
+            match outcome:
+                case Unsettled(reason):
+                    why = task.budget.reason if task.budget.over() else f"N={n}: {reason}"
+                    return Answer(Unknown(why), "zones")
+                case Endless(lasso):
+                    return Answer(self._violated(owed, at, instance, n, lasso), "zones")
+                case Answered():
+                    checked = self._confirmed(at, outcome, turn, f"for N={n}")
+            rlimit += checked.rlimit
+            if isinstance(checked, Unconfirmed):
+                return Answer(Unknown(checked.reason), "zones", rlimit)
+        stops = check_time(task, task.weave([]).compiled(n), None, f"for N={n}").reason
+        engine: EngineName = "zones"
+        return Answer(ProvedFor(n) if stops is None else Unknown(stops), engine, rlimit)
+
+    def _violated(
+        self, owed: Owed, at: Ground, instance: int | None, n: int, lasso: Lasso
+    ) -> Violated:
+        formula = owed.unanswered(instance)
+        shown = evidence(self.task.plain(n), at, lasso.run, formula)
+        return Violated(n, lasso.length, replace(shown, loop=lasso.loop), shortest=False)
+
+    # ---- proofs --------------------------------------------------------------------------------
+    def _confirmed(
+        self, at: Ground, answered: Answered, turn: int, where: str
+    ) -> Confirmed | Unconfirmed:
+        """Whether Z3 agrees with the ranking. Raises ProofMismatch if it does not."""
+        task = self.task
+        task.say(f"{self.rule.id}: re-checking the ranking {where}")
+        graph, kept = answered.graph, answered.projection.kept
+        invariant = graph_invariant(graph, range(len(graph.values)))
+        inside = confirm(where, at, [Copy(invariant, kept, invariant.tracked)], {}, task.budget)
+        if isinstance(inside, Unconfirmed):
+            return inside
+        ranking = Ranking(graph, answered.layers, answered.debts, kept, turn)
+        ranked = recheck_ranking(at, ranking, task.budget.left())
+        rlimit = inside.rlimit + ranked.rlimit
+        if ranked.failed:
+            raise ProofMismatch(where, ranked.failed)
+        if ranked.undecided:
+            query, reason = ranked.undecided[0]
+            return Unconfirmed(
+                f"the ranking {where} was not re-checked ({query}): {reason}", rlimit
+            )
+        return Confirmed(rlimit)
+
+
+def _beginning(at: Ground, fair: Sequence[Debt], instance: int | None) -> frozenset[int]:
+    """The slots to begin with: machines and fair events of this instance and of what is shared."""
+    parametric = at.system.parametric
+    near = frozenset(
+        position
+        for position, slot in enumerate(at.slots)
+        if slot.variable.family not in parametric or instance in (None, slot.index)
+    )
+    kept = near & skeleton(at)
+    for debt in fair:
+        read = slots_of(at, debt.owed)
+        if read <= near:
+            kept |= read
+    return frozenset(kept)
