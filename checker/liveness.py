@@ -57,7 +57,7 @@ class Liveness:
     def woven(self) -> Owed | Unknown:
         """The System with the rule's observer, or why there is none."""
         try:
-            return weave_leads_to(self.task.system, self.rule, self.task.assumptions)
+            return weave_leads_to(self.task.weave([]).system, self.rule)
         except UnweavableError as reason:
             return Unknown(str(reason))
 

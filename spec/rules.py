@@ -111,13 +111,11 @@ class Owed:
         return neg(member(Ref(self.variable, index), (0,)))
 
 
-def weave_leads_to(system: System, rule: Rule, assumptions: Sequence[Assumption]) -> Owed:
-    """`system` under `assumptions` with an observer of `rule`, which must be a `leads to`.
+def weave_leads_to(system: System, rule: Rule) -> Owed:
+    """`system` (with its assumptions woven in) with an observer of `rule`, which is a `leads to`.
 
-    Raises AssumptionError as `weave` does, and UnweavableError for a rule that cannot be observed.
+    Raises UnweavableError for a rule that cannot be observed.
     """
-    for assumption in assumptions:
-        system = _assume(system, assumption)
     if len(rule.params) > 1:
         raise UnweavableError("a `leads to` can be followed for one instance only")
     loom = Loom(system)
