@@ -233,7 +233,11 @@ def _encoded(trace: Sequence[Event], report: LogReport, logmap: LogMap) -> bytes
     return Trace(header, tuple(trace)).encode()
 
 
-@click.group(name="map", short_help="Work with mappings of logs (.map files).")
+@click.group(
+    name="map",
+    short_help="Work with mappings of logs (.map files).",
+    epilog=examples("rhscheck map test mydll.map"),
+)
 def map_group() -> None:
     """Mappings say what the lines of a log mean (docs/mappings.md)."""
 
