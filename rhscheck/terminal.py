@@ -96,6 +96,16 @@ def write_result(
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def is_interactive() -> bool:
+    """Whether standard output is a terminal, so that something live may be shown there."""
+    return _is_terminal(sys.stdout)
+
+
+def write_line(text: str) -> None:
+    """Write one line to standard output at once, for work whose result grows while it runs."""
+    _write_stream(f"{text}\n")
+
+
 def write_message(text: str, *, color: bool = False) -> None:
     """Write text and a line end to standard error; nobody listening is no error."""
     if sys.stderr is None:  # closed by whoever started us

@@ -58,6 +58,7 @@ from rhscheck.tracer.real.frames import (
 )
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
 from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 
 PING_S: Final = 0.2
@@ -100,6 +101,7 @@ class MonitorNews:
     pid: int | None
     why: str
     dump: str = ""
+    unexpected: bool = False  # it did not end because RCM had asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +404,8 @@ class Runtime:
         del self._processes[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
-        self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown))
+        unexpected = status != EXIT_STATUS["stop"]
+        self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
         if self._failed and not self._serving:
             self._abort()
         if self._aborting:

@@ -1,0 +1,355 @@
+"""`rhscheck run CLUSTER.toml` for real: files, signals, what people see, and the exit status.
+
+Owns the front of the real runtime: a live table on a terminal, one line an event in a pipe, the
+meaning of Ctrl-C, and having the trace judged by the spec at the end, which the runtime itself
+never sees. What the cluster does is `tracer.real`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, assert_never
+
+import click
+import msgspec
+
+from rhscheck import api, terminal
+from rhscheck.options import Out
+from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
+from rhscheck.tracer.real.run_files import StepFile, TraceFile
+from rhscheck.tracer.real.runtime import (
+    GroupNews,
+    LogNews,
+    MonitorNews,
+    News,
+    Outcome,
+    ResourceNews,
+    Runtime,
+)
+from rhscheck.tracer.real.scale import scaled
+from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
+
+EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_ABORTED = 1, 3, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run and what to write. `seconds`: stop after so long; None: when asked to."""
+
+    cluster: str
+    time_scale: int = 1
+    trace: str | None = None
+    steps: str | None = None
+    state: str | None = None
+    seconds: float | None = None
+    judge: bool = True
+
+
+@dataclass(slots=True)
+class _Line:
+    """The latest of one resource."""
+
+    group: str
+    monitor: str
+    state: str
+    since_us: int
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Board:
+    """What is known of the cluster, from the news."""
+
+    resources: dict[str, _Line] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
+    deaths: int = 0  # of monitor processes that did not end when asked to
+
+    def take(self, news: News) -> None:
+        match news:
+            case ResourceNews():
+                old = self.resources.get(news.resource)
+                failures = (0 if old is None else old.failures) + (news.state == "Failed")
+                self.resources[news.resource] = _Line(
+                    news.group, news.monitor, news.state, news.at_us, failures
+                )
+            case MonitorNews(pid=None):
+                self.pids.pop(news.monitor, None)
+                self.deaths += news.unexpected
+            case MonitorNews(pid=pid) if pid is not None:
+                self.pids[news.monitor] = pid
+            case _:
+                pass
+
+
+def news_text(news: News) -> str:
+    """One line about one piece of news."""
+    at = clock_text(news.at_us)
+    match news:
+        case ResourceNews():
+            why = f" ({news.why})" if news.why else ""
+            return f"{at}  {news.resource}: {news.state}{why}"
+        case GroupNews():
+            return f"{at}  group {news.group}: {news.state}"
+        case MonitorNews(pid=None):
+            dump = f"; its threads: {news.dump}" if news.dump else ""
+            return f"{at}  monitor {news.monitor} is gone: {news.why}{dump}"
+        case MonitorNews():
+            return f"{at}  monitor {news.monitor} started, process {news.pid}"
+        case LogNews():
+            return f"{at}  [{news.resource}] {news.text}"
+        case _:
+            assert_never(news)
+
+
+def clock_text(time_us: int) -> str:
+    """A time since the start as hh:mm:ss.mmm."""
+    seconds, rest = divmod(time_us, 1_000_000)
+    minutes, second = divmod(seconds, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}.{rest // 1000:03}"
+
+
+def host(request: Request, out: Out) -> int:
+    """Run the cluster until it is stopped, and return the exit status.
+
+    0: everything was taken offline in order (and the trace, if one was written, conforms); 1: the
+    trace breaks a rule or an assumption; 3: it could not be judged; 130: broken off by a second
+    Ctrl-C. Raises InputError for files that cannot be used.
+    """
+    file = _read(request.cluster)
+    configuration = scaled(file.configuration, request.time_scale)
+    if len(configuration.nodes) > 1:
+        raise api.InputError(
+            f"{file.path}: a real run has one node, this cluster has "
+            f"{len(configuration.nodes)}; use --simulate, or leave `nodes` out"
+        )
+    node = configuration.nodes[0]
+    default = Path(request.cluster).resolve().with_suffix(".state")
+    try:
+        directory = StateDirectory(default if request.state is None else Path(request.state))
+    except StateDirectoryError as error:
+        raise api.InputError(str(error)) from None
+    board = _Board()
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        stack.callback(directory.release)
+        identity = f"{Path(file.path).stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        trace = None
+        sinks: list[Callable[..., None]] = []
+        if request.trace is not None:
+            stream = stack.enter_context(_create(request.trace, request.cluster))
+            trace = TraceFile(
+                stream,
+                configuration,
+                node=node,
+                identity=identity,
+                tool=f"rhscheck {api.version()}",
+            )
+            sinks.append(trace)
+        if request.steps is not None:
+            stream = stack.enter_context(_create(request.steps, request.cluster))
+            sinks.append(StepFile(stream, configuration, node))
+        show = stack.enter_context(_view(board, out))
+
+        def listen(news: News) -> None:
+            board.take(news)
+            show(news)
+
+        try:
+            runtime = Runtime(
+                file,
+                configuration,
+                directory,
+                node=node,
+                time_scale=request.time_scale,
+                sinks=sinks,
+                listener=listen,
+            )
+            stack.enter_context(_signals(runtime))
+            if request.seconds is not None:
+                timer = threading.Timer(request.seconds, runtime.stop)
+                timer.daemon = True
+                timer.start()
+                stack.callback(timer.cancel)
+            outcome = runtime.run()
+        except (ClusterFileError, StateDirectoryError) as error:
+            raise api.InputError(str(error)) from None
+        if trace is not None and outcome is Outcome.ORDERLY:
+            trace.close()
+    return _finish(request, out, board, outcome, time.monotonic() - began)
+
+
+def _read(path: str) -> ClusterFile:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error})"
+        raise api.InputError(f"cannot read {path}: {reason}") from None
+    try:
+        return read_cluster(text, path)
+    except ClusterFileError as error:
+        raise api.InputError(str(error)) from None
+
+
+def _create(path: str, cluster: str) -> BinaryIO:
+    """A file that is written while the run goes on: every line is handed over at once."""
+    if terminal.same_file(path, cluster):
+        raise api.InputError(f"{path}: this is the input; writing there would destroy it")
+    try:
+        return Path(path).open("wb", buffering=0)
+    except OSError as error:
+        raise api.InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _signals(runtime: Runtime) -> Iterator[None]:
+    """Ctrl-C (SIGTERM, SIGHUP): everything offline in order; once more: everything ended now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    asked = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            runtime.abort()
+        else:
+            asked = True
+            terminal.write_message("taking every group offline; once more: end everything now")
+            runtime.stop()
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+# ---- what people see ---------------------------------------------------------------------------
+@contextlib.contextmanager
+def _view(board: _Board, out: Out) -> Iterator[Callable[[News], None]]:
+    """How news are shown: a live table on a terminal, lines in a pipe, nothing where not wanted."""
+    if out.json or out.quiet:
+        yield lambda _news: None
+        return
+    if out.path is None and terminal.is_interactive():
+        with _live_table(board) as show:
+            yield show
+        return
+    yield lambda news: terminal.write_line(news_text(news))
+
+
+@contextlib.contextmanager
+def _live_table(board: _Board) -> Iterator[Callable[[News], None]]:
+    from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
+    from rich.live import Live  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    began = time.monotonic()
+    console = Console(highlight=False)
+
+    def table() -> Table:
+        made = Table("group", "resource", "state", "since", "failures", "monitor", "pid")
+        now_us = int((time.monotonic() - began) * 1_000_000)
+        for name, line in list(board.resources.items()):
+            pid = board.pids.get(line.monitor)
+            since = clock_text(max(now_us - line.since_us, 0)).partition(".")[0]
+            style = {"Online": "green", "Failed": "red"}.get(line.state, "")
+            made.add_row(
+                line.group,
+                name,
+                f"[{style}]{line.state}[/]" if style else line.state,
+                since,
+                str(line.failures),
+                line.monitor,
+                "-" if pid is None else str(pid),
+            )
+        return made
+
+    with Live(console=console, get_renderable=table, refresh_per_second=4):
+
+        def show(news: News) -> None:
+            if not isinstance(news, ResourceNews | GroupNews):  # those are in the table
+                console.print(news_text(news), markup=False, soft_wrap=True)
+
+        yield show
+
+
+# ---- the end -----------------------------------------------------------------------------------
+class _JudgedTrace(msgspec.Struct, frozen=True):
+    """The verdict of the spec on the run's own trace."""
+
+    verdict: str
+    findings: list[str]
+
+
+def _finish(request: Request, out: Out, board: _Board, outcome: Outcome, seconds: float) -> int:
+    judged, status = _judge(request, out)
+    if outcome is Outcome.ABORTED:
+        status = EXIT_ABORTED
+    failures = sum(line.failures for line in board.resources.values())
+    if out.json:
+        report = {
+            "version": 1,
+            "command": "run",
+            "cluster": request.cluster,
+            "outcome": outcome.value,
+            "seconds": round(seconds, 3),
+            "resources": [
+                {
+                    "name": name,
+                    "group": line.group,
+                    "monitor": line.monitor,
+                    "state": line.state,
+                    "failures": line.failures,
+                }
+                for name, line in board.resources.items()
+            ],
+            "monitor_deaths": board.deaths,
+            "trace": request.trace,
+            "verdict": None if judged is None else judged.verdict,
+            "findings": [] if judged is None else judged.findings,
+            "exit": status,
+        }
+        out.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        return status
+    lines = [] if judged is None or out.quiet else [f"{one}\n" for one in judged.findings]
+    words = [
+        f"{request.cluster}: ran for {seconds:.1f} s",
+        _count(len(board.resources), "resource"),
+        _count(failures, "failure"),
+        f"{_count(board.deaths, 'monitor')} died",
+    ]
+    if outcome is Outcome.ABORTED:
+        words.append("broken off")
+    if judged is not None:
+        words.append(f"the trace {request.trace} {judged.verdict}")
+    out.write("".join([*lines, ", ".join(words) + "\n"]), inputs=[request.cluster])
+    return status
+
+
+def _judge(request: Request, out: Out) -> tuple[_JudgedTrace | None, int]:
+    """The spec's verdict on the trace, and the exit status that follows from it."""
+    if request.trace is None or not request.judge:
+        return None, 0
+    with terminal.progress(f"replay {request.trace}", quiet=out.quiet):
+        report = api.replay(request.trace)
+        from rhscheck import output  # noqa: PLC0415
+
+        status = output.replay_status([report], require_all=False)
+        text = output.replay_text([report], quiet=False)
+    findings = [] if status == 0 else [click.unstyle(line) for line in text.splitlines()]
+    return _JudgedTrace(report.verdict, findings), status
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
