@@ -178,10 +178,10 @@ def replay(
     header's parameters and readings are used unless `settings` say otherwise. Raises InputError for
     a file that cannot be read or is no trace at all, and SpecErrors.
     """
+    from rhscheck.hosted_runs import judge_run
     from rhscheck.spec.load import shipped
     from rhscheck.traces.format import load_trace
     from rhscheck.traces.replay import ReplayError
-    from rhscheck.traces.replay import replay as judge
 
     refuse_device(path)
     try:
@@ -208,7 +208,7 @@ def replay(
         made = ", ".join(f"{name} = {value}" for name, value in taken.items())
         notes = (f"judged with {made}, as the header says",)
     try:
-        report = judge(system, loaded, file=path)
+        report = judge_run(system, loaded, file=path)
     except ReplayError as error:
         raise InputError(f"{path}: {error}") from None
     return replace(report, notes=notes + report.notes)

@@ -18,6 +18,18 @@ MINUTE: Final = 60 * SECOND
 
 SHARED_MONITOR: Final = "shared"
 LOCAL_NODE: Final = "node1"
+MAX_NODES: Final = 2  # who owns a group is settled between two; more would need an election
+_OWN: Final = " (own)"
+
+
+def own_monitor(resource: str) -> str:
+    """The name of the monitor that a resource is moved to when it is isolated."""
+    return resource + _OWN
+
+
+def process_name(monitor: str) -> str:
+    """How the process of a monitor is called in the `res` of an event of its own."""
+    return f"RHS {monitor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,9 @@ def problems(configuration: ClusterConfiguration) -> tuple[Problem, ...]:
     found += _twice("resource", "name", (one.name for one in configuration.resources))
     if not configuration.nodes:
         found.append(Problem("cluster", "", "nodes", "there is no node; name at least one"))
+    if len(configuration.nodes) > MAX_NODES:
+        message = f"there are {len(configuration.nodes)} nodes; at most {MAX_NODES} are possible"
+        found.append(Problem("cluster", "", "nodes", message))
     for group in configuration.groups:
         found += _group(configuration, group)
     resources = {one.name: one for one in configuration.resources}
@@ -247,6 +262,12 @@ def _resource(
     if not resource.monitor:
         message = "a monitor needs a name"
         found.append(Problem("resource", resource.name, "monitor", message))
+    if resource.monitor.endswith(_OWN):
+        message = f"names that end in `{_OWN.strip()}` are for resources that are isolated later"
+        found.append(Problem("resource", resource.name, "monitor", message))
+    if resource.name.startswith(process_name("")):
+        message = f"names that begin with `{process_name('').strip()} ` are for host processes"
+        found.append(Problem("resource", resource.name, "name", message))
     return found
 
 

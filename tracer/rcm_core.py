@@ -33,6 +33,7 @@ from rhscheck.tracer.configuration import (
     ClusterConfiguration,
     GroupConfiguration,
     ResourceConfiguration,
+    own_monitor,
 )
 from rhscheck.tracer.events import (
     INVALID_STATE,
@@ -459,9 +460,7 @@ class RcmCore:
         after = resource.configuration.isolate_after
         alone = sum(one.monitor is resource.monitor for one in self._resources.values()) == 1
         if after and resource.deaths >= after and not alone:
-            name = f"{resource.name} (own)"
-            while name in self._monitors:
-                name += "'"
+            name = own_monitor(resource.name)
             self._monitors[name] = resource.monitor = _Monitor(name)
 
     def _kill_overdue(self) -> None:

@@ -18,7 +18,7 @@ from typing import Literal, assert_never
 
 from msgspec import UNSET
 
-from rhscheck.tracer.configuration import ClusterConfiguration
+from rhscheck.tracer.configuration import ClusterConfiguration, own_monitor, process_name
 from rhscheck.tracer.events import (
     Answer,
     CallEntry,
@@ -69,11 +69,6 @@ _SILENCE = {"Online": "onlineSilence", "Offline": "offlineSilence"}
 Write = Callable[[Event], None]
 
 
-def process_name(monitor: str) -> str:
-    """How a monitor is called in the `res` of an event of its process."""
-    return f"RHS {monitor}"
-
-
 def header(
     configuration: ClusterConfiguration,
     *,
@@ -86,14 +81,13 @@ def header(
 ) -> Header:
     """The header of a complete recording of this cluster from its start.
 
-    `resources` number the resources, and the monitors, in the order of the configuration; a
-    resource that is moved gets a monitor of its own, which comes after those.
+    `resources` number the resources, and the monitors, in the order of the configuration; after
+    those come the monitors that resources get for themselves when they are isolated.
     """
     times = configuration.timeouts
     names = {one.name: f"Resource[{at}]" for at, one in enumerate(configuration.resources, 1)}
-    names |= {
-        process_name(name): f"Process[{at}]" for at, name in enumerate(configuration.monitors, 1)
-    }
+    monitors = [*configuration.monitors, *(own_monitor(one) for one in names)]
+    names |= {process_name(name): f"Process[{at}]" for at, name in enumerate(monitors, 1)}
     return Header(
         id=identity,
         src=source,

@@ -1,0 +1,192 @@
+"""A recording of many host processes, held against a spec one process at a time.
+
+A host process that is started again has forgotten everything, so what a spec says about "the
+process" holds from the start of one to its end, and there may be any number of them in one run.
+Here a recording is taken apart by (host, process), each part is judged as a run of its own in which
+that process is the first, and the reports are put together, with the lines of the whole file.
+
+Owns this taking apart and putting together. What a part is worth is `traces`' to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from rhscheck.spec.system import RefType, System
+from rhscheck.traces.format import (
+    EventLine,
+    Finish,
+    GapEvent,
+    Header,
+    Loaded,
+    Malformed,
+    UnknownLine,
+)
+from rhscheck.traces.judge import Judge
+from rhscheck.traces.replay import replay
+from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, TraceVerdict, overall
+
+_INSTANCE: Final = re.compile(r"(.+)\[(\d{1,6})\]")
+# The worst first: what a rule's verdict on one part means for the whole.
+_WORST: Final[tuple[RuleVerdict, ...]] = (
+    *("violated", "inconclusive", "conforms-so-far", "conforms", "not-observable"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Which names of a header are host processes, and of which families of the spec."""
+
+    processes: Mapping[str, str]  # name in the trace → family
+    hosted: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Part:
+    """The events of one process, in the order of the file."""
+
+    host: str
+    mon: str
+    lines: list[EventLine] = field(default_factory=list)
+
+
+def judge_run(system: System, loaded: Loaded, *, file: str) -> TraceReport:
+    """The verdict on a recording, process by process where it has several.
+
+    A recording that does not say which process an event belongs to, or whose spec has no machine
+    that stands for one, is judged as a whole. Raises ReplayError as `traces.replay` does.
+    """
+    header = loaded.header
+    shape = None if header is None else _shape(header, system)
+    if header is None or shape is None or all(one.event.mon is None for one in loaded.events):
+        return replay(system, loaded, file=file)
+    alone = _first_process(system, tuple(dict.fromkeys(shape.processes.values())))
+    reports = [
+        (part, _judge_part(alone, header, shape, part, loaded, file))
+        for part in _parts(loaded.events)
+    ]
+    return _together(system, loaded, [(part, one) for part, one in reports if one], file)
+
+
+def _shape(header: Header, system: System) -> _Shape | None:
+    """None where the header names no instance of a machine whose number is fixed."""
+    processes: dict[str, str] = {}
+    hosted: dict[str, str] = {}
+    sizes = {family.name: family.size for family in system.families}
+    for name, instance in header.resources.items():
+        match = _INSTANCE.fullmatch(instance)
+        if match is None or match[1] not in sizes:
+            continue
+        (hosted if sizes[match[1]] is None else processes)[name] = match[1]
+    return _Shape(processes, hosted) if processes and hosted else None
+
+
+def _first_process(system: System, families: Sequence[str]) -> System:
+    """`system` where every instance is hosted by the first process from the start."""
+    variables = tuple(
+        replace(one, initial=one.initial[:1])
+        if one.constant and isinstance(one.type, RefType) and one.type.family in families
+        else one
+        for one in system.variables
+    )
+    return replace(system, variables=variables)
+
+
+def _parts(lines: Iterable[EventLine]) -> list[_Part]:
+    """The events of each process; a gap is one of them all, other events of nobody are left out."""
+    parts: dict[tuple[str, str], _Part] = {}
+    gaps: list[EventLine] = []
+    for line in lines:
+        event = line.event
+        if event.mon is not None:
+            key = (event.host, event.mon)
+            if key not in parts:
+                parts[key] = _Part(*key, list(gaps))
+            parts[key].lines.append(line)
+        elif isinstance(event, GapEvent):
+            gaps.append(line)
+            for part in parts.values():
+                part.lines.append(line)
+    return list(parts.values())
+
+
+def _judge_part(
+    system: System, header: Header, shape: _Shape, part: _Part, loaded: Loaded, file: str
+) -> TraceReport | None:
+    """The report on one process, None if it hosted nothing."""
+    names: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for line in part.lines:
+        name = line.event.res
+        if name is not None and name in shape.hosted and name not in names:
+            family = shape.hosted[name]
+            counts[family] = counts.get(family, 0) + 1
+            names[name] = f"{family}[{counts[family]}]"
+    if not names:
+        return None
+    names |= {name: f"{family}[1]" for name, family in shape.processes.items()}
+    own = msgspec.structs.replace(header, n=max(counts.values()), resources=names)
+    judge = Judge(system, own, file=file)
+    unreadable: list[Malformed | UnknownLine] = [*loaded.problems, *loaded.unknown]
+    for problem in sorted(unreadable, key=lambda one: one.line):
+        judge.unreadable(problem)
+    for line in part.lines:
+        judge.feed(line.line, line.event)
+    return judge.finish(loaded.finish)
+
+
+def _together(
+    system: System, loaded: Loaded, reports: Sequence[tuple[_Part, TraceReport]], file: str
+) -> TraceReport:
+    """One report on the whole file."""
+    if not reports:
+        return _nothing(system, loaded, file)
+    rules: dict[str, RuleVerdict] = {}
+    ignored: dict[str, int] = {}
+    notes: dict[str, None] = {}
+    findings: list[Finding] = []
+    for part, report in reports:
+        for rule, verdict in report.rules:
+            rules[rule] = min(rules.get(rule, verdict), verdict, key=_WORST.index)
+        for kind, number in report.ignored:
+            ignored[kind] = ignored.get(kind, 0) + number
+        for note in report.notes:
+            everywhere = all(note in other.notes for _, other in reports)
+            notes[note if everywhere else f"{part.mon}: {note}"] = None
+        findings += report.findings
+    told = sum(len(part.lines) for part, _ in reports)
+    if told < len(loaded.events):
+        ignored["outside a process"] = len(loaded.events) - told
+    verdicts = [report.verdict for _, report in reports]
+    return TraceReport(
+        file,
+        len(loaded.events),
+        sum(report.judged for _, report in reports),
+        tuple(sorted(ignored.items())),
+        _worst(verdicts),
+        tuple(rules.items()),
+        tuple(sorted(findings, key=lambda one: one.line)),
+        reports[0][1].problems,
+        tuple(notes),
+    )
+
+
+def _worst(verdicts: Sequence[TraceVerdict]) -> TraceVerdict:
+    order: tuple[TraceVerdict, ...] = (*_WORST[:4], "not-observable", "empty")
+    return min(verdicts, key=order.index)
+
+
+def _nothing(system: System, loaded: Loaded, file: str) -> TraceReport:
+    """The report on a file in which no process hosted anything."""
+    header = msgspec.structs.replace(loaded.header or Header(), n=1, resources={})
+    empty = Judge(system, header, file=file).finish(Finish("complete", 1, 0, ""))
+    events = len(loaded.events)
+    verdict = overall(
+        events=events, judged=0, diverged=False, undecided=False, unfinished=False, rules=()
+    )
+    return replace(empty, events=events, verdict=verdict)
