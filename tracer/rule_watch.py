@@ -2,7 +2,7 @@
 
 Written from the documents alone, without a look at the cores or at `rhs.sm`, and fast enough to be
 on in every simulated run. It owns rules that a single process shows (the six rules, the time-outs)
-and those that only the cluster shows, on which `rhs.sm` says nothing: dependencies and ownership.
+and those that only RCM's own view shows, on which `rhs.sm` says nothing: dependencies, ownership.
 It is never the last word: `rhscheck replay` is. What it does complain about is wrong for sure.
 
 Feed it every event of a run in order; it answers with the rule and what is wrong, or None.
@@ -20,12 +20,17 @@ from rhscheck.traces.format import (
     ExitEvent,
     NamedEvent,
     ReturnEvent,
+    StateEvent,
     StatusEvent,
     TimeoutEvent,
 )
 
 _SERIALISED: Final = frozenset(("ResourceControl", "IsAlive", "LooksAlive", "Online", "Offline"))
 _PENDING: Final = 997
+# Nothing of a resource runs in these states of RCM.
+_IDLE: Final = frozenset(
+    ("Initializing", "Opening", "Offline", "Closing", "Closed", "Failed", "DelayRestartingResource")
+)
 
 
 @dataclass(slots=True)
@@ -47,10 +52,10 @@ class RuleWatch:
     def __init__(self, configuration: ClusterConfiguration) -> None:
         self._call_us = configuration.timeouts.call_us
         self._needs = {one.name: one.depends_on for one in configuration.resources}
-        self._several = len(configuration.nodes) > 1
         self._seen: dict[tuple[str, str | None], dict[str, _Seen]] = {}
-        self._up: dict[str, tuple[str, str | None]] = {}  # which process runs an application
+        self._states: dict[str, dict[str, str]] = {}  # by resource and node, as its RCM sees it
         self._dead: dict[tuple[str, str | None], bool] = {}
+        self._dying: dict[tuple[str, str | None], bool] = {}
 
     def __call__(self, event: Event) -> str | None:
         """The rule that `event` breaks, and how; None if it breaks none of those known here."""
@@ -63,6 +68,8 @@ class RuleWatch:
                 return self._status(event)
             case TimeoutEvent():
                 return self._timeout(event)
+            case StateEvent():
+                return self._state(event)
             case NamedEvent(name="handleSignaled"):
                 self._fail(self._resource(event))
                 return None
@@ -92,18 +99,14 @@ class RuleWatch:
         complaint = self._rules(seen, op, res)
         if complaint is not None:
             return complaint
-        if op == "Online":
-            complaint = self._cluster_rules(key, res)
-            self._up[res] = key
-            seen.failed = False
         if op in ("Online", "Offline"):
-            seen.online = False
+            seen.online = seen.failed = False
             seen.operation = op
         elif op == "Terminate":
             self._fail(seen)
         seen.closed = seen.closed or op == "Close"
         seen.running[op] = now
-        return complaint
+        return None
 
     def _rules(self, seen: _Seen, op: str, res: str) -> str | None:
         running = seen.running
@@ -128,14 +131,22 @@ class RuleWatch:
             return f"M1: a control is sent to {res}, which waits for Terminate"
         return None
 
-    def _cluster_rules(self, key: tuple[str, str | None], res: str) -> str | None:
-        elsewhere = self._up.get(res)
-        if elsewhere is not None and elsewhere != key:
-            return f"Ownership: {res} comes online while {elsewhere[0]} {elsewhere[1]} still has it"
+    # ---- RCM's own view ------------------------------------------------------------------------
+    def _state(self, event: StateEvent) -> str | None:
+        res, host = event.res or "", event.host
+        nodes = self._states.setdefault(res, {})
+        nodes[host] = event.target
+        if event.target != "OnlineCallIssued":
+            return None
+        for node, state in nodes.items():
+            if node != host and state not in _IDLE:
+                return f"Ownership: {res} comes online on {host} while it is {state} on {node}"
         for need in self._needs.get(res, ()):
-            at = self._up.get(need)
-            if at is None or not self._seen[at][need].online:
-                return f"DependencyOrder: {res} comes online before {need}, which it depends on"
+            state = self._states.get(need, {}).get(host, "Initializing")
+            if state != "Online":
+                return (
+                    f"DependencyOrder: {res} comes online while {need}, which it needs, is {state}"
+                )
         return None
 
     # ---- what comes back -----------------------------------------------------------------------
@@ -145,34 +156,33 @@ class RuleWatch:
         if since is None:
             seen.expired.pop(op, None)
             return None
-        if (event.ts or 0) - since > self._call_us:
+        overdue = (event.ts or 0) - since > self._call_us
+        if overdue and (event.host, event.mon) not in self._dying:
             return f"B: {op} of {res} ran longer than its time-out, and nobody noticed"
         if op == "Open":
             seen.opened = rc == 0
         elif op == "Terminate":
             seen.failed = False
             seen.operation = ""
-            self._up.pop(res, None)
         elif op == "IsAlive" and rc != 0:
             self._fail(seen)
         elif op in ("Online", "Offline") and seen.operation == op and not seen.failed:
             if rc == 0:
-                self._settle(seen, res, op)
+                self._settle(seen, op)
             elif rc != _PENDING:
                 self._fail(seen)
         return None
 
-    def _settle(self, seen: _Seen, res: str, op: str) -> None:
+    @staticmethod
+    def _settle(seen: _Seen, op: str) -> None:
         seen.operation = ""
         seen.online = op == "Online"
-        if op == "Offline":
-            self._up.pop(res, None)
 
     def _status(self, event: StatusEvent) -> str | None:
         seen, res = self._resource(event), event.res or ""
         if seen.operation and not seen.failed and seen.operation not in seen.running:
             if event.state == "success":
-                self._settle(seen, res, seen.operation)
+                self._settle(seen, seen.operation)
             elif event.state == "failure":
                 self._fail(seen)
         elif seen.operation and seen.operation in seen.running:
@@ -193,7 +203,9 @@ class RuleWatch:
         seen.expired[op] = since
         if (event.ts or 0) - since < self._call_us:
             return f"B: {op} of {res} is given up before its time is over"
-        if op in ("Online", "Offline") and seen.operation == op:
+        if op not in ("Online", "Offline"):
+            self._dying[(event.host, event.mon)] = True
+        elif seen.operation == op:
             self._fail(seen)
         return None
 
@@ -207,6 +219,3 @@ class RuleWatch:
         key = (event.host, event.mon)
         self._dead[key] = True
         self._seen.pop(key, None)
-        for res, at in list(self._up.items()):
-            if at == key:
-                del self._up[res]
