@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rhscheck.checker.established import Established
 from rhscheck.checker.independence import Reason
 from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.recheck import Copy, recheck
+from rhscheck.checker.smt.script import Script
 from rhscheck.checker.verdict import EngineName, Verdict
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground, ground
@@ -56,6 +58,7 @@ class Task:
 
     `rules` are the safety rules and permissions asked for. `n`: the one number of instances asked
     for, None for all. `limit`: the most nodes of one exploration. `depth`: of bounded checking.
+    `established` collects what was proved, for a certificate; None where nobody wants one.
     """
 
     system: System
@@ -66,6 +69,7 @@ class Task:
     limit: int
     budget: Budget
     say: Say
+    established: list[Established] | None = None
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
     _plain: dict[int, Ground] = field(default_factory=dict)
 
@@ -85,9 +89,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """Z3 agrees that the invariant is inductive and excludes the goals."""
+    """Z3 agrees that the invariant is inductive and excludes the goals; `scripts` if asked for."""
 
     rlimit: int
+    scripts: tuple[Script, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,15 @@ def confirm(
     copies: Sequence[Copy],
     bad: Mapping[str, Expr],
     budget: Budget,
+    *,
+    scripts: bool = False,
 ) -> Confirmed | Unconfirmed:
     """Re-check an invariant (`copies` of it) of `ground` with a fresh solver.
 
-    `where` names the System for messages. Raises ProofMismatch if Z3 refutes it.
+    `where` names the System for messages; `scripts`: keep the questions as SMT-LIB scripts. Raises
+    ProofMismatch if Z3 refutes it.
     """
-    result = recheck(ground, copies, bad, budget.left())
+    result = recheck(ground, copies, bad, budget.left(), scripts=scripts)
     if result.failed:
         raise ProofMismatch(where, result.failed)
     if not result.proved:
@@ -117,7 +125,7 @@ def confirm(
         return Unconfirmed(
             f"the invariant {where} was not re-checked ({query}): {reason}", result.rlimit
         )
-    return Confirmed(result.rlimit)
+    return Confirmed(result.rlimit, result.scripts)
 
 
 def located(reason: Reason) -> str:

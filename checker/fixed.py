@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
 from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.established import established
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
 from rhscheck.checker.proofs import skeleton
@@ -143,9 +144,15 @@ def _proved(query: Query, excluded: Excluded) -> Answer:
     task.say(f"{query.rule.id}: re-checking the invariant {where}")
     invariant = excluded.exploration.invariant()
     copies = [Copy(invariant, excluded.projection.kept, invariant.tracked)]
-    checked = confirm(where, query.ground, copies, {query.rule.id: query.goal}, task.budget)
+    keep, goals = task.established is not None, {query.rule.id: query.goal}
+    checked = confirm(where, query.ground, copies, goals, task.budget, scripts=keep)
     if not isinstance(checked, Confirmed):
         return query.answer(Unknown(checked.reason), "zones", checked.rlimit)
+    if task.established is not None:
+        parts = (((query.rule,), copies[0]),)
+        task.established.append(
+            established(query.model.rules, n, query.ground, parts, checked.scripts)
+        )
     if isinstance(query.rule.obligation, Can):
         return query.answer(Impossible(n), "zones", checked.rlimit)
     if isinstance(query.rule.obligation, Within):

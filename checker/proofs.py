@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rhscheck.checker.answer import Confirmed, Task, Unconfirmed, confirm
+from rhscheck.checker.established import established
 from rhscheck.checker.exploration import Exploration
 from rhscheck.checker.model import Model
 from rhscheck.checker.project import Projection
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy
+from rhscheck.checker.smt.script import Script
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.system import RefType, Rule
@@ -69,7 +71,8 @@ def recheck_locally(
     """
     slots, clocks = range(len(whole.slots)), range(len(whole.clocks))
     copies = [proof.copy(slots, clocks) for proof in proofs]
-    return confirm(LOCALLY, whole, copies, goals, task.budget)
+    keep = task.established is not None
+    return confirm(LOCALLY, whole, copies, goals, task.budget, scripts=keep)
 
 
 def recheck_rules(task: Task, model: Model, proofs: Sequence[Proof]) -> Rechecked | Unconfirmed:
@@ -87,17 +90,34 @@ def recheck_rules(task: Task, model: Model, proofs: Sequence[Proof]) -> Rechecke
     rlimit = checked.rlimit
     numbers: list[int] = []
     notes: list[str] = []
+    keep = task.established is not None
+    instances: list[tuple[int, tuple[Script, ...]]] = []
     for n in _concrete(task):
         task.say(f"re-checking {what}, N={n}")
         at = model.ground(n)
         slots, clocks = next(instance_maps(whole, at, range(len(whole.clocks))))
         copies = [proof.copy(slots, clocks) for proof in proofs]
-        concrete = confirm(f"of instance 1 for N={n}", at, copies, goals, task.budget)
+        where = f"of instance 1 for N={n}"
+        concrete = confirm(where, at, copies, goals, task.budget, scripts=keep)
         rlimit += concrete.rlimit
         if isinstance(concrete, Confirmed):
             numbers.append(n)
+            instances = [(n, concrete.scripts)]  # the most instances say the most
         else:
             notes.append(concrete.reason)
+    if task.established is not None:
+        own, running = range(len(whole.slots)), range(len(whole.clocks))
+        task.established.append(
+            established(
+                model.rules,
+                None,
+                whole,
+                ((proof.rules, proof.copy(own, running)) for proof in proofs),
+                checked.scripts,
+                families=task.system.parametric,
+                instances=instances,
+            )
+        )
     return Rechecked(rlimit, tuple(numbers), tuple(notes))
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from rhscheck.checker.invariant import Invariant
 from rhscheck.checker.smt.encode import Encoding
 from rhscheck.checker.smt.region import member
+from rhscheck.checker.smt.script import Script, script
 from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unknown, Unsat
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
@@ -52,7 +53,8 @@ class Recheck:
 
     `failed`: the queries that have a counterexample, in order: `initiation`, `consecution: KEY`
     (the first failing transition; KEY `delay` for time), `safety: RULE`. `undecided`: (query,
-    reason). `rlimit` is Z3's resource count.
+    reason). `rlimit` is Z3's resource count. `scripts`: the questions, if asked for; a step of
+    them is transition `step.K` of the Ground.
     """
 
     inductive: bool
@@ -61,6 +63,7 @@ class Recheck:
     undecided: tuple[tuple[str, str], ...]
     seconds: float
     rlimit: int
+    scripts: tuple[Script, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -73,15 +76,18 @@ def recheck(
     copies: Sequence[Copy],
     bad: Mapping[str, Expr],
     timeout_s: float | None = None,
+    *,
+    scripts: bool = False,
 ) -> Recheck:
     """Judge the conjunction of `copies` as an inductive invariant of `ground` without `bad` states.
 
     Properties are state formulas, quantified over instances or not. Raises ValueError where a copy
-    does not fit the Ground.
+    does not fit the Ground. `scripts`: keep the questions.
     """
     started = time.monotonic()
     deadline = Deadline(timeout_s)
     check = _Check(ground, copies, bad, deadline)
+    kept = tuple(check.scripts()) if scripts else ()
     inductive = check.initiation()
     inductive &= check.delays()
     inductive &= check.steps()
@@ -93,6 +99,7 @@ def recheck(
         tuple(check.undecided),
         time.monotonic() - started,
         check.rlimit,
+        kept,
     )
 
 
@@ -164,6 +171,27 @@ class _Check:
         solver.add(encoding.possible(), encoding.delay_legal(), *self._now)
         solver.add(encoding.outside(self._late))
         return self._answer("consecution: delay", solver, ())
+
+    def scripts(self) -> list[Script]:
+        """All questions, each by itself."""
+        encoding = self._encoding
+        inside = (encoding.possible(), encoding.no_delay(), *self._now)
+        found = [
+            script("initiation", encoding, (encoding.initial(), encoding.outside(self._now)), {}),
+            script(
+                "consecution",
+                encoding,
+                (*inside, encoding.step(), encoding.outside(self._then)),
+                {},
+            ),
+        ]
+        if self._timed:
+            delay = (encoding.possible(), encoding.delay_legal(), *self._now)
+            found.append(
+                script("consecution: delay", encoding, (*delay, encoding.outside(self._late)), {})
+            )
+        reached = {f"safety: {rule}": encoding.holds(goal) for rule, goal in self._goals.items()}
+        return [*found, script("safety", encoding, inside, reached)]
 
     def steps(self) -> bool:
         """All transitions at once; only if that fails, one by one for the name of the first."""

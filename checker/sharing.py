@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from rhscheck.checker.answer import Answer, Open, Task
+from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.model import Budget
 from rhscheck.spec.system import Assumption, Early, Rule, System, Within
@@ -33,7 +34,10 @@ _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A task for another process; `left_s`: the seconds it may take, None for no limit."""
+    """A task for another process; `left_s`: the seconds it may take, None for no limit.
+
+    `certificate`: whether to send back what was established.
+    """
 
     system: System
     rules: tuple[Rule, ...]
@@ -42,6 +46,7 @@ class Share:
     depth: int
     limit: int
     left_s: float | None
+    certificate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Decided:
 
     answers: dict[str, Answer | Open]
     seconds: dict[str, float]
+    established: tuple[Established, ...]
 
 
 def second_share(task: Task) -> tuple[Rule, ...]:
@@ -68,7 +74,7 @@ class SecondProcess:
     def __init__(self, task: Task, rules: Sequence[Rule]) -> None:
         share = Share(
             task.system, tuple(rules), task.assumptions, task.n, task.depth, task.limit,
-            task.budget.left(),
+            task.budget.left(), task.established is not None,
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         # Ctrl-C reaches every process of the terminal's group; this one is ended by the first.
@@ -128,11 +134,12 @@ def main() -> None:
     threading.Thread(target=_end_with_the_first, daemon=True).start()
     task = Task(
         share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
-        Budget(share.left_s), _silent,
+        Budget(share.left_s), _silent, [] if share.certificate else None,
     )  # fmt: skip
     argument = EveryN(task)
     argument.run()
-    sys.stdout.buffer.write(pickle.dumps(Decided(argument.answers, argument.seconds)))
+    decided = Decided(argument.answers, argument.seconds, tuple(task.established or ()))
+    sys.stdout.buffer.write(pickle.dumps(decided))
     sys.stdout.buffer.flush()
 
 

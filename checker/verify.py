@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
+from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find, without_witness
 from rhscheck.checker.liveness import Liveness
@@ -59,6 +60,7 @@ class Options:
     every number. `depth`: the longest run for bounded checking. `timeout_s`: for everything
     together. `engine`: one of ENGINES alone; None: as needed. `without`: assumptions that are not
     relied on. `findings`: whether to look for findings. `jobs`: processes that may share the rules.
+    `certificate`: whether to keep the invariants behind the proofs.
     """
 
     rules: tuple[str, ...] = ()
@@ -69,11 +71,15 @@ class Options:
     without: tuple[str, ...] = ()
     findings: bool = True
     jobs: int = 1
+    certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Verdicts in the order of the rules, how they compare with `expect`, scenarios, findings."""
+    """Verdicts in the order of the rules, how they compare with `expect`, scenarios, findings.
+
+    `established`: the invariants behind the proofs, if a certificate was asked for.
+    """
 
     system: System
     options: Options
@@ -82,6 +88,7 @@ class Report:
     scenarios: tuple[Played, ...]
     findings: tuple[Finding, ...]
     exit: int
+    established: tuple[Established, ...] = ()
 
 
 def _silent(_line: str) -> None:
@@ -105,6 +112,7 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         MAX_NODES,
         Budget(options.timeout_s),
         progress,
+        [] if options.certificate else None,
     )
     argument = EveryN(task)
     local = options.engine in (None, "local")
@@ -120,6 +128,8 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         else:
             argument.answers |= decided.answers
             argument.seconds |= decided.seconds
+            if task.established is not None:
+                task.established.extend(decided.established)
         results = tuple(_result(task, options, argument, rule) for rule in rules)
     else:
         if local:
@@ -146,6 +156,7 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         scenarios,
         findings,
         next((one for one in (EXIT_VIOLATED, EXIT_UNDECIDED) if one in statuses), EXIT_AGREED),
+        tuple(task.established or ()),
     )
 
 

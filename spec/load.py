@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -95,6 +95,7 @@ class _Using:
 
     sources: list[Source]
     errors: list[Diagnostic] = field(default_factory=list)
+    read: Callable[[str], Source] = read_source
 
     def flat(self, tree: s.Spec, path: str, around: tuple[str, ...]) -> s.Spec:
         """`tree` with the items of used files in place of their `use` lines, each file once.
@@ -120,7 +121,7 @@ class _Using:
             return self._fail(item, f"a spec is made of at most {MAX_FILES} files",
                               "put several into one")  # fmt: skip
         try:
-            other = read_source(name)
+            other = self.read(name)
         except SpecNotFound as error:
             return self._fail(item, str(error), "paths are relative to the file that uses them")
         except SpecErrors as error:
@@ -141,9 +142,32 @@ class _Using:
         return ()
 
 
-def load_source(source: Source, settings: Mapping[str, str] | None = None) -> Loaded:
-    """Parses and elaborates `source` and all that it uses. Raises SpecErrors."""
-    using = _Using([source])
+def load_texts(texts: Sequence[Source], settings: Mapping[str, str] | None = None) -> Loaded:
+    """As `load_source` of the first text, with the others in the place of the files that it uses.
+
+    Nothing else is read, not even a shipped spec. Raises SpecErrors.
+    """
+    known = {text.path.replace("\\", "/"): text for text in texts}
+
+    def read(name: str) -> Source:
+        for path in (name.replace(os.sep, "/"), f"{name}.sm"):
+            if path in known:
+                return known[path]
+        raise SpecNotFound(f"{name} is not among the texts")
+
+    return load_source(texts[0], settings, read)
+
+
+def load_source(
+    source: Source,
+    settings: Mapping[str, str] | None = None,
+    read: Callable[[str], Source] = read_source,
+) -> Loaded:
+    """Parses and elaborates `source` and all that it uses. Raises SpecErrors.
+
+    `read` gives the text of what is used, by its path or the name of a shipped spec.
+    """
+    using = _Using([source], read=read)
     tree = using.flat(parse(source), source.path, (os.path.normpath(source.path),))
     sources = using.sources
     if using.errors:

@@ -84,11 +84,11 @@ class Encoding:
 
         written = {at for transition in ground.transitions for at, _ in transition.updates}
         now = self._layout.variables(self.gates, ground, "")
-        later = self._layout.variables(self.gates, ground, "'")
+        later = self._layout.variables(self.gates, ground, "next ")
         # What no step writes is the same variable in every state.
         then = tuple(later[at] if at in written else number for at, number in enumerate(now))
         self.now = Frame(now, self._clock_variables(""))
-        self.then = Frame(then, self._clock_variables("'"))
+        self.then = Frame(then, self._clock_variables("next "))
         self.delay = self._clocks.delay("delay") if self._clocks is not None else None
         self.pick = tuple(
             z3.Bool(f"pick.{bit}", self.context)

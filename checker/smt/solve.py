@@ -154,6 +154,19 @@ class Solver:
         return self._solver.to_smt2()
 
 
+def run_script(text: str) -> str:
+    """What Z3 prints for an SMT-LIB 2 script, in a context of its own; errors are printed, too.
+
+    Takes as long as it takes: a process that can be ended is the caller's business.
+    """
+    context = z3.Context()
+    try:
+        return z3.Z3_eval_smtlib2_string(context.ref(), text)
+    except z3.Z3Exception as error:
+        _stop_if_interrupted(str(error))
+        return f"(error {error})"
+
+
 def _stop_if_interrupted(reason: str) -> None:
     """Z3 catches Ctrl-C itself while it works and calls it a reason not to know."""
     if "interrupted" in reason:

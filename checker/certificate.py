@@ -1,0 +1,245 @@
+"""From a verification's report to the certificate of what it proved.
+
+Owns what is claimed, and by which argument: an invariant for each proof, as data and as SMT-LIB
+scripts; a run for what was shown. Everything it writes is judged by `checker.certify`, which does
+not import this module. Knows no rendering.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rhscheck.checker.established import Established
+from rhscheck.checker.certify import form
+from rhscheck.checker.smt.script import Script
+from rhscheck.checker.smt.solve import version as solver_version
+from rhscheck.checker.verdict import (
+    Evidence,
+    Impossible,
+    ProvedFor,
+    ProvedForEvery,
+    Result,
+    Unknown,
+    Violated,
+    Witnessed,
+    name,
+    sentence,
+)
+from rhscheck.checker.verify import Report
+from rhscheck.spec.fingerprint import fingerprint
+from rhscheck.spec.load import Loaded
+from rhscheck.spec.system import Within
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a certificate holds: how many claims and runs, and the rules without either."""
+
+    claims: int
+    runs: int
+    uncertified: tuple[form.Uncertified, ...]
+
+
+def write(
+    folder: Path,
+    loaded: Loaded,
+    settings: Mapping[str, str],
+    report: Report,
+    tool: str,
+) -> Written:
+    """Write the certificate of `report` into `folder`, which appears complete or not at all.
+
+    A certificate that is there already is replaced; raises FileExistsError for a directory that
+    holds anything else, and OSError where nothing can be written.
+    """
+    folder = Path(os.path.realpath(folder))
+    _require_ours(folder)
+    certificate, files = build(loaded, settings, report, tool)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    try:
+        form.write(made, certificate, files)
+        made.chmod(0o777 & ~_umask())
+        _put(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return Written(len(certificate.claims), len(certificate.runs), certificate.uncertified)
+
+
+def build(
+    loaded: Loaded, settings: Mapping[str, str], report: Report, tool: str
+) -> tuple[form.Certificate, dict[str, bytes]]:
+    """The certificate of `report` on `loaded` (read with `settings`), and its files by path."""
+    making = _Making()
+    for number, source in enumerate(loaded.sources, start=1):
+        making.files[f"spec/{number}.sm"] = source.text.encode("utf-8")
+    for result in report.results:
+        making.add(result, report.established)
+    without = set(report.options.without)
+    spec = form.SpecId(
+        name=report.system.name,
+        texts=tuple(
+            form.Text(name=source.path, file=f"spec/{number}.sm")
+            for number, source in enumerate(loaded.sources, start=1)
+        ),
+        settings=dict(sorted(settings.items())),
+        assumptions=tuple(a.id for a in report.system.assumptions if a.id not in without),
+        system_sha256=fingerprint(report.system),
+    )
+    certificate = form.Certificate(
+        format=form.FORMAT,
+        tool=tool,
+        solver=f"z3 {solver_version()}",
+        spec=spec,
+        claims=tuple(making.claims),
+        runs=tuple(making.runs),
+        uncertified=tuple(making.uncertified),
+        arguments=tuple(making.arguments.values()),
+        files={path: form.sha256(data) for path, data in sorted(making.files.items())},
+    )
+    return certificate, making.files
+
+
+@dataclass(slots=True)
+class _Making:
+    claims: list[form.Claim] = field(default_factory=list)
+    runs: list[form.Shown] = field(default_factory=list)
+    uncertified: list[form.Uncertified] = field(default_factory=list)
+    arguments: dict[int, form.Argument] = field(default_factory=dict)  # by id() of an Established
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, result: Result, established: Sequence[Established]) -> None:
+        match result.verdict:
+            case ProvedForEvery() | Impossible(None):
+                self._claim(result, "every", established)
+            case ProvedFor(n) | Impossible(int(n)):
+                self._claim(result, n, established)
+            case Violated(n, _, evidence) | Witnessed(n, _, evidence):
+                self.runs.append(_shown(result, n, evidence))
+            case Unknown(reason):
+                self._without(result, reason)
+            case _:
+                self._without(result, f"{sentence(result.verdict)} is no proof")
+
+    def _without(self, result: Result, reason: str) -> None:
+        self.uncertified.append(
+            form.Uncertified(rule=result.rule.id, verdict=name(result.verdict), reason=reason)
+        )
+
+    def _claim(self, result: Result, n: int | str, established: Sequence[Established]) -> None:
+        rule = result.rule
+        fitting = [
+            one
+            for one in established
+            if one.n in (None, n) and any(rule.id in rules for rules, _ in one.parts)
+        ]
+        if not fitting:
+            self._without(result, f"engine {result.engine} leaves no invariant")
+            return
+        chosen = fitting[-1]
+        if id(chosen) not in self.arguments:
+            self.arguments[id(chosen)] = self._argument(chosen)
+        self.claims.append(
+            form.Claim(
+                rule=rule.id,
+                sentence=rule.sentence,
+                kind=rule.kind,
+                verdict="impossible" if isinstance(result.verdict, Impossible) else "proved",
+                n="every" if n == "every" else int(n),
+                argument=self.arguments[id(chosen)].id,
+                time="verify" if isinstance(rule.obligation, Within) else None,
+            )
+        )
+
+    def _argument(self, one: Established) -> form.Argument:
+        label = f"A{len(self.arguments) + 1}"
+        parts = []
+        for number, (rules, invariant) in enumerate(one.parts, start=1):
+            path = f"invariants/{label}-{number}.json"
+            self.files[path] = form.encoded(invariant)
+            parts.append(form.Part(invariant=path, excludes=rules))
+        return form.Argument(
+            id=label,
+            woven=one.woven,
+            n=one.n,
+            parts=tuple(parts),
+            steps=one.steps,
+            queries=self._queries(label, one.scripts),
+            instances={n: self._queries(f"{label}-N{n}", made) for n, made in one.instances},
+        )
+
+    def _queries(self, label: str, scripts: Sequence[Script]) -> tuple[form.Query, ...]:
+        made = []
+        for script in scripts:
+            path = f"queries/{label}-{script.name.replace(': ', '-')}.smt2"
+            self.files[path] = script.text.encode("utf-8")
+            made.append(form.Query(file=path, asks=script.asks))
+        return tuple(made)
+
+
+def _shown(result: Result, n: int, evidence: Evidence) -> form.Shown:
+    ground, run = evidence.ground, evidence.run
+    steps = []
+    for step in run.steps:
+        taken = None if step.transition is None else ground.transitions[step.transition]
+        steps.append(
+            form.RunStep(
+                units=str(step.delay),
+                key=None if taken is None else taken.template.key,
+                binding={} if taken is None else dict(taken.binding),
+            )
+        )
+    return form.Shown(
+        rule=result.rule.id,
+        sentence=result.rule.sentence,
+        kind=result.rule.kind,
+        verdict="violated" if isinstance(result.verdict, Violated) else "witnessed",
+        n=n,
+        initial={
+            slot.name: value for slot, value in zip(ground.slots, run.initial.values, strict=True)
+        },
+        steps=tuple(steps),
+    )
+
+
+# ---- the directory -------------------------------------------------------------------------------
+def _require_ours(folder: Path) -> None:
+    """Raise FileExistsError unless `folder` is missing, empty, or holds a certificate."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise FileExistsError(errno.EEXIST, "is a file, not a directory")
+    held = {entry.name for entry in folder.iterdir()}
+    ours = {form.MAIN, form.SEAL, "spec", "invariants", "queries"}
+    if held and not (form.MAIN in held and held <= ours):
+        raise FileExistsError(errno.EEXIST, "holds other files than a certificate's")
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Move `made` to `folder`, in the place of an older certificate."""
+    if not folder.exists():
+        made.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    try:
+        folder.rename(old / "replaced")
+        try:
+            made.rename(folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                (old / "replaced").rename(folder)
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

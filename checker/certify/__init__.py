@@ -1,0 +1,1 @@
+"""Re-checking certificates: without the engines, without the encoding into formulas."""

@@ -1,0 +1,290 @@
+"""The files of a certificate: what they hold, how they are read and written, what hashes cover.
+
+A certificate is a directory:
+
+    certificate.json       what is claimed, by which argument, and the sha256 of every other file
+    certificate.sha256     the sha256 of certificate.json (in the format of `sha256sum`)
+    spec/K.sm              the texts of the spec, in the order in which they were read
+    invariants/I.json      one inductive invariant: a decision diagram over named variables
+    queries/….smt2         SMT-LIB 2 scripts, each answered `unsat` as often as it asks
+
+Owns these shapes and the strict reading of them: an unknown key, a missing file, a file too many or
+a byte that differs is a `Refusal`. Knows no System and no solver: that the contents are true is
+judged by `checker.certify.referee` and the solvers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+FORMAT = "rhscheck-certificate/1"
+MAIN, SEAL = "certificate.json", "certificate.sha256"
+MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
+
+T = TypeVar("T", bound=msgspec.Struct)
+Place = int | Literal["self"] | None  # of a variable: its instance; None where it exists once
+Name = Annotated[str, Meta(min_length=1)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Refusal(Exception):  # noqa: N818 - it is a result, not an error of the program
+    """The certificate does not hold. `query` is what failed, `reason` says how."""
+
+    def __init__(self, query: str, reason: str) -> None:
+        super().__init__(f"{query}: {reason}")
+        self.query = query
+        self.reason = reason
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Text(_Struct):
+    """One text of the spec: `name` is what messages call it, `file` where its copy is."""
+
+    name: str
+    file: str
+
+
+class SpecId(_Struct):
+    """Which spec, read with which settings, under which assumptions.
+
+    `system_sha256` is of the System that these texts and settings give (`spec.fingerprint`).
+    """
+
+    name: str
+    texts: tuple[Text, ...]
+    settings: dict[str, str]
+    assumptions: tuple[str, ...]
+    system_sha256: Sha256
+
+
+class Query(_Struct):
+    """An SMT-LIB script. `asks`: what each of its answers is about, in order; each is `unsat`."""
+
+    file: str
+    asks: tuple[str, ...]
+
+
+class Part(_Struct):
+    """An invariant (in a file), and the rules whose goal no state inside has.
+
+    The goal of a rule is its violation; that of a permission, its use.
+    """
+
+    invariant: str
+    excludes: tuple[str, ...]
+
+
+class Argument(_Struct):
+    """Invariants of one System.
+
+    `woven`: the rules whose observers the System has. `n`: its number of instances; None: one
+    instance and the environment of all others. `steps`: the keys of the transitions `step.0`, … of
+    `queries`, which are about all parts together. `instances`: the same questions about what the
+    parts say of one instance among so many.
+    """
+
+    id: Name
+    woven: tuple[str, ...]
+    n: int | None
+    parts: tuple[Part, ...]
+    steps: tuple[str, ...]
+    queries: tuple[Query, ...]
+    instances: dict[int, tuple[Query, ...]]
+
+
+class Claim(_Struct):
+    """A verdict. `n`: every number of instances, or this one. `argument` is an Argument's id.
+
+    `time`: for a bounded response, whose proof needs that time cannot stop, how that is known
+    (`"verify"`: by the run that wrote the certificate; it is not part of it). Null elsewhere.
+    """
+
+    rule: Name
+    sentence: str
+    kind: str
+    verdict: Literal["proved", "impossible"]
+    n: int | Literal["every"]
+    argument: str
+    time: Literal["verify"] | None
+
+
+class RunStep(_Struct):
+    """A delay (`units` of the System, as a fraction), then a transition with its instances."""
+
+    units: Annotated[str, Meta(pattern="^[0-9]+(/[0-9]+)?$")]
+    key: str | None
+    binding: dict[str, int]
+
+
+class Shown(_Struct):
+    """A verdict that a run shows: the run from `initial` (values by name) to the goal of `rule`."""
+
+    rule: Name
+    sentence: str
+    kind: str
+    verdict: Literal["violated", "witnessed"]
+    n: int
+    initial: dict[str, int]
+    steps: tuple[RunStep, ...]
+
+
+class Uncertified(_Struct):
+    """A rule without claim, and why."""
+
+    rule: Name
+    verdict: str
+    reason: str
+
+
+class Certificate(_Struct):
+    """All of certificate.json. `files`: the sha256 of every file that it names, by path."""
+
+    format: Literal["rhscheck-certificate/1"]
+    tool: str
+    solver: str
+    spec: SpecId
+    claims: tuple[Claim, ...]
+    runs: tuple[Shown, ...]
+    uncertified: tuple[Uncertified, ...]
+    arguments: tuple[Argument, ...]
+    files: dict[str, Sha256]
+
+
+class Variable(_Struct):
+    """A state variable or clock of one instance."""
+
+    name: Name
+    instance: Place
+
+
+# (i, j, bound, strict): clock i minus clock j is at most (strict: less than) bound, in the System's
+# unit. Clocks count from 1; 0 is the clock that is always 0.
+Constraint = tuple[int, int, int, bool]
+Zone = tuple[Constraint, ...]
+
+
+class Branch(_Struct, array_like=True):
+    """Where the values `values` lead: a node, or if negative the leaf -1 - `child`."""
+
+    values: tuple[int, ...]
+    child: int
+
+
+class Node(_Struct, array_like=True):
+    """A choice on the variable at position `variable`; other values are outside."""
+
+    variable: int
+    branches: tuple[Branch, ...]
+
+
+class InvariantFile(_Struct):
+    """The states inside: paths from `root` (None: none) to a leaf, with the leaf's clock values.
+
+    A leaf is a union of zones over `clocks`; `((),)` is any clock values. Children come before
+    their parents.
+    """
+
+    variables: tuple[Variable, ...]
+    clocks: tuple[Variable, ...]
+    nodes: tuple[Node, ...]
+    leaves: tuple[tuple[Zone, ...], ...]
+    root: int | None
+
+
+def sha256(data: bytes) -> str:
+    """The checksum of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """A file's bytes, indented where people read it, ending in a line feed."""
+    data = msgspec.json.encode(value)
+    return (msgspec.json.format(data, indent=1) if isinstance(value, Certificate) else data) + b"\n"
+
+
+def seal(main: bytes) -> bytes:
+    """The bytes of certificate.sha256 for those of certificate.json."""
+    return f"{sha256(main)}  {MAIN}\n".encode("ascii")
+
+
+def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
+    """The certificate in `folder` and its files by path, every hash checked.
+
+    Raises Refusal; FileNotFoundError and the like where there is no certificate to read at all.
+    """
+    main = _bytes(folder, MAIN)
+    if _bytes(folder, SEAL) != seal(main):
+        raise Refusal("hash", f"{MAIN} is not what {SEAL} says")
+    certificate = decoded(main, Certificate, MAIN)
+    named = {
+        *(text.file for text in certificate.spec.texts),
+        *(part.invariant for argument in certificate.arguments for part in argument.parts),
+        *(query.file for query in queries(certificate)),
+    }
+    if named != certificate.files.keys():
+        odd = min(named ^ certificate.files.keys())
+        raise Refusal("hash", f"{odd} is named without a hash, or has a hash and no use")
+    files: dict[str, bytes] = {}
+    for path, expected in sorted(certificate.files.items()):
+        if not _inside(path):
+            raise Refusal("hash", f"{path} is no file of the certificate's own")
+        try:
+            files[path] = _bytes(folder, path)
+        except FileNotFoundError:
+            raise Refusal("hash", f"{path} is missing") from None
+        if sha256(files[path]) != expected:
+            raise Refusal("hash", f"{path} is not what {MAIN} says")
+    return certificate, files
+
+
+def queries(certificate: Certificate) -> tuple[Query, ...]:
+    """Every script of the certificate, in order."""
+    return tuple(
+        query
+        for argument in certificate.arguments
+        for group in (argument.queries, *argument.instances.values())
+        for query in group
+    )
+
+
+def decoded(data: bytes, kind: type[T], path: str) -> T:
+    """The contents of a file. Raises Refusal."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("format", f"{path}: {error}") from None
+
+
+def write(folder: Path, certificate: Certificate, files: Mapping[str, bytes]) -> None:
+    """Write everything into `folder`, which exists and is empty."""
+    for path, data in files.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(data)
+    main = encoded(certificate)
+    (folder / MAIN).write_bytes(main)
+    (folder / SEAL).write_bytes(seal(main))
+
+
+def _inside(path: str) -> bool:
+    """Whether a path is one of ours: two plain parts, whatever the operating system."""
+    parts = path.split("/")
+    return len(parts) == 2 and all(
+        part.replace("-", "").replace(".", "").isalnum() and not part.startswith(".")
+        for part in parts
+    )
+
+
+def _bytes(folder: Path, path: str) -> bytes:
+    file = folder / path
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise Refusal("format", f"{path} is larger than {MAX_FILE_BYTES >> 20} MB")
+    return file.read_bytes()

@@ -1,0 +1,73 @@
+"""Re-checking runs: a violation or a witness is one if the semantics says so, step by step.
+
+Owns the way from a run's text to a run of the System, with and without the rule's observers. The
+meaning of a step is `spec.semantics`; what is shown is judged by the rule's own formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from rhscheck.checker.certify.form import Refusal, RunStep, Shown
+from rhscheck.spec.evaluate import evaluate
+from rhscheck.spec.ground import Ground, ground
+from rhscheck.spec.rules import Woven
+from rhscheck.spec.semantics import State, elapse, enabled, fire, initial_states
+from rhscheck.spec.system import System
+
+MOST_INSTANCES = 64
+
+
+def check(system: System, woven: Woven, shown: Shown) -> None:
+    """Whether `shown` is a run of `system` that reaches its rule's goal. Raises Refusal."""
+    name = f"run: {shown.rule}"
+    if not 1 <= shown.n <= MOST_INSTANCES:
+        raise Refusal(name, f"{shown.n} is no number of instances")
+    if shown.rule not in woven.bad:
+        raise Refusal(name, "no state shows that")
+    plain, watched = ground(system, shown.n), ground(woven.system, shown.n)
+    _follow(name, plain, shown)
+    goal = watched.expand(woven.bad[shown.rule], {})
+    if not any(evaluate(goal, watched, state) for state in _follow(name, watched, shown)):
+        raise Refusal(name, f"it does not end in a state that is {shown.verdict}")
+
+
+def _follow(name: str, world: Ground, shown: Shown) -> list[State]:
+    """The states in which the run may end; several where observers split its steps.
+
+    Raises Refusal where it is no run of `world`.
+    """
+    states = [state for state in initial_states(world) if _starts(world, state, shown.initial)]
+    if not states:
+        raise Refusal(name, "its first state is no initial state")
+    for number, step in enumerate(shown.steps, start=1):
+        states = list(
+            dict.fromkeys(after for state in states for after in _after(world, state, step))
+        )
+        if not states:
+            raise Refusal(name, f"step {number} ({step.key or 'a delay'}) is not possible")
+    return states
+
+
+def _starts(world: Ground, state: State, initial: Mapping[str, int]) -> bool:
+    """Whether a state has all the values that the run names (observers are not named)."""
+    values = {slot.name: value for slot, value in zip(world.slots, state.values, strict=True)}
+    return all(values.get(name) == value for name, value in initial.items())
+
+
+def _after(world: Ground, state: State, step: RunStep) -> list[State]:
+    try:
+        waited = elapse(world, state, Fraction(step.units))
+    except (ValueError, ZeroDivisionError):
+        return []
+    if step.key is None:
+        return [waited]
+    wanted = tuple(step.binding.items())
+    found = []
+    for at in enabled(world, waited):
+        transition = world.transitions[at]
+        key = transition.template.key
+        if transition.binding == wanted and (key == step.key or key.startswith(f"{step.key}~")):
+            found.append(fire(world, waited, at))
+    return found

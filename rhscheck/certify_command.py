@@ -1,0 +1,156 @@
+"""`rhscheck certify DIR`: re-check a certificate, and say who checked what.
+
+Owns the command and its wording, as text and as JSON. Which claims hold is decided in
+`checker.certify`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rhscheck import api, terminal
+from rhscheck.options import Out, common, examples, finite
+
+EXIT_OK, EXIT_REFUSED, EXIT_UNDECIDED = 0, 1, 3
+
+
+@click.command(
+    short_help="Re-check a certificate independently.",
+    epilog=examples(
+        "rhscheck verify rhs --certificate proof", "rhscheck certify proof --spec rhs"
+    ),
+)
+@click.argument("folder", metavar="DIR")
+@click.option(
+    "--spec",
+    metavar="SPEC",
+    help="The spec that the certificate has to be about. Without it: any; the answer says which.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, api.MAX_TIMEOUT_S, min_open=True),
+    callback=finite,
+    metavar="S",
+    help="Give up after S seconds; what is open then is undecided.",
+)
+@click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
+@common("the report")
+def certify(
+    *, out: Out, folder: str, spec: str | None, timeout_s: float | None, times: bool
+) -> int:
+    """Re-check the certificate in DIR, without the engines that found the proofs.
+
+    First all hashes; then, each in a process of its own: z3 and (if installed) cvc5 answer the
+    SMT-LIB scripts, and an enumeration that knows no solver looks at every state of every
+    invariant, with the steps that it reads from the spec's text, and replays every run.
+
+    Exit status 0: every claim holds; 1: refused, and the report names the query that failed; 2:
+    there is no certificate in DIR; 3: nobody refused, but not all queries have an answer.
+    """
+    with terminal.progress(f"certify {folder}: reading", quiet=out.quiet) as say:
+        done = api.certify(folder, spec=spec, timeout_s=timeout_s, progress=say)
+    status = EXIT_REFUSED if done.refused else EXIT_UNDECIDED if done.undecided else EXIT_OK
+    if out.json:
+        content: str | bytes = _json(folder, done, status, times=times)
+    else:
+        content = _text(folder, done, status, times=times, quiet=out.quiet)
+    out.write(content, inputs=[str(Path(folder) / "certificate.json")])
+    return status
+
+
+def _json(folder: str, done: api.Certification, status: int, *, times: bool) -> bytes:
+    from rhscheck.output import json_bytes  # noqa: PLC0415  loads what rendering needs
+
+    made = done.certificate
+    return json_bytes(
+        "certify",
+        {
+            "certificate": folder,
+            "spec": None if made is None else made.spec.name,
+            "system_sha256": None if made is None else made.spec.system_sha256,
+            "assumptions": [] if made is None else list(made.spec.assumptions),
+            "claims": []
+            if made is None
+            else [{"id": c.rule, "verdict": c.verdict, "n": c.n} for c in made.claims],
+            "runs": []
+            if made is None
+            else [{"id": r.rule, "verdict": r.verdict, "n": r.n} for r in made.runs],
+            "uncertified": []
+            if made is None
+            else [{"id": u.rule, "verdict": u.verdict, "reason": u.reason} for u in made.uncertified],
+            "checkers": [
+                {
+                    "name": c.name,
+                    "queries": c.queries,
+                    "states": c.states,
+                    "seconds": round(c.seconds, 3) if times else None,
+                }
+                for c in done.checkers
+            ],
+            "refused": [_objection(one) for one in done.refused],
+            "undecided": [_objection(one) for one in done.undecided],
+            "notes": list(done.notes),
+            "exit": status,
+        },
+    )
+
+
+def _objection(one: api.Objection) -> dict[str, str]:
+    return {"by": one.by, "query": one.query, "reason": one.reason}
+
+
+def _text(folder: str, done: api.Certification, status: int, *, times: bool, quiet: bool) -> str:
+    lines: list[str] = []
+    made = done.certificate
+    if made is not None and not quiet:
+        lines.append(click.style(f"certificate of {made.spec.name}", bold=True))
+        settings = [f"{name} = {value}" for name, value in made.spec.settings.items()]
+        lines.append(f"  System {made.spec.system_sha256[:16]}…, made by {made.tool}")
+        if settings:
+            lines.append(f"  read with {', '.join(settings)}")
+        lines.append(f"  under the assumptions {', '.join(made.spec.assumptions) or '(none)'}")
+        lines.append("")
+        lines += [f"{c.rule}  {_scope(c)}  {c.sentence}" for c in made.claims]
+        lines += [f"{r.rule}  {r.verdict} for N={r.n}  {r.sentence}" for r in made.runs]
+        lines += [f"{u.rule}  not certified: {u.reason}" for u in made.uncertified]
+        lines.append("")
+        for one in done.checkers:
+            took = f", {one.seconds:.2f} s" if times else ""
+            states = f", {one.states:,} states" if one.states else ""
+            lines.append(f"{one.name}: {one.queries:,} queries hold{states}{took}")
+        lines += [f"note: {note}" for note in done.notes]
+        lines.append("")
+    for objection in done.refused:
+        lines.append(
+            click.style(f"refused by {objection.by}: {objection.query}", fg="red", bold=True)
+            + f" ({objection.reason})"
+        )
+    for objection in done.undecided:
+        lines.append(
+            click.style(f"no answer by {objection.by}: {objection.query}", fg="yellow")
+            + f" ({objection.reason})"
+        )
+    lines.append(f"{folder}: {_last(done, status)}")
+    return "\n".join(lines) + "\n"
+
+
+def _scope(claim: api.Claim) -> str:
+    every = "every N" if claim.n == "every" else f"N={claim.n}"
+    return f"{claim.verdict} for {every}"
+
+
+def _last(done: api.Certification, status: int) -> str:
+    made = done.certificate
+    if made is None or status == EXIT_REFUSED:
+        return click.style("refused", fg="red", bold=True)
+    if status == EXIT_UNDECIDED:
+        return click.style("undecided", fg="yellow")
+    who = ", ".join(one.name for one in done.checkers)
+    rest = f"; {len(made.uncertified)} not certified" if made.uncertified else ""
+    return (
+        click.style("accepted", fg="green")
+        + f": {len(made.claims)} claims, {len(made.runs)} runs{rest}; checked by {who}"
+    )
