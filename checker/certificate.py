@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from rhscheck.checker.established import Established
 from rhscheck.checker.certify import form
+from rhscheck.checker.established import Established
 from rhscheck.checker.smt.script import Script
 from rhscheck.checker.smt.solve import version as solver_version
 from rhscheck.checker.verdict import (
@@ -35,7 +36,7 @@ from rhscheck.checker.verdict import (
 from rhscheck.checker.verify import Report
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.load import Loaded
-from rhscheck.spec.system import Within
+from rhscheck.spec.system import LeadsTo, Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def write(
     holds anything else, and OSError where nothing can be written.
     """
     folder = Path(os.path.realpath(folder))
-    _require_ours(folder)
+    require_ours(folder)
     certificate, files = build(loaded, settings, report, tool)
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     try:
@@ -120,8 +121,12 @@ class _Making:
                 self._claim(result, "every", established)
             case ProvedFor(n) | Impossible(int(n)):
                 self._claim(result, n, established)
-            case Violated(n, _, evidence) | Witnessed(n, _, evidence):
-                self.runs.append(_shown(result, n, evidence))
+            case Violated(_, _, evidence) if evidence.loop is not None:
+                self._without(result, "a run that never ends is not part of a certificate")
+            case Violated(n, _, evidence):
+                self.runs.append(_shown(result, "violated", n, evidence))
+            case Witnessed(n, _, evidence):
+                self.runs.append(_shown(result, "witnessed", n, evidence))
             case Unknown(reason):
                 self._without(result, reason)
             case _:
@@ -140,7 +145,12 @@ class _Making:
             if one.n in (None, n) and any(rule.id in rules for rules, _ in one.parts)
         ]
         if not fitting:
-            self._without(result, f"engine {result.engine} leaves no invariant")
+            self._without(
+                result,
+                "the ranking behind a `leads to` is not part of a certificate"
+                if isinstance(rule.obligation, LeadsTo)
+                else f"engine {result.engine} leaves no invariant",
+            )
             return
         chosen = fitting[-1]
         if id(chosen) not in self.arguments:
@@ -183,7 +193,9 @@ class _Making:
         return tuple(made)
 
 
-def _shown(result: Result, n: int, evidence: Evidence) -> form.Shown:
+def _shown(
+    result: Result, verdict: Literal["violated", "witnessed"], n: int, evidence: Evidence
+) -> form.Shown:
     ground, run = evidence.ground, evidence.run
     steps = []
     for step in run.steps:
@@ -199,7 +211,7 @@ def _shown(result: Result, n: int, evidence: Evidence) -> form.Shown:
         rule=result.rule.id,
         sentence=result.rule.sentence,
         kind=result.rule.kind,
-        verdict="violated" if isinstance(result.verdict, Violated) else "witnessed",
+        verdict=verdict,
         n=n,
         initial={
             slot.name: value for slot, value in zip(ground.slots, run.initial.values, strict=True)
@@ -209,8 +221,10 @@ def _shown(result: Result, n: int, evidence: Evidence) -> form.Shown:
 
 
 # ---- the directory -------------------------------------------------------------------------------
-def _require_ours(folder: Path) -> None:
-    """Raise FileExistsError unless `folder` is missing, empty, or holds a certificate."""
+def require_ours(folder: Path) -> None:
+    """Raise OSError unless `folder` is missing, empty, or holds a certificate."""
+    if not folder.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no directory to write it into")
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
@@ -218,7 +232,9 @@ def _require_ours(folder: Path) -> None:
     held = {entry.name for entry in folder.iterdir()}
     ours = {form.MAIN, form.SEAL, "spec", "invariants", "queries"}
     if held and not (form.MAIN in held and held <= ours):
-        raise FileExistsError(errno.EEXIST, "holds other files than a certificate's")
+        raise FileExistsError(
+            errno.EEXIST, "holds other files than a certificate's; name a new directory"
+        )
 
 
 def _put(made: Path, folder: Path) -> None:

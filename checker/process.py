@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO
 
 LOOK_S = 0.02  # between two looks at memory and deadlines
 _OUT_OF_MEMORY = 77  # exit status of a child that saw itself grow too large
@@ -75,6 +75,15 @@ class Ended:
     """The child ended without a word; `reason` is a clause for people."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a child is told first: where to find modules, what to do, how much it may hold."""
+
+    path: list[str]
+    job: Job
+    memory_mb: float | None
 
 
 Message = Sent | Done | Failed | Ended
@@ -183,7 +192,7 @@ class Crew:
         last: Message | None = None
         own_memory = None if sys.platform == "linux" else self.memory_mb
         try:
-            _write(stdin, (list(sys.path), job, own_memory))
+            _write(stdin, _Start(list(sys.path), job, own_memory))
             while (message := _read(stdout)) is not None:
                 if isinstance(message, Done | Failed):
                     last = message
@@ -228,13 +237,13 @@ def _resident_mb(pid: int) -> float:
 
 
 # ---- the pipe ------------------------------------------------------------------------------------
-def _write(stream: BinaryIO, value: object) -> None:
+def _write(stream: IO[bytes], value: object) -> None:
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(_LENGTH.pack(len(data)) + data)
     stream.flush()
 
 
-def _read(stream: BinaryIO) -> object | None:
+def _read(stream: IO[bytes]) -> object | None:
     """The next message; None at the end (also in the middle of a message)."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
@@ -257,8 +266,10 @@ def child() -> None:
     first = _read(sys.stdin.buffer)
     if first is None:
         return
-    path, job, memory_mb = first  # type: ignore[misc]
-    sys.path[:] = path
+    if not isinstance(first, _Start):
+        raise AssertionError("the first message says what to do")
+    sys.path[:] = first.path
+    job, memory_mb = first.job, first.memory_mb
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if memory_mb is not None:
         threading.Thread(target=_end_when_large, args=(memory_mb,), daemon=True).start()

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from rhscheck.spec.diagnostic import Code, SpecErrors, did_you_mean
 
 if TYPE_CHECKING:
+    from rhscheck.checker.certificate import Written
+    from rhscheck.checker.certify.certify import Certification
     from rhscheck.checker.explicit import Count, Stopped
     from rhscheck.checker.verify import Report
     from rhscheck.spec.load import Loaded
@@ -74,14 +76,15 @@ def verify(
     timeout_s: float | None = None,
     engine: str | None = None,
     jobs: int = 1,
+    certificate: bool = False,
     progress: Say = _silent,
 ) -> Report:
     """Decide the rules of `system` (all, or those named), for every N or for `n` instances.
 
     `without`: assumptions not relied on. `depth`: longest run that bounded checking looks at, in
     steps. `timeout_s`: what is open after so many seconds is unknown. `jobs`: processes that may
-    share the rules (at most 2 are used). `progress` is told what is going on.
-    Raises InputError for names and numbers that do not fit the System.
+    share the rules (at most 2 are used). `certificate`: keep what `write_certificate` needs.
+    `progress` is told what is going on. Raises InputError for names and numbers that do not fit.
     """
     from rhscheck.checker import verify as checker
     from rhscheck.spec.rules import AssumptionError
@@ -94,6 +97,7 @@ def verify(
         engine=engine,
         without=tuple(without),
         jobs=jobs,
+        certificate=certificate,
     )
     try:
         return checker.verify(system, options, progress)
@@ -103,6 +107,62 @@ def verify(
         raise InputError(f"{error}; {hint}" if hint else str(error)) from None
     except AssumptionError as error:
         raise InputError(str(error)) from error
+
+
+def require_certificate_folder(folder: str) -> None:
+    """Raise InputError unless a certificate may be written into the directory `folder`."""
+    from rhscheck.checker.certificate import require_ours
+
+    try:
+        require_ours(Path(folder))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from None
+
+
+def write_certificate(
+    folder: str, loaded: Loaded, settings: Mapping[str, str], report: Report
+) -> Written:
+    """Write what `report` (made with `certificate`) proved of `loaded` into the directory `folder`.
+
+    `settings`: those that `loaded` was read with. A certificate that is there is replaced, by a
+    whole one or not at all. Raises InputError where it cannot be written.
+    """
+    from rhscheck.checker.certificate import write
+
+    try:
+        return write(Path(folder), loaded, settings, report, f"rhscheck {version()}")
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from None
+
+
+def certify(
+    folder: str,
+    *,
+    spec: str | None = None,
+    timeout_s: float | None = None,
+    progress: Say = _silent,
+) -> Certification:
+    """Re-check the certificate in the directory `folder`, without the engines that made it.
+
+    `spec`: the spec it has to be about, read with the certificate's own settings. `timeout_s`: what
+    has no answer after so many seconds is undecided. Raises InputError where there is none, or no
+    such spec, and SpecErrors.
+    """
+    from rhscheck.checker.certify import form
+    from rhscheck.checker.certify.certify import certify as check
+
+    path = Path(folder)
+    refuse_device(folder)
+    try:
+        if not (path / form.MAIN).is_file():
+            raise InputError(f"{folder} holds no certificate: there is no file {form.MAIN} in it")
+        expected = None
+        if spec is not None:
+            expected = load(spec, form.settings(path))
+        return check(path, expected, progress, timeout_s=timeout_s)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read the certificate in {folder}: {reason}") from None
 
 
 def states(

@@ -7,20 +7,24 @@ Owns the command and its wording, as text and as JSON. Which claims hold is deci
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rhscheck import api, terminal
 from rhscheck.options import Out, common, examples, finite
 
+if TYPE_CHECKING:
+    from rhscheck.checker.certificate import Written
+    from rhscheck.checker.certify.certify import Certification, Objection
+    from rhscheck.checker.certify.form import Claim
+
 EXIT_OK, EXIT_REFUSED, EXIT_UNDECIDED = 0, 1, 3
 
 
 @click.command(
     short_help="Re-check a certificate independently.",
-    epilog=examples(
-        "rhscheck verify rhs --certificate proof", "rhscheck certify proof --spec rhs"
-    ),
+    epilog=examples("rhscheck verify rhs --certificate proof", "rhscheck certify proof --spec rhs"),
 )
 @click.argument("folder", metavar="DIR")
 @click.option(
@@ -61,48 +65,58 @@ def certify(
     return status
 
 
-def _json(folder: str, done: api.Certification, status: int, *, times: bool) -> bytes:
-    from rhscheck.output import json_bytes  # noqa: PLC0415  loads what rendering needs
+def written_text(folder: str, written: Written) -> str:
+    """What `verify --certificate` says about what it wrote."""
+    from rhscheck.output import counted  # noqa: PLC0415  loads what rendering needs
 
-    made = done.certificate
-    return json_bytes(
-        "certify",
-        {
-            "certificate": folder,
-            "spec": None if made is None else made.spec.name,
-            "system_sha256": None if made is None else made.spec.system_sha256,
-            "assumptions": [] if made is None else list(made.spec.assumptions),
-            "claims": []
-            if made is None
-            else [{"id": c.rule, "verdict": c.verdict, "n": c.n} for c in made.claims],
-            "runs": []
-            if made is None
-            else [{"id": r.rule, "verdict": r.verdict, "n": r.n} for r in made.runs],
-            "uncertified": []
-            if made is None
-            else [{"id": u.rule, "verdict": u.verdict, "reason": u.reason} for u in made.uncertified],
-            "checkers": [
-                {
-                    "name": c.name,
-                    "queries": c.queries,
-                    "states": c.states,
-                    "seconds": round(c.seconds, 3) if times else None,
-                }
-                for c in done.checkers
-            ],
-            "refused": [_objection(one) for one in done.refused],
-            "undecided": [_objection(one) for one in done.undecided],
-            "notes": list(done.notes),
-            "exit": status,
-        },
+    rest = ", ".join(one.rule for one in written.uncertified)
+    left = f"; not certified: {rest}" if rest else ""
+    return (
+        f"{folder}: a certificate of {counted(written.claims, 'proof')} and "
+        f"{counted(written.runs, 'run')}{left}"
     )
 
 
-def _objection(one: api.Objection) -> dict[str, str]:
+def _json(folder: str, done: Certification, status: int, *, times: bool) -> bytes:
+    from rhscheck.output import json_bytes  # noqa: PLC0415  loads what rendering needs
+
+    fields: dict[str, object] = {"certificate": folder}
+    made = done.certificate
+    if made is not None:
+        fields |= {
+            "spec": made.spec.name,
+            "system_sha256": made.spec.system_sha256,
+            "settings": made.spec.settings,
+            "assumptions": list(made.spec.assumptions),
+            "claims": [{"id": c.rule, "verdict": c.verdict, "n": c.n} for c in made.claims],
+            "runs": [{"id": r.rule, "verdict": r.verdict, "n": r.n} for r in made.runs],
+            "uncertified": [
+                {"id": u.rule, "verdict": u.verdict, "reason": u.reason} for u in made.uncertified
+            ],
+        }
+    fields |= {
+        "checkers": [
+            {
+                "name": one.name,
+                "queries": one.queries,
+                "states": one.states,
+                "seconds": round(one.seconds, 3) if times else None,
+            }
+            for one in done.checkers
+        ],
+        "refused": [_objection(one) for one in done.refused],
+        "undecided": [_objection(one) for one in done.undecided],
+        "notes": list(done.notes),
+        "exit": status,
+    }
+    return json_bytes("certify", fields)
+
+
+def _objection(one: Objection) -> dict[str, str]:
     return {"by": one.by, "query": one.query, "reason": one.reason}
 
 
-def _text(folder: str, done: api.Certification, status: int, *, times: bool, quiet: bool) -> str:
+def _text(folder: str, done: Certification, status: int, *, times: bool, quiet: bool) -> str:
     lines: list[str] = []
     made = done.certificate
     if made is not None and not quiet:
@@ -134,15 +148,15 @@ def _text(folder: str, done: api.Certification, status: int, *, times: bool, qui
             + f" ({objection.reason})"
         )
     lines.append(f"{folder}: {_last(done, status)}")
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _scope(claim: api.Claim) -> str:
+def _scope(claim: Claim) -> str:
     every = "every N" if claim.n == "every" else f"N={claim.n}"
     return f"{claim.verdict} for {every}"
 
 
-def _last(done: api.Certification, status: int) -> str:
+def _last(done: Certification, status: int) -> str:
     made = done.certificate
     if made is None or status == EXIT_REFUSED:
         return click.style("refused", fg="red", bold=True)

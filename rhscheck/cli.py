@@ -101,6 +101,11 @@ def cli() -> None:
     show_default="2 if there are two processors",
     help="Processes that share the rules of a large spec.",
 )
+@click.option(
+    "--certificate",
+    metavar="DIR",
+    help="Write the proofs into DIR, for `rhscheck certify DIR`.",
+)
 @click.option("--witnesses", is_flag=True, help="Draw the runs that show permissions, too.")
 @click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
 @common("the report", ci=True)
@@ -116,6 +121,7 @@ def verify(
     timeout_s: float | None,
     engine: str | None,
     jobs: int,
+    certificate: str | None,
     witnesses: bool,
     times: bool,
 ) -> int:
@@ -128,6 +134,8 @@ def verify(
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
+        if certificate is not None:
+            api.require_certificate_folder(certificate)
         loaded = api.load(spec, settings)
         report = api.verify(
             loaded.system,
@@ -138,8 +146,13 @@ def verify(
             timeout_s=timeout_s,
             engine=engine,
             jobs=jobs,
+            certificate=certificate is not None,
             progress=say,
         )
+        written = None
+        if certificate is not None:
+            say(f"verify {spec}: writing the certificate")
+            written = api.write_certificate(certificate, loaded, settings, report)
         seconds = time.monotonic() - began
         from rhscheck import verify_output
         from rhscheck.chart import can_show_boxes
@@ -162,6 +175,10 @@ def verify(
         else:
             content = verify_output.verify_text(loaded, report, look, seconds)
     out.write(content, inputs=[spec])
+    if written is not None and not out.quiet:
+        from rhscheck.certify_command import written_text
+
+        terminal.write_message(written_text(str(certificate), written))
     return report.exit
 
 
@@ -419,8 +436,10 @@ def explain(*, out: Out, name: str, spec: str) -> int:
 def _commands() -> None:
     """Commands that live in modules of their own."""
     from rhscheck.audit_command import audit, map_group
+    from rhscheck.certify_command import certify
 
     cli.add_command(audit)
+    cli.add_command(certify)
     cli.add_command(map_group)
 
 

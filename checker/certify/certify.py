@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rhscheck.checker.certify import cvc5_script, form
-from rhscheck.checker.certify.form import Argument, Certificate, Refusal
+from rhscheck.checker.certify.form import Argument, Certificate, Claim, Refusal, Shown
 from rhscheck.checker.certify.jobs import Held, Invariants, Named, Refused, Script, Undecided
 from rhscheck.checker.process import ChildFailure, Crew, Done, Ended, Failed, Job, Sent
 from rhscheck.spec.diagnostic import SpecErrors
@@ -136,22 +136,28 @@ def _require_complete(certificate: Certificate, system: System) -> None:
     if len(arguments) < len(certificate.arguments):
         raise Refusal("format", "two arguments have one name")
     for argument in certificate.arguments:
-        for one in argument.woven:
-            if one not in rules:
-                raise Refusal(f"argument {argument.id}", f"there is no rule {one}")
+        for name in argument.woven:
+            if name not in rules:
+                raise Refusal(f"argument {argument.id}", f"there is no rule {name}")
         _require_asked(argument)
     seen: set[str] = set()
-    for one in (*certificate.claims, *certificate.runs, *certificate.uncertified):
-        if one.rule not in rules or one.rule in seen:
-            raise Refusal(f"claim {one.rule}", "there is no such rule, or two claims about it")
-        seen.add(one.rule)
-    for claim in (*certificate.claims, *certificate.runs):
-        rule = rules[claim.rule]
-        if (claim.sentence, claim.kind) != (rule.sentence, rule.kind):
-            raise Refusal(f"claim {claim.rule}", "the spec says something else")
+    named = [
+        *(one.rule for one in certificate.claims),
+        *(one.rule for one in certificate.runs),
+        *(one.rule for one in certificate.uncertified),
+    ]
+    for name in named:
+        if name not in rules or name in seen:
+            raise Refusal(f"claim {name}", "there is no such rule, or two claims about it")
+        seen.add(name)
+    said: list[Claim | Shown] = [*certificate.claims, *certificate.runs]
+    for one in said:
+        rule = rules[one.rule]
+        if (one.sentence, one.kind) != (rule.sentence, rule.kind):
+            raise Refusal(f"claim {one.rule}", "the spec says something else")
         good = ("proved", "violated") if rule.kind != "can" else ("impossible", "witnessed")
-        if claim.verdict not in good:
-            raise Refusal(f"claim {claim.rule}", f"a rule of this kind is never {claim.verdict}")
+        if one.verdict not in good:
+            raise Refusal(f"claim {one.rule}", f"a rule of this kind is never {one.verdict}")
     for claim in certificate.claims:
         found = arguments.get(claim.argument)
         if found is None or not any(claim.rule in part.excludes for part in found.parts):

@@ -18,12 +18,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-FORMAT = "rhscheck-certificate/1"
+FORMAT: Final = "rhscheck-certificate/1"
 MAIN, SEAL = "certificate.json", "certificate.sha256"
 MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
 
@@ -46,14 +46,14 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
-class Text(_Struct):
+class Text(_Struct, frozen=True, kw_only=True):
     """One text of the spec: `name` is what messages call it, `file` where its copy is."""
 
     name: str
     file: str
 
 
-class SpecId(_Struct):
+class SpecId(_Struct, frozen=True, kw_only=True):
     """Which spec, read with which settings, under which assumptions.
 
     `system_sha256` is of the System that these texts and settings give (`spec.fingerprint`).
@@ -66,14 +66,14 @@ class SpecId(_Struct):
     system_sha256: Sha256
 
 
-class Query(_Struct):
+class Query(_Struct, frozen=True, kw_only=True):
     """An SMT-LIB script. `asks`: what each of its answers is about, in order; each is `unsat`."""
 
     file: str
     asks: tuple[str, ...]
 
 
-class Part(_Struct):
+class Part(_Struct, frozen=True, kw_only=True):
     """An invariant (in a file), and the rules whose goal no state inside has.
 
     The goal of a rule is its violation; that of a permission, its use.
@@ -83,7 +83,7 @@ class Part(_Struct):
     excludes: tuple[str, ...]
 
 
-class Argument(_Struct):
+class Argument(_Struct, frozen=True, kw_only=True):
     """Invariants of one System.
 
     `woven`: the rules whose observers the System has. `n`: its number of instances; None: one
@@ -101,7 +101,7 @@ class Argument(_Struct):
     instances: dict[int, tuple[Query, ...]]
 
 
-class Claim(_Struct):
+class Claim(_Struct, frozen=True, kw_only=True):
     """A verdict. `n`: every number of instances, or this one. `argument` is an Argument's id.
 
     `time`: for a bounded response, whose proof needs that time cannot stop, how that is known
@@ -117,7 +117,7 @@ class Claim(_Struct):
     time: Literal["verify"] | None
 
 
-class RunStep(_Struct):
+class RunStep(_Struct, frozen=True, kw_only=True):
     """A delay (`units` of the System, as a fraction), then a transition with its instances."""
 
     units: Annotated[str, Meta(pattern="^[0-9]+(/[0-9]+)?$")]
@@ -125,7 +125,7 @@ class RunStep(_Struct):
     binding: dict[str, int]
 
 
-class Shown(_Struct):
+class Shown(_Struct, frozen=True, kw_only=True):
     """A verdict that a run shows: the run from `initial` (values by name) to the goal of `rule`."""
 
     rule: Name
@@ -137,7 +137,7 @@ class Shown(_Struct):
     steps: tuple[RunStep, ...]
 
 
-class Uncertified(_Struct):
+class Uncertified(_Struct, frozen=True, kw_only=True):
     """A rule without claim, and why."""
 
     rule: Name
@@ -145,7 +145,7 @@ class Uncertified(_Struct):
     reason: str
 
 
-class Certificate(_Struct):
+class Certificate(_Struct, frozen=True, kw_only=True):
     """All of certificate.json. `files`: the sha256 of every file that it names, by path."""
 
     format: Literal["rhscheck-certificate/1"]
@@ -159,7 +159,7 @@ class Certificate(_Struct):
     files: dict[str, Sha256]
 
 
-class Variable(_Struct):
+class Variable(_Struct, frozen=True, kw_only=True):
     """A state variable or clock of one instance."""
 
     name: Name
@@ -172,21 +172,21 @@ Constraint = tuple[int, int, int, bool]
 Zone = tuple[Constraint, ...]
 
 
-class Branch(_Struct, array_like=True):
+class Branch(_Struct, frozen=True, kw_only=True, array_like=True):
     """Where the values `values` lead: a node, or if negative the leaf -1 - `child`."""
 
     values: tuple[int, ...]
     child: int
 
 
-class Node(_Struct, array_like=True):
+class Node(_Struct, frozen=True, kw_only=True, array_like=True):
     """A choice on the variable at position `variable`; other values are outside."""
 
     variable: int
     branches: tuple[Branch, ...]
 
 
-class InvariantFile(_Struct):
+class InvariantFile(_Struct, frozen=True, kw_only=True):
     """The states inside: paths from `root` (None: none) to a leaf, with the leaf's clock values.
 
     A leaf is a union of zones over `clocks`; `((),)` is any clock values. Children come before
@@ -244,6 +244,14 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
         if sha256(files[path]) != expected:
             raise Refusal("hash", f"{path} is not what {MAIN} says")
     return certificate, files
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The settings that a certificate names; none where it is no certificate (`read` says so)."""
+    try:
+        return dict(decoded(_bytes(folder, MAIN), Certificate, MAIN).spec.settings)
+    except Refusal:
+        return {}
 
 
 def queries(certificate: Certificate) -> tuple[Query, ...]:

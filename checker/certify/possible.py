@@ -100,7 +100,8 @@ class Reader:
 
     @cached_property
     def _families(self) -> dict[str, str | None]:
-        return {one.name: one.family for one in (*self.system.variables, *self.system.clocks)}
+        found = {one.name: one.family for one in self.system.variables}
+        return found | {one.name: one.family for one in self.system.clocks}
 
     @cached_property
     def _position(self) -> dict[Place, int]:
@@ -186,10 +187,10 @@ class Reader:
             case Happens() | Post():
                 raise NotExpressible("a formula about a step is left in the System")
             case IndexValue() | Ite() | In() | Eq() | Le() | Add() | Sub():
-                values = self.values(expr, bound)
-                if not callable(values):
-                    return self._truth_of(values)
-                return lambda state: self._truth_of(values(state))
+                found = self.values(expr, bound)
+                if not callable(found):
+                    return self._truth_of(found)
+                return lambda state: self._truth_of(found(state))
             case _:
                 assert_never(expr)
 
