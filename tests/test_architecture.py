@@ -55,6 +55,7 @@ def test_every_contract_holds(tmp_path: Path) -> None:
 LAYERS = "layers"
 FORMAT_ONLY = "checker and tracer see of traces only its format"
 Z3 = "only checker.smt talks to Z3"
+CERTIFY = "certificates are re-checked without engines and encoder"
 LARK = "only the parser talks to Lark"
 RUNTIME = "the runtime never sees the spec"
 FORMAT_ALONE = "the trace format stands alone"
@@ -71,6 +72,8 @@ FORMAT_ALONE = "the trace format stands alone"
         ("tracer/__init__.py", "import rhscheck.traces.mapping", FORMAT_ONLY),
         ("checker/bmc.py", "import z3", Z3),
         ("spec/semantics.py", "from z3 import Bool", Z3),
+        ("checker/certify/jobs.py", "import rhscheck.checker.smt.encode", CERTIFY),
+        ("checker/certify/referee.py", "import rhscheck.checker.narrow", CERTIFY),
         ("spec/elaborate.py", "from lark import Lark", LARK),
         ("cli.py", "import lark.exceptions", LARK),
         ("tracer/__init__.py", "from rhscheck.spec import system", RUNTIME),

@@ -229,8 +229,8 @@ def _checked(
     }
     expected["cvc5"] = expected["z3"]
     checkers = {name: Checker(name, 0, 0, 0.0) for name in work}
-    refused: list[Objection] = []
-    undecided: list[Objection] = []
+    refused: dict[str, list[Objection]] = {name: [] for name in work}
+    undecided: dict[str, list[Objection]] = {name: [] for name in work}
     began = time.monotonic()
     until = None if timeout_s is None else began + timeout_s
     ended: set[str] = set()
@@ -249,9 +249,9 @@ def _checked(
                         checker, queries=checker.queries + 1, states=checker.states + states
                     )
                 case Sent(Refused(query, reason)):
-                    refused.append(Objection(checker.name, query, reason))
+                    refused[child.name].append(Objection(checker.name, query, reason))
                 case Sent(Undecided(query, reason)):
-                    undecided.append(Objection(checker.name, query, reason))
+                    undecided[child.name].append(Objection(checker.name, query, reason))
                 case Done():
                     ended.add(child.name)
                     seconds = time.monotonic() - began
@@ -260,17 +260,21 @@ def _checked(
                     raise ChildFailure(child.name, message)
                 case Ended(reason):
                     ended.add(child.name)
-                    undecided.append(Objection(checker.name, "everything else", reason))
+                    undecided[child.name].append(Objection(checker.name, "everything else", reason))
                 case _:
                     raise AssertionError(f"{child.name} says {message!r}")
     for name in work:
         if name not in ended:
             late = f"time-out after {timeout_s:g} s"
-            undecided.append(Objection(checkers[name].name, "everything else", late))
-        elif not refused and not undecided and checkers[name].queries != expected[name]:
+            undecided[name].append(Objection(checkers[name].name, "everything else", late))
+        elif not refused[name] and not undecided[name] and checkers[name].queries != expected[name]:
             raise AssertionError(f"{name} did not answer everything")
     return Certification(
-        certificate, tuple(checkers.values()), tuple(refused), tuple(undecided), tuple(notes)
+        certificate,
+        tuple(checkers.values()),
+        tuple(one for objections in refused.values() for one in objections),
+        tuple(one for objections in undecided.values() for one in objections),
+        tuple(notes),
     )
 
 

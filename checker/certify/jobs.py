@@ -127,7 +127,8 @@ def _ask(scripts: tuple[Script, ...], run: Callable[[str], str], emit: Emit) -> 
         answers = run(script.text).split("\n")
         said = [line.strip() for line in answers if line.strip()]
         if len(said) != len(script.asks) or not {*said} <= {"sat", "unsat", "unknown"}:
-            emit(Refused(script.name, f"no such script: it prints {' '.join(said)[:200]!r}"))
+            printed = " ".join(said)[:200]
+            emit(Refused(f"{script.name}: {', '.join(script.asks)}", f"it prints {printed!r}"))
             continue
         for ask, answer in zip(script.asks, said, strict=True):
             query = f"{script.name}: {ask}"

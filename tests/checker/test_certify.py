@@ -1,0 +1,426 @@
+"""Certificates: what verify writes is accepted, and nothing else is."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from poll_spec import POLL
+from random_systems import Shape, rules, systems
+
+from rhscheck.checker.answer import Task
+from rhscheck.checker.certificate import build, write
+from rhscheck.checker.certify import form
+from rhscheck.checker.certify.certify import Certification, certify
+from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
+from rhscheck.checker.certify.referee import check
+from rhscheck.checker.every_n import EveryN
+from rhscheck.checker.model import Budget
+from rhscheck.checker.verdict import Unknown
+from rhscheck.checker.verify import Options, verify
+from rhscheck.spec.fingerprint import fingerprint
+from rhscheck.spec.load import Loaded, load_source
+from rhscheck.spec.rules import weave
+from rhscheck.spec.source import Source
+
+# A host with two instances at most of interest, a clock each, and a permission.
+SMALL = """\
+spec small "A door that opens for a while"
+
+actors { host H, plugin P }
+
+shared machine Power {
+  initial state On  { by H: cut -> Off }
+  state Off { by H: mend -> On }
+}
+
+machine Door[i in 1..N] {
+  initial state Shut { by P: open when in Power.On -> Open }
+  state Open {
+    timer tired = 3s
+    on tired -> Shut
+    by P: slam -> Shut
+  }
+}
+
+rules Door {
+  rule K1 "nobody opens an open door": only in Shut: event open
+  rule K2 "an open door is shut in time": when event open leads to in Shut within 3s
+  rule K3 "no door is opened in the dark": never event open and in Power.Off
+  rule K4 "a door opens": can in Open
+  rule K5 "doors stay shut": never in Open
+}
+"""
+
+
+def read(text: str = SMALL, path: str = "small.sm") -> Loaded:
+    return load_source(Source(path, text))
+
+
+@functools.cache
+def made(n: int | None = None, text: str = SMALL) -> tuple[Certificate, Mapping[str, bytes]]:
+    """The certificate of a spec; nobody changes it."""
+    loaded = read(text)
+    report = verify(loaded.system, Options(n=n, findings=False, certificate=True))
+    assert not any(isinstance(result.verdict, Unknown) for result in report.results)
+    return build(loaded, {}, report, "rhscheck under test")
+
+
+def put(
+    folder: Path, certificate: Certificate, files: Mapping[str, bytes], changed: Mapping[str, bytes]
+) -> Path:
+    """Write a certificate with some files changed, and all hashes as they have to be."""
+    folder.mkdir(exist_ok=True)
+    whole = {**files, **changed}
+    hashes = {path: form.sha256(data) for path, data in whole.items()}
+    form.write(folder, msgspec.structs.replace(certificate, files=hashes), whole)
+    return folder
+
+
+def judged(folder: Path, expected: Loaded | None = None) -> Certification:
+    return certify(folder, expected, lambda _line: None)
+
+
+def refusals(done: Certification) -> list[tuple[str, str]]:
+    return [(one.by.split(" ", maxsplit=1)[0], one.query) for one in done.refused]
+
+
+# ---- what verify writes is accepted --------------------------------------------------------------
+@pytest.mark.parametrize("n", [None, 2])
+def test_everything_that_was_shown_is_accepted(tmp_path: Path, n: int | None) -> None:
+    certificate, files = made(n)
+    done = judged(put(tmp_path / "c", certificate, files, {}), read())
+    assert done.holds
+    assert {one.name.split(" ")[0] for one in done.checkers} == {"enumeration", "z3", "cvc5"}
+    scope = "every" if n is None else n
+    assert [(c.rule, c.verdict, c.n, c.time) for c in certificate.claims] == [
+        ("K1", "proved", scope, None),
+        ("K2", "proved", scope, "verify"),
+        ("K3", "proved", scope, None),
+    ]
+    assert [(r.rule, r.verdict) for r in certificate.runs] == [
+        ("K4", "witnessed"),
+        ("K5", "violated"),
+    ]
+    assert len(done.notes) == 1
+    assert "time cannot stop" in done.notes[0]
+
+
+def test_without_a_second_solver_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, files = made()
+    monkeypatch.setattr("rhscheck.checker.certify.cvc5_script.installed", lambda: False)
+    done = judged(put(tmp_path / "c", certificate, files, {}))
+    assert done.holds
+    assert "only one solver checked" in done.notes[0]
+    assert [one.name.split(" ")[0] for one in done.checkers] == ["enumeration", "z3"]
+
+
+def test_calls_time_outs_and_assumptions(tmp_path: Path) -> None:
+    loaded = read(POLL, "poll.sm")
+    report = verify(loaded.system, Options(findings=False, certificate=True))
+    written = write(tmp_path / "c", loaded, {}, report, "rhscheck under test")
+    assert (written.claims, written.runs) == (2, 1)
+    assert [one.rule for one in written.uncertified] == ["L1"]
+    done = judged(tmp_path / "c", loaded)
+    assert done.holds
+    assert done.certificate is not None
+    assert done.certificate.spec.assumptions == ("D1",)
+
+
+TASKS = Shape(pairs=True, references=False, transitions=6)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_enumeration_accepts_what_the_engines_prove(data: st.DataObject) -> None:
+    system = data.draw(systems(TASKS))
+    asked = tuple(
+        replace(data.draw(rules(system, timed=True)), id=name, base=name) for name in ("A", "B")
+    )
+    system = replace(system, rules=asked)
+    task = Task(
+        system, system.rules, (), None, 4, 5_000, Budget(None), lambda _line: None, []
+    )  # fmt: skip
+    EveryN(task).run()
+    assert task.established is not None
+    by_id = {rule.id: rule for rule in system.rules}
+    for one in task.established:
+        world = weave(system, [by_id[rule] for rule in one.woven], ())
+        for excluded, invariant in one.parts:
+            bad = {rule: world.bad[rule] for rule in excluded}
+            assert check("I", world.system, one.n, invariant, bad) > 0
+
+
+# ---- nothing else is -----------------------------------------------------------------------------
+@functools.cache
+def written() -> Path:
+    """A certificate on disk, to be copied and spoilt."""
+    certificate, files = made()
+    return put(Path(tempfile.mkdtemp()) / "c", certificate, files, {})
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
+    """In certificate.json, its seal, the spec, any invariant and any script."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(shutil.copytree(written(), Path(scratch) / "c"))
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        name = data.draw(st.sampled_from(names))
+        old = (folder / name).read_bytes()
+        at = data.draw(st.integers(0, len(old) - 1))
+        flip = data.draw(st.integers(1, 255))
+        (folder / name).write_bytes(old[:at] + bytes((old[at] ^ flip,)) + old[at + 1 :])
+        with pytest.raises(Refusal) as refused:
+            form.read(folder)
+        assert refused.value.query == "hash"
+
+
+@pytest.mark.parametrize("change", ["cut", "longer", "missing"])
+def test_a_cut_longer_or_missing_file_is_refused(tmp_path: Path, change: str) -> None:
+    folder = Path(shutil.copytree(written(), tmp_path / "c"))
+    file = sorted((folder / "invariants").iterdir())[0]
+    if change == "missing":
+        file.unlink()
+    else:
+        data = file.read_bytes()
+        file.write_bytes(data[:-1] if change == "cut" else data + b"\n")
+    done = judged(folder)
+    assert [one.query for one in done.refused] == ["hash"]
+    assert done.certificate is None
+
+
+def first_invariant(files: Mapping[str, bytes]) -> tuple[str, InvariantFile]:
+    path = "invariants/A1-1.json"
+    return path, form.decoded(files[path], InvariantFile, path)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_an_invariant_that_lacks_a_reachable_state_is_refused(data: st.DataObject) -> None:
+    """The invariants are all that is reachable, so no state can be left out."""
+    certificate, files = made()
+    argument = certificate.arguments[0]
+    part = data.draw(st.sampled_from(argument.parts))
+    invariant = form.decoded(files[part.invariant], InvariantFile, part.invariant)
+    at = data.draw(st.integers(0, len(invariant.nodes) - 1))
+    node = invariant.nodes[at]
+    gone = data.draw(st.sampled_from([v for branch in node.branches for v in branch.values]))
+    branches = [
+        Branch(values=tuple(v for v in branch.values if v != gone), child=branch.child)
+        for branch in node.branches
+    ]
+    nodes = list(invariant.nodes)
+    nodes[at] = Node(
+        variable=node.variable, branches=tuple(branch for branch in branches if branch.values)
+    )
+    system = read().system
+    by_id = {rule.id: rule for rule in system.rules}
+    world = weave(system, [by_id[rule] for rule in argument.woven], system.assumptions)
+    with pytest.raises(Refusal) as refused:
+        check(
+            "I",
+            world.system,
+            argument.n,
+            msgspec.structs.replace(invariant, nodes=tuple(nodes)),
+            {rule: world.bad[rule] for rule in part.excludes},
+        )
+    assert refused.value.query.startswith(("I: initiation", "I: consecution"))
+
+
+def wider(invariant: InvariantFile) -> InvariantFile:
+    """All states there are: inductive, and safe only where nothing is to be excluded."""
+    chain: list[Node] = []
+    for at in range(len(invariant.variables)):
+        branch = Branch(values=(0, 1, 2), child=at - 1 if at else -1)
+        chain.append(Node(variable=at, branches=(branch,)))
+    return msgspec.structs.replace(
+        invariant, clocks=(), nodes=tuple(chain), leaves=(((),),), root=len(chain) - 1
+    )
+
+
+def empty(invariant: InvariantFile) -> InvariantFile:
+    return msgspec.structs.replace(invariant, nodes=(), leaves=(), root=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "query"),
+    [(wider, "invariants/A1-1.json: safety: K1"), (empty, "invariants/A1-1.json: initiation")],
+)
+def test_a_wrong_invariant_with_its_hash_is_refused(
+    tmp_path: Path, change: Callable[[InvariantFile], InvariantFile], query: str
+) -> None:
+    certificate, files = made()
+    path, invariant = first_invariant(files)
+    changed = {path: form.encoded(change(invariant))}
+    done = judged(put(tmp_path / "c", certificate, files, changed))
+    assert refusals(done) == [("enumeration", query)]
+
+
+def test_a_script_that_is_not_unsatisfiable_is_refused_with_the_step(tmp_path: Path) -> None:
+    certificate, files = made()
+    path = "queries/A1-consecution.smt2"
+    text = files[path].decode()
+    # Without the last assertion, that the state after the step is outside, any step will do.
+    weaker = f"{text[: text.rindex('(assert')]}(check-sat)\n"
+    done = judged(put(tmp_path / "c", certificate, files, {path: weaker.encode()}))
+    (z3, one), (cvc5, two) = refusals(done)
+    assert (z3, cvc5) == ("z3", "cvc5")
+    keys = certificate.arguments[0].steps
+    assert {one, two} <= {f"A1: consecution: {key}" for key in keys}
+
+
+def test_a_script_is_not_what_a_claim_rests_on_alone(tmp_path: Path) -> None:
+    """Solvers answer what they are asked; that it is the right question the enumeration knows."""
+    certificate, files = made()
+    path, invariant = first_invariant(files)
+    silly = b"(set-logic QF_LRA)\n(assert false)\n(check-sat)\n"
+    changed = {query: silly for query in files if query.endswith("consecution.smt2")}
+    changed[path] = form.encoded(empty(invariant))
+    done = judged(put(tmp_path / "c", certificate, files, changed))
+    assert refusals(done) == [("enumeration", f"{path}: initiation")]
+
+
+@pytest.mark.parametrize("silly", [b"", b"(get-info :name)\n(check-sat)\n", b"\xff(check-sat"])
+def test_a_script_that_is_none_is_refused(tmp_path: Path, silly: bytes) -> None:
+    certificate, files = made()
+    done = judged(put(tmp_path / "c", certificate, files, {"queries/A1-initiation.smt2": silly}))
+    assert refusals(done) == [("z3", "A1: initiation"), ("cvc5", "A1: initiation")]
+
+
+def test_another_specs_certificate_is_refused(tmp_path: Path) -> None:
+    certificate, files = made()
+    folder = put(tmp_path / "c", certificate, files, {})
+    other = read(SMALL.replace("tired = 3s", "tired = 4s"))
+    assert refusals(judged(folder, other)) == [("rhscheck", "spec")]
+    # The other spec's text under this certificate's invariants: the System is another one.
+    text = SMALL.replace("when in Power.On ", "").encode()
+    done = judged(put(tmp_path / "d", certificate, files, {"spec/1.sm": text}))
+    assert refusals(done) == [("rhscheck", "spec")]
+
+
+def test_the_enumeration_reads_the_spec_not_the_scripts(tmp_path: Path) -> None:
+    """A spec that lets doors open in the dark, with the System's hash put right."""
+    certificate, files = made()
+    text = SMALL.replace("when in Power.On ", "")
+    spec = msgspec.structs.replace(certificate.spec, system_sha256=fingerprint(read(text).system))
+    forged = msgspec.structs.replace(certificate, spec=spec)
+    done = judged(put(tmp_path / "c", forged, files, {"spec/1.sm": text.encode()}))
+    assert [one.by for one in done.refused] == ["enumeration"]
+    assert done.refused[0].query.startswith("invariants/A1-1.json: ")
+
+
+def claim(certificate: Certificate, **changed: object) -> Certificate:
+    first, *rest = certificate.claims
+    return msgspec.structs.replace(
+        certificate, claims=(msgspec.structs.replace(first, **changed), *rest)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "query"),
+    [
+        ({"rule": "K4"}, "claim K4"),
+        ({"rule": "K9"}, "claim K9"),
+        ({"rule": "K5"}, "claim K5"),
+        ({"sentence": "all is well"}, "claim K1"),
+        ({"verdict": "impossible"}, "claim K1"),
+        ({"n": 0}, "claim K1"),
+        ({"argument": "A9"}, "claim K1"),
+        ({"time": "verify"}, "claim K1"),
+    ],
+)
+def test_a_claim_that_says_more_than_was_shown_is_refused(
+    tmp_path: Path, changed: dict[str, object], query: str
+) -> None:
+    certificate, files = made()
+    done = judged(put(tmp_path / "c", claim(certificate, **changed), files, {}))
+    assert refusals(done) == [("rhscheck", query)]
+
+
+def test_a_fixed_number_proves_no_other() -> None:
+    """An argument about N=2 carries no claim about N=3, and none about every N."""
+    certificate, files = made()
+    fixed = tuple(msgspec.structs.replace(one, n=2) for one in certificate.arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        forged = msgspec.structs.replace(certificate, arguments=fixed)
+        done = judged(put(Path(scratch) / "c", forged, files, {}))
+    assert refusals(done) == [("rhscheck", "claim K1")]
+
+
+def test_a_run_that_is_none_is_refused(tmp_path: Path) -> None:
+    certificate, files = made()
+    witness, violation = certificate.runs
+    short = msgspec.structs.replace(witness, steps=())
+    step = msgspec.structs.replace(violation.steps[0], binding={"self": 2})
+    other = msgspec.structs.replace(violation, steps=(step,))
+    forged = msgspec.structs.replace(certificate, runs=(short, other))
+    done = judged(put(tmp_path / "c", forged, files, {}))
+    assert refusals(done) == [("enumeration", "run: K4"), ("enumeration", "run: K5")]
+
+
+def test_a_missing_question_is_refused(tmp_path: Path) -> None:
+    certificate, files = made()
+    argument, *rest = certificate.arguments
+    fewer = msgspec.structs.replace(
+        argument, queries=tuple(q for q in argument.queries if q.asks != ("consecution",))
+    )
+    gone = {q.file for q in argument.queries} - {q.file for q in fewer.queries}
+    forged = msgspec.structs.replace(certificate, arguments=(fewer, *rest))
+    left = {path: data for path, data in files.items() if path not in gone}
+    done = judged(put(tmp_path / "c", forged, left, {}))
+    assert refusals(done) == [("rhscheck", "A1: consecution")]
+
+
+def test_the_enumeration_loads_neither_solver_nor_encoder() -> None:
+    asked = "import sys, rhscheck.checker.certify.jobs; print(*sys.modules, sep=chr(10))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, encoding="utf-8", check=True
+    )
+    loaded = done.stdout.split()
+    assert "rhscheck.checker.certify.referee" in loaded
+    assert not [name for name in loaded if name.split(".")[0] in ("z3", "cvc5", "lark")]
+    assert not [name for name in loaded if name.startswith("rhscheck.checker.smt")]
+
+
+# ---- the directory -------------------------------------------------------------------------------
+def test_a_certificate_is_replaced_whole_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    loaded = read()
+    report = verify(loaded.system, Options(rules=("K1",), findings=False, certificate=True))
+    write(tmp_path / "c", loaded, {}, report, "one")
+    (tmp_path / "c" / "queries" / "left.smt2").write_text("old", encoding="utf-8")
+    write(tmp_path / "c", loaded, {}, report, "two")
+    assert form.read(tmp_path / "c")[0].tool == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="other files"):
+        write(tmp_path / "mine", loaded, {}, report, "three")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_failure_while_writing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = read()
+    report = verify(loaded.system, Options(rules=("K1",), findings=False, certificate=True))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(form, "seal", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "c", loaded, {}, report, "one")
+    assert list(tmp_path.iterdir()) == []
