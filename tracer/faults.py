@@ -61,7 +61,7 @@ _OPERATION: Final[tuple[Kind, ...]] = (
     "double-status",
     "status-after-terminate",
 )
-_FITTING: Final[Mapping[Operation, tuple[Kind, ...]]] = {
+FITTING: Final[Mapping[Operation, tuple[Kind, ...]]] = {
     "Open": _CALL,
     "Close": ("hang", "slow", "too-slow", *_PROCESS),  # void: it cannot say that it failed
     "Online": _OPERATION,
@@ -103,7 +103,7 @@ def single_faults(resources: Sequence[str], *, visits: int = 2) -> tuple[Fault, 
         Fault(res, op, visit, kind)
         for visit in range(1, visits + 1)
         for op in get_args(Operation)
-        for kind in _FITTING[op]
+        for kind in FITTING[op]
         for res in resources
     )
 
@@ -143,7 +143,7 @@ class FaultSource:
         visit = self._visits[op] = self._visits.get(op, 0) + 1
         kind = self._planned.get((op, visit))
         if kind is None and self._random is not None and not self._random.randrange(_RARITY):
-            kind = self._random.choice(_FITTING[op])
+            kind = self._random.choice(FITTING[op])
             if self._promises_kept and kind in BREAKS_PROMISE:
                 kind = None
         if kind is not None:
