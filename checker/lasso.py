@@ -10,8 +10,8 @@ rests: nothing happens any more and time passes for ever.
 
 Times. With the period of the loop fixed, "the clock shows the same" is a difference constraint like
 any other, so `checker.differences` finds the earliest times. Periods are tried in ascending order,
-from the constants of the spec; that none of them fits says nothing about others, but the clocks of
-the contradictions are those worth knowing better.
+from the constants of the spec; if none of them fits, linear arithmetic finds another or says that
+there is none. Then the clocks of the contradictions are those worth knowing better.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fractions import Fraction
 from rhscheck.checker.differences import Alternatives, Constraint, Option, exact
 from rhscheck.checker.fairness import Debt
 from rhscheck.checker.schedule import alternatives, bounds, delays, starts
+from rhscheck.checker.smt.times import solve_times
 from rhscheck.spec.compiled import Compiled, clock_atoms
 from rhscheck.spec.expr import ClockCmp, ClockDiff, Expr
 from rhscheck.spec.ground import Ground
@@ -254,59 +255,73 @@ class _Path:
             )
 
     def lasso(self) -> Lasso | NoLasso:
+        """The earliest times with the first period that fits, else any that fit."""
         if self._begin == self._end:
-            return self._solved(None)
+            found = Alternatives(self._end, self._choices).solve()
+            if isinstance(found, frozenset):
+                return NoLasso("the times contradict each other", found)
+            return self._run(exact(found))
         constants = {bound for _, bound in _constants(self._ground) if bound > 0}
         periods = sorted({1, *constants})
         sums = {one + other for one, other in itertools.combinations_with_replacement(periods, 2)}
-        blamed: frozenset[int] = frozenset()
+        blamed: set[int] = set()
         for period in sorted({*periods, *sums})[:_MOST_PERIODS]:
-            found = self._solved(period)
-            if isinstance(found, Lasso):
-                return found
-            blamed |= found.clocks
-        return NoLasso("no period was found", blamed)
+            fixed = [
+                part for later, earlier, clocks in self._equal()
+                for part in _exactly(later, earlier, period, clocks)
+            ]  # fmt: skip
+            last, choices = self._closed()
+            found = Alternatives(last, [*choices, [fixed]]).solve()
+            if not isinstance(found, frozenset):
+                return self._run(exact(found))
+            blamed |= found
+        pairs = [(later, earlier) for later, earlier, _ in self._equal()]
+        times = solve_times(*self._closed(), pairs)
+        if times is not None:
+            return self._run(times)
+        return NoLasso("no times repeat", frozenset(blamed))
 
-    def _solved(self, period: int | None) -> Lasso | NoLasso:
-        last = self._end + (period is not None)
-        choices = list(self._choices)
-        if period is not None:
-            # The loop ends with a delay of its own: then its first step follows again.
-            choices.append(delays(self._ground, self._trail[-1], self._started[-1], self._end + 1))
-            choices.append([self._again(period)])
-        found = Alternatives(last, choices).solve()
-        if isinstance(found, frozenset):
-            return NoLasso("the times contradict each other", found)
-        times = exact(found)
+    def _run(self, times: Sequence[Fraction]) -> Lasso:
         steps = [
             Step(_plain(times[number] - times[number - 1]), position)
             for number, position in enumerate(self._positions, start=1)
         ]
-        begin = self._begin
-        if period is not None and times[-1] > times[-2]:
+        if len(times) > len(steps) + 1 and times[-1] > times[-2]:
             steps.append(Step(_plain(times[-1] - times[-2]), None))
-        run = Run(State(tuple(self._trail[0]), (0,) * len(self._ground.clocks)), tuple(steps))
-        return Lasso(run, begin)
+        start = State(tuple(self._trail[0]), (0,) * len(self._ground.clocks))
+        return Lasso(Run(start, tuple(steps)), self._begin)
 
-    def _again(self, period: int) -> list[Constraint]:
-        """After `period` every clock shows what it showed at the beginning of the loop."""
-        begin, end = self._begin, self._end + 1
-        parts = [*_exactly(end, begin, period, ())]
+    def _closed(self) -> tuple[int, list[list[Option]]]:
+        """The number of the last time, and the constraints, but for what has to be equal.
+
+        The loop ends with a delay of its own: then its first step follows again. A clock that it
+        does not restart is beyond all it is compared with, from the beginning of the loop on.
+        """
+        beyond: Option = []
         greatest = _greatest(self._ground)
         differing = {at for pair in _differences(self._ground) for at in pair}
-        for at, (first, last) in enumerate(
-            zip(self._started[begin], self._started[self._end], strict=True)
-        ):
-            if first is None or last is None:
-                continue
-            if last == first and greatest[at] >= 0:
+        for at, (first, last) in enumerate(self._around()):
+            if first is not None and last == first and greatest[at] >= 0:
+                beyond.append(Constraint(first, self._begin, -greatest[at], True, (at,), -1))
                 if at in differing:
-                    parts.append(Constraint(begin, begin, -1, False, (at,), -1))
-                # Beyond everything it is compared with, from the beginning of the loop on.
-                parts.append(Constraint(first, begin, -greatest[at], True, (at,), -1))
-            elif last != first:
-                parts += _exactly(last, first, period, (at,))
-        return parts
+                    beyond.append(Constraint(self._begin, self._begin, -1, False, (at,), -1))
+        rest = delays(self._ground, self._trail[-1], self._started[-1], self._end + 1)
+        return self._end + 1, [*self._choices, rest, [beyond]]
+
+    def _equal(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """The pairs of times whose distance is the period, and the clock that asks for it."""
+        return [
+            (self._end + 1, self._begin, ()),
+            *(
+                (last, first, (at,))
+                for at, (first, last) in enumerate(self._around())
+                if first is not None and last is not None and last != first
+            ),
+        ]
+
+    def _around(self) -> Iterator[tuple[int | None, int | None]]:
+        """For each clock when it last started before the loop, and before its end."""
+        yield from zip(self._started[self._begin], self._started[self._end], strict=True)
 
 
 def _exactly(

@@ -867,7 +867,7 @@ def test_fmt_writes_nothing_if_one_file_is_wrong(run: Run) -> None:
     assert Path("ugly.sm").read_text(encoding="utf-8") == UGLY
 
 
-@pytest.mark.parametrize("name", ["fischer", "rhs", "two_locks", "two_phase"])
+@pytest.mark.parametrize("name", ["fischer", "rhs", "semaphore", "two_locks", "two_phase"])
 def test_shipped_specs_are_formatted(run: Run, name: str) -> None:
     assert run("fmt", "--check", name).status == 0
 

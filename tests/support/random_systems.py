@@ -64,9 +64,11 @@ from rhscheck.spec.system import (
     Deadline,
     Early,
     EnumType,
+    Fairness,
     Family,
     IntType,
     Label,
+    LeadsTo,
     Never,
     NeverAfter,
     NeverBefore,
@@ -522,6 +524,23 @@ def assumptions(draw: st.DrawFn, system: System) -> Assumption:
     obligation = _RuleMaker(draw, system, scope, timed=False).obligation(kind)
     assert not isinstance(obligation, Can)
     return Assumption("D", f"an assumption of kind {kind}", "PLUGIN", params, obligation)  # type: ignore[arg-type]
+
+
+@st.composite
+def fair_rules(draw: st.DrawFn, drawn: st.SearchStrategy[System]) -> tuple[System, Rule]:
+    """A System with some `fair` lines, and a `leads to` over it for at most one task."""
+    system = draw(drawn)
+    params = (Param("i", TASK),) if draw(st.booleans()) else ()
+    scope = _Scope(tuple((param.name, param.family) for param in params))
+    maker = _RuleMaker(draw, system, scope, timed=False)
+    obligation = LeadsTo(maker.either(), maker.either(), draw(st.booleans()))
+    fair = []
+    for transition in draw(st.lists(st.sampled_from(system.transitions), max_size=3)):
+        label = transition.label
+        label = replace(label, index=None if label.index is None else SELF)
+        fair.append(Fairness(transition.actor, draw(st.booleans()), (label,)))
+    rule = Rule("R", "R", "a leads to", "leads_to", params, obligation)
+    return replace(system, fairness=tuple(fair)), rule
 
 
 # ---- runs --------------------------------------------------------------------------------------
