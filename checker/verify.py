@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
@@ -20,6 +20,7 @@ from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find, without_witness
 from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
+from rhscheck.checker.protection import Protected, protected
 from rhscheck.checker.scenarios import Played, play
 from rhscheck.checker.sharing import SecondProcess, second_share
 from rhscheck.checker.verdict import (
@@ -61,6 +62,7 @@ class Options:
     together. `engine`: one of ENGINES alone; None: as needed. `without`: assumptions that are not
     relied on. `findings`: whether to look for findings. `jobs`: processes that may share the rules.
     `certificate`: whether to keep the invariants behind the proofs.
+    `protection`: whether to ask which rules hold only with the assumptions not relied on.
     """
 
     rules: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class Options:
     findings: bool = True
     jobs: int = 1
     certificate: bool = False
+    protection: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Report:
     """Verdicts in the order of the rules, how they compare with `expect`, scenarios, findings.
 
     `established`: the invariants behind the proofs, if a certificate was asked for.
+    `protected`: the rules that are not kept without the assumptions left out.
     """
 
     system: System
@@ -89,6 +93,7 @@ class Report:
     findings: tuple[Finding, ...]
     exit: int
     established: tuple[Established, ...] = ()
+    protected: tuple[Protected, ...] = ()
 
 
 def _silent(_line: str) -> None:
@@ -137,13 +142,14 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         results = tuple(_result(task, options, argument, rule) for rule in rules)
         beside = _Beside.made(task, options, stories, argument)
     expected = _expected(system.expectations, rules)
-    comparisons = compare(results, expected, options.n)
+    elsewhere = bool(system.chosen or options.without)
+    comparisons = compare(results, expected, options.n, elsewhere=elsewhere)
     findings = beside.findings
     if options.findings:
         findings += without_witness(results)
     scenarios = beside.scenarios
     statuses = (
-        exit_status(results, expected, options.n),
+        exit_status(results, expected, options.n, elsewhere=elsewhere),
         *(played.status for played in scenarios),
         # A return that no state handles, or time that stops, is an error in any spec.
         *(EXIT_VIOLATED for finding in findings if finding.error and not options.rules),
@@ -157,7 +163,23 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         findings,
         next((one for one in (EXIT_VIOLATED, EXIT_UNDECIDED) if one in statuses), EXIT_AGREED),
         tuple(task.established or ()),
+        _protected(system, options, results, task) if options.protection else (),
     )
+
+
+def _protected(
+    system: System, options: Options, results: Sequence[Result], task: Task
+) -> tuple[Protected, ...]:
+    """What the assumptions that are not relied on protect, as far as the time suffices."""
+
+    def decide(rules: tuple[str, ...], without: tuple[str, ...]) -> Sequence[Result]:
+        again = replace(
+            options, rules=rules, without=without, timeout_s=task.budget.left(), findings=False,
+            protection=False,
+        )  # fmt: skip
+        return verify(system, again, task.say).results
+
+    return protected(results, options.without, decide)
 
 
 # ---- options -------------------------------------------------------------------------------------

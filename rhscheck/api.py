@@ -77,14 +77,17 @@ def verify(
     engine: str | None = None,
     jobs: int = 1,
     certificate: bool = False,
+    findings: bool = True,
     progress: Say = _silent,
 ) -> Report:
     """Decide the rules of `system` (all, or those named), for every N or for `n` instances.
 
     `without`: assumptions not relied on. `depth`: longest run that bounded checking looks at, in
     steps. `timeout_s`: what is open after so many seconds is unknown. `jobs`: processes that may
-    share the rules (at most 2 are used). `certificate`: keep what `write_certificate` needs.
-    `progress` is told what is going on. Raises InputError for names and numbers that do not fit.
+    share the rules (at most 2 are used). `findings`: look also for what does nothing in the spec,
+    and for what the assumptions left out protect. `certificate`: keep what `write_certificate`
+    needs. `progress` is told what is going on. Raises InputError for names and numbers that do not
+    fit the System.
     """
     from rhscheck.checker import verify as checker
     from rhscheck.spec.rules import AssumptionError
@@ -98,6 +101,8 @@ def verify(
         without=tuple(without),
         jobs=jobs,
         certificate=certificate,
+        findings=findings,
+        protection=findings,
     )
     try:
         return checker.verify(system, options, progress)

@@ -66,6 +66,7 @@ def cli() -> None:
         "rhscheck verify rhs --rule R3 --witnesses",
         "rhscheck verify my.sm -n 3 --set CallTimeout=2m --without D1 --format json",
         "rhscheck verify my.sm --format sarif -o verify.sarif",
+        "rhscheck verify rhs --all-readings",
     ),
 )
 @spec_argument
@@ -95,11 +96,13 @@ def cli() -> None:
 )
 @click.option("--engine", metavar="E", help=f"Use only this engine: {', '.join(api.ENGINES)}.")
 @click.option(
+    "-j",
     "--jobs",
-    type=click.IntRange(1, 2),
-    default=lambda: min(2, processors()),
-    show_default="2 if there are two processors",
-    help="Processes that share the rules of a large spec.",
+    type=click.IntRange(1, 256),
+    default=processors,
+    show_default="as many as processors",
+    metavar="J",
+    help="Processes that share the rules of a large spec (2 at most), or the readings.",
 )
 @click.option(
     "--certificate",
@@ -107,6 +110,11 @@ def cli() -> None:
     help="Write the proofs into DIR, for `rhscheck certify DIR`.",
 )
 @click.option("--witnesses", is_flag=True, help="Draw the runs that show permissions, too.")
+@click.option(
+    "--all-readings",
+    is_flag=True,
+    help="A table: every rule under every reading, one reading at a time.",
+)
 @click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
 @common("the report", ci=True)
 def verify(
@@ -123,6 +131,7 @@ def verify(
     jobs: int,
     certificate: str | None,
     witnesses: bool,
+    all_readings: bool,
     times: bool,
 ) -> int:
     """Prove or refute the rules of SPEC, for every number of instances where possible.
@@ -130,6 +139,13 @@ def verify(
     A violated rule comes with a shortest run that breaks it. The exit status compares the verdicts
     with what the spec expects (`expect`; without one: proved, or witnessed for a permission).
     """
+    if all_readings:
+        from rhscheck.checker.verify import DEFAULT_DEPTH, Options
+        from rhscheck.readings_output import show_readings
+
+        depth = DEFAULT_DEPTH if depth is None else depth
+        options = Options(rules, n, depth, timeout_s, engine, without)
+        return show_readings(out, spec, settings, options, jobs)
     began = time.monotonic()
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)

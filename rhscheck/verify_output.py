@@ -15,6 +15,7 @@ import click
 from rhscheck.chart import Style, render_run, run_events
 from rhscheck.checker import verdict as v
 from rhscheck.checker.findings import Finding
+from rhscheck.checker.protection import Protected
 from rhscheck.checker.verify import Report
 from rhscheck.output import counted, diagnostics_text, fitted, json_bytes, place
 from rhscheck.scenario_output import scenario_fields, scenario_rows
@@ -78,9 +79,21 @@ def verify_json(loaded: Loaded, report: Report, *, times: bool) -> bytes:
                 *(_expectation_finding(one) for one in _watched(report)),
                 *(_warning_fields(one) for one in loaded.warnings),
             ],
+            "without": list(report.options.without),
+            "protected": [_protected_fields(one) for one in report.protected],
             "exit": report.exit,
         },
     )
+
+
+def _protected_fields(one: Protected) -> dict[str, object]:
+    return {
+        "rule": one.rule,
+        "by": list(one.by),
+        "with": v.name(one.kept.verdict),
+        "without": v.name(one.broken.verdict),
+        "certain": one.certain,
+    }
 
 
 def _result_fields(result: v.Result, *, times: bool) -> dict[str, object]:
@@ -184,6 +197,8 @@ def verify_text(loaded: Loaded, report: Report, look: Look, seconds: float) -> s
         lines = [_wrapped(f"[{number}] ", note, look) for note, number in notes.items()]
         blocks.append("\n".join(line for wrapped in lines for line in wrapped))
     blocks += _charts(report, look)
+    if report.options.without:
+        blocks.append("\n".join(_protection(report, look)))
     if loaded.warnings:
         blocks.append(diagnostics_text(loaded.warnings, loaded.sources, look.message_columns))
     findings = list(_findings(report, look))
@@ -355,6 +370,29 @@ def _charts(report: Report, look: Look) -> Iterator[str]:
                 least = ""
             title = "\n".join(fitted(f"{head}{least}", look.message_columns))
             yield f"{title}\n\n{chart}"
+
+
+def _protection(report: Report, look: Look) -> Iterator[str]:
+    """Which rules the assumptions that were left out protect."""
+    left_out = report.options.without
+    together = " and ".join(left_out)
+    groups: dict[str, list[str]] = {}
+    for one in report.protected:
+        said = f"{one.rule} ({v.sentence(one.broken.verdict)})"
+        if one.certain:
+            who = " as much as ".join(one.by) or f"{together} together, not one of them alone,"
+            groups.setdefault(f"{who} protects", []).append(said)
+        elif one.broken_anyway:
+            groups.setdefault(f"violated with {together}, too:", []).append(one.rule)
+        elif v.name(one.kept.verdict) == v.name(one.broken.verdict):
+            groups.setdefault(f"not decided with {together}, either:", []).append(one.rule)
+        else:
+            kept = f"with {together}: {v.sentence(one.kept.verdict)}"
+            groups.setdefault("open:", []).append(f"{said[:-1]}; {kept})")
+    if not any(one.certain for one in report.protected):
+        yield f"without {together}: no rule is broken that holds otherwise"
+    for head, rules in groups.items():
+        yield from fitted(f"{head} {', '.join(rules)}", look.message_columns)
 
 
 def _findings(report: Report, look: Look) -> Iterator[str]:

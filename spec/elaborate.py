@@ -193,7 +193,8 @@ class _Elaboration:
                     "a time needs a unit, a number none",
                 )  # fmt: skip
             chosen_value = value if value is not None and value[1] == written[1] else written
-            self.symbols.constants[name] = Constant(name, *chosen_value, item.sentence)
+            own = None if chosen_value == written else written[0]
+            self.symbols.constants[name] = Constant(name, *chosen_value, item.sentence, own)
 
     def _plugin(self) -> str:
         for actor in self.symbols.actors.values():

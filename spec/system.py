@@ -424,12 +424,16 @@ class TraceBlock:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A `param` with a value: time in the System's unit, or a plain integer."""
+    """A `param` with a value: time in the System's unit, or a plain integer.
+
+    `default`: the value that the spec gives it; None where it is `value`.
+    """
 
     name: str
     value: int
     is_time: bool
     sentence: str
+    default: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +484,14 @@ class System:
     unit_us: int = 1_000_000
     source_sha256: str = ""
     path: str = ""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The parameters and readings that have another value than the spec gives them."""
+        return (
+            *(one.name for one in self.constants if one.default is not None),
+            *(one.name for one in self.readings if one.chosen != one.default),
+        )
 
     def family(self, name: str) -> Family:
         """The family called `name`; KeyError if there is none."""
