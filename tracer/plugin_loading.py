@@ -177,7 +177,10 @@ def _wrong_entry(
     """Why the host cannot call this entry point, None if it can."""
     entry = inspect.getattr_static(found, name)
     expected = inspect.signature(getattr(Resource, name))
-    shown = ", ".join(str(one).partition(":")[0] for one in expected.parameters.values())
+    names = list(expected.parameters)
+    if named:
+        names.insert(1, "*")
+    shown = ", ".join(names)
     if isinstance(entry, staticmethod | classmethod | property) or not callable(entry):
         return f"`{name}` has to be a plain method, `def {name}({shown})`"
     if inspect.iscoroutinefunction(entry) or inspect.isasyncgenfunction(entry):

@@ -79,6 +79,9 @@ def guilty(stacks: tuple[ThreadStack, ...], operation: Operation | None) -> tupl
             continue
         own = stack.frames[:at]
         wanted = function is not None and own[-1].function == function
+        base = PurePath(stack.frames[at].file).parents[1] / "plugin.py"  # entry points by default
+        if len(own) > 1 and PurePath(own[-1].file) == base:
+            own = own[:-1]
         found.append((2 * wanted + stack.current, own))
     if not found:
         return ()

@@ -48,7 +48,8 @@ class MonitorProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: FrameWriter | None = None
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = False  # its number may belong to another process now
+        self._done = threading.Event()
 
     @property
     def pid(self) -> int | None:
@@ -57,8 +58,8 @@ class MonitorProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone (or was never there)."""
-        return self._process is None or self._ended
+        """Whether it is gone (or was never there) and `Ended` was told."""
+        return self._process is None or self._done.is_set()
 
     def start(self) -> None:
         """Start it and give it its set-up frame. Raises OSError.
@@ -81,7 +82,8 @@ class MonitorProcess:
             )
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process was started without pipes")
-        self._writer = FrameWriter(self._process.stdin.fileno())
+        self._writer = FrameWriter(os.dup(self._process.stdin.fileno()))
+        self._process.stdin.close()
         self._writer.write(self.setup)
         reader = threading.Thread(
             target=self._read, args=(self._process.stdout.fileno(),), daemon=True
@@ -144,11 +146,12 @@ class MonitorProcess:
                 self._ended = True
                 _kill_group(process)
         reader.join(_DRAIN_S)
-        self._deliver(self, Ended(status))
         if self._writer is not None:
             self._writer.close()
         if not reader.is_alive() and process.stdout is not None:
             process.stdout.close()
+        self._deliver(self, Ended(status))
+        self._done.set()
 
     # ---- words ----
     def dump_text(self) -> str:

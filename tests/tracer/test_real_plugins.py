@@ -1,0 +1,227 @@
+"""Plug-ins that misbehave in every way: each is contained, reported, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from real_cluster import is_gone, one_resource, start
+
+from rhscheck.tracer.cluster_file import ClusterFileError
+
+CONFORMS = ("conforms", "conforms-so-far")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX: signals and fork")
+
+
+def restarted(folder: Path, body: str, expected: str) -> None:
+    """The plug-in's monitor dies once, for the `expected` reason, and the resource comes back."""
+    run = start(folder, one_resource("Bad"), body)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert expected in end.why
+    assert run.verdict().verdict in CONFORMS
+
+
+ONCE = """
+class Bad(Good):
+    def once(self):
+        mark = self.host.state_dir / "mark"
+        first = not mark.exists()
+        mark.touch()
+        return first
+"""
+
+
+def test_exit_in_is_alive_ends_the_monitor_and_is_named(tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def is_alive(self):\n        if self.once(): os._exit(7)\n        return self.up\n"
+    )
+    restarted(tmp_path, body, "a plug-in ended the process with status 7 (during LooksAlive of it)")
+
+
+@POSIX
+def test_a_segmentation_fault_names_the_line(tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def looks_alive(self):\n"
+        "        if self.once():\n"
+        "            import ctypes; ctypes.string_at(0)  # crash\n"
+        "        return self.up\n"
+    )
+    restarted(tmp_path, body, "killed by SIGSEGV at plugin.py line ")
+
+
+@POSIX
+def test_a_hang_that_holds_pythons_lock_is_ended_by_the_c_level_watchdog(tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def is_alive(self):\n"
+        "        if self.once():\n"
+        "            import ctypes; ctypes.PyDLL(None).sleep(1000)\n"
+        "        return self.up\n"
+    )
+    run = start(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert "its watchdog ended it" in end.why
+    assert "plugin.py line" in end.why
+    report = run.verdict()
+    assert report.verdict in CONFORMS
+    trace = (tmp_path / "trace.jsonl").read_text(encoding="utf-8")
+    assert '"ev":"timeout","op":"LooksAlive"' in trace
+
+
+def test_a_hang_in_is_alive_is_a_deadlock_and_the_dump_names_the_line(tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def is_alive(self):\n"
+        "        if self.once():\n"
+        "            time.sleep(1000)  # hangs\n"
+        "        return self.up\n"
+    )
+    restarted(tmp_path, body, "ended itself because of a deadlock at plugin.py line 20 in is_alive")
+
+
+@POSIX
+def test_killed_from_outside(tmp_path: Path) -> None:
+    run = start(tmp_path, one_resource("Good"))
+    run.until_state("it", "Online")
+    pid = run.runtime.pid_of("shared")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    assert run.ends()[0].why.startswith("killed by SIGKILL")
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_exceptions_in_every_entry_point_are_failures_of_the_call(tmp_path: Path) -> None:
+    body = """
+    class Bad(Good):
+        opened = onlined = 0
+        def open(self, recover):
+            tries = self.host.state_dir / "tries"
+            with tries.open("a") as file: file.write("x")
+            if tries.stat().st_size == 1: raise ValueError("open")
+        def online(self):
+            self.onlined += 1
+            if self.onlined == 1: raise ValueError("online")
+            self.up = True
+        def looks_alive(self):
+            if self.onlined == 2: raise ValueError("looks_alive")
+            return self.up
+        def is_alive(self):
+            if self.onlined == 2: raise ValueError("is_alive")
+            return self.up
+        def offline(self): sys.exit("offline")
+        def resource_control(self, code, data): raise KeyError(code)
+    """
+    run = start(tmp_path, one_resource("Bad", 'restart = { retry = "10s", threshold = 9 }'), body)
+    run.until_state("it", "Online", 2)
+    answers: list[int] = []
+    run.runtime.control("it", 5, b"", lambda done: answers.append(done.rc))
+    run.until(lambda: "ResourceControl raised" in run.log())
+    run.finish()
+    assert answers == [1359]
+    assert run.ends() == []
+    for text in (
+        "Open raised ValueError: open",
+        "Online raised ValueError: online",
+        "LooksAlive raised ValueError: looks_alive",
+        "IsAlive raised ValueError: is_alive",
+        "Offline called sys.exit('offline')",
+        "ResourceControl raised KeyError: 5",
+    ):
+        assert text in run.log()
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_an_exception_in_terminate_ends_the_monitor(tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def online(self):\n"
+        "        if self.once(): raise ResourceError('no', 5)\n"
+        "        self.up = True\n"
+        "    def terminate(self): raise ValueError('terminate')\n"
+    )
+    run = start(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    (end,) = run.ends()
+    assert end.why == "ended itself because a plug-in's exception left it unsafe"
+    assert "Terminate raised ValueError: terminate" in run.log()
+    assert run.verdict().verdict in CONFORMS
+
+
+@POSIX
+def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(tmp_path: Path) -> None:
+    body = """
+    class Bad(Good):
+        def online(self):
+            print("to standard output", flush=True)
+            os.write(1, b'{"type":"Ready","now_us":1}\\n')
+            sys.stdout.close()
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(1000)
+            (self.host.state_dir / "forked").write_text(str(pid))
+            for _ in range(50):
+                threading.Thread(target=time.sleep, args=(1000,), daemon=False).start()
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            self.up = True
+    """
+    run = start(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    forked = int((tmp_path / "state/resources/it/forked").read_text(encoding="utf-8"))
+    assert not is_gone(forked, 0.0)
+    run.finish()
+    assert is_gone(forked)
+    log = (tmp_path / "state/monitors/shared.log").read_text(encoding="utf-8")
+    assert "to standard output" in log
+    assert run.ends() == []
+    assert run.verdict().verdict in CONFORMS
+
+
+@pytest.mark.parametrize(
+    ("plugin", "body", "expected"),
+    [
+        ("./plugin.py:Nope", "", "has no `Nope`; its resources are Good"),
+        ("./plugin.py:Bad", "import nothing_like_it\n", "No module named 'nothing_like_it'"),
+        ("./plugin.py:Bad", "sys.exit(3)\n", "called sys.exit(3) while it was imported"),
+        ("./plugin.py:Bad", "os._exit(9)\n", "ended the process with status 9 (while the plug-in"),
+        ("./plugin.py:Bad", "class Bad(Good):\n    async def online(self): ...\n", "is async"),
+        ("./plugin.py:Bad", "class Bad(Good):\n    def open(self): ...\n", "`def open(self, *, "),
+        ("./plugin.py:Bad", "class Bad(Resource): ...\n", "lacks `is_alive`, `offline`, "),
+        ("./other.py:Bad", "", "there is no file"),
+        ("GenericScipt", "", "did you mean `GenericScript`?"),
+    ],
+)
+def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
+    tmp_path: Path, plugin: str, body: str, expected: str
+) -> None:
+    cluster = f"\n[resource.it]\nplugin = '{plugin}'\n"
+    run = start(tmp_path, cluster, body)
+    with pytest.raises(ClusterFileError) as refused:
+        run.join()
+    (mistake,) = refused.value.mistakes
+    assert mistake.line == 3
+    assert expected in mistake.message
+    assert run.left_running() == []
+
+
+def test_a_parameter_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
+    cluster = """
+    [resource.it]
+    plugin = "GenericApplication"
+    [resource.it.parameters]
+    command = "sleep"
+    """
+    run = start(tmp_path, cluster)
+    with pytest.raises(ClusterFileError) as refused:
+        run.join()
+    (mistake,) = refused.value.mistakes
+    assert (mistake.line, mistake.message) == (
+        5,
+        "resource `it`: parameter `command`: expected array, got str",
+    )
