@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from poll_spec import POLL
 from random_systems import Shape, rules, systems
@@ -24,11 +24,18 @@ from rhscheck.checker.certify import form
 from rhscheck.checker.certify.certify import Certification, certify
 from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
 from rhscheck.checker.certify.referee import check
+from rhscheck.checker.established import established
 from rhscheck.checker.every_n import EveryN
-from rhscheck.checker.model import Budget
+from rhscheck.checker.explore import explore
+from rhscheck.checker.local import LocalAbstraction
+from rhscheck.checker.model import Budget, Model
+from rhscheck.checker.realise import instance_maps
+from rhscheck.checker.recheck import Copy, identity, recheck
 from rhscheck.checker.verdict import Unknown
 from rhscheck.checker.verify import Options, verify
+from rhscheck.spec.expr import TRUE
 from rhscheck.spec.fingerprint import fingerprint
+from rhscheck.spec.ground import ground
 from rhscheck.spec.load import Loaded, load_source
 from rhscheck.spec.rules import weave
 from rhscheck.spec.source import Source
@@ -161,6 +168,38 @@ def test_the_enumeration_accepts_what_the_engines_prove(data: st.DataObject) -> 
         for excluded, invariant in one.parts:
             bad = {rule: world.bad[rule] for rule in excluded}
             assert check("I", world.system, one.n, invariant, bad) > 0
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_enumeration_refuses_what_a_solver_refutes(data: st.DataObject) -> None:
+    """An invariant of one System, judged for another that differs in one transition."""
+    system = data.draw(systems(TASKS))
+    model = Model(system, (), ())
+    assume(isinstance(model.abstraction, LocalAbstraction))
+    local = model.local
+    tracked = (
+        data.draw(st.lists(st.sampled_from(range(len(local.clocks))), unique=True))
+        if local.clocks
+        else []
+    )
+    exploration = explore(local, {}, tracked=tuple(sorted(tracked)), limit=2_000)
+    assume(exploration.complete)
+    invariant = exploration.invariant()
+    at = data.draw(st.integers(0, len(system.transitions) - 1))
+    changed = list(system.transitions)
+    kind = data.draw(st.sampled_from(("guard", "updates", "resets")))
+    changed[at] = replace(changed[at], **({"guard": TRUE} if kind == "guard" else {kind: ()}))
+    other = replace(system, transitions=tuple(changed))
+    concrete = ground(other, 2)
+    slots, clocks = next(instance_maps(local, concrete, invariant.tracked))
+    refuted = recheck(concrete, [Copy(invariant, slots, clocks)], {}).failed
+    file = established((), None, local, [((), identity(invariant, local))], (), families=("Task",))
+    try:
+        check("I", other, None, file.parts[0][1], {})
+    except Refusal:
+        return
+    assert not refuted
 
 
 # ---- nothing else is -----------------------------------------------------------------------------
