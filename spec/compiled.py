@@ -141,12 +141,12 @@ class Compiled:
     @cached_property
     def active_clocks(self) -> Callable[[Values], tuple[int, ...]]:
         """The positions of the clocks that run, ascending."""
-        return self._positions([clock.active for clock in self.ground.clocks])
+        return self.positions([clock.active for clock in self.ground.clocks])
 
     @cached_property
     def active_deadlines(self) -> Callable[[Values], tuple[int, ...]]:
         """The positions of the deadlines that bind, ascending."""
-        return self._positions([deadline.active for deadline in self.ground.deadlines])
+        return self.positions([deadline.active for deadline in self.ground.deadlines])
 
     def predicate(self, expr: Expr) -> Callable[[Values], bool]:
         """A ground state formula as a function; ValueError if it reads a clock."""
@@ -163,7 +163,8 @@ class Compiled:
         module.fire_function("fire", self.ground.transitions[at])
         return module.build("fire")  # type: ignore[no-any-return]
 
-    def _positions(self, conditions: list[Expr]) -> Callable[[Values], tuple[int, ...]]:
+    def positions(self, conditions: list[Expr]) -> Callable[[Values], tuple[int, ...]]:
+        """The positions of the ground conditions (without clocks) that hold, ascending."""
         module = _Module(self.ground)
         module.positions("positions", conditions)
         return module.build("positions")  # type: ignore[no-any-return]

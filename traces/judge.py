@@ -1,22 +1,65 @@
-"""Judging a recorded run event by event: the door through which events reach the replayer.
+"""Judging a recorded run event by event.
 
-`Judge` takes a System, a header and options, is fed the lines of one recording in file order, and
-says at the end what was found. Whoever has events (a trace file, a mapped log, a simulation) uses
-this; whoever has a whole file uses `traces.replay`. Owns the order of these calls and what the
-options mean; it prints nothing and reads no file.
+`Judge` is fed the events of one recording in file order and says at the end what was found. Whoever
+has events (a trace file, a mapped log, a simulation) uses this; whoever has a whole file uses
+`traces.replay`. What is possible is followed as sets of states on the *receptive* System
+(SEMANTICS section 6), for each resource by itself where the spec lets instances be told apart.
+
+An event that no possible state allows, or time that may not pass, is a divergence. The event's call
+bookkeeping is applied by force, to learn which rules it breaks; then the unit may be anywhere, with
+or without what the line says, and judging goes on: what is reported later is refused by every
+state there is.
+
+Owns the walk along a recording and which events concern whom. Sets of states are
+`traces.possible`'s, words `traces.blame`'s, verdicts `traces.verdicts`'s; nothing is printed here
+and no file is read.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import msgspec
 
+from rhscheck.spec.diagnostic import did_you_mean
 from rhscheck.spec.expr import StepKind
 from rhscheck.spec.system import System
-from rhscheck.traces.format import Event, EventLine, Finish, Header, Loaded, Malformed, UnknownLine
-from rhscheck.traces.replay import replay
-from rhscheck.traces.report import TraceReport
+from rhscheck.traces.apart import apart
+from rhscheck.traces.blame import Fault, Wording
+from rhscheck.traces.engine import Engine, Setting
+from rhscheck.traces.follow import Follower
+from rhscheck.traces.format import (
+    CallEvent,
+    Event,
+    Finish,
+    Header,
+    Malformed,
+    ReturnEvent,
+    TimeoutEvent,
+    UnknownLine,
+)
+from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
+from rhscheck.traces.possible import TooManyStates
+from rhscheck.traces.report import Finding, TraceReport
+from rhscheck.traces.units import Site, Unit
+from rhscheck.traces.verdicts import Recording, report_of
+from rhscheck.traces.wording import clock_time, parameter_text
+
+# Units that are brought up to date whenever something shared happens; more wait for their turn.
+_AT_ONCE = 32
+_SWEEP_EVERY = 4096
+_GOES_ON = (
+    "after something that the spec does not allow the run may be in any state: what is found later "
+    "is refused by every one"
+)
+_INSTANCE = re.compile(r"(.+)\[(\d{1,6})\]")
+
+
+class ReplayError(Exception):
+    """The recording cannot be held against this spec at all; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +68,9 @@ class Options:
 
     `slack_us`: how late a step may be (trace time); None: what the header says. `unseen`: events
     (kind, name or None for all of the kind) that may happen without a line about them, because
-    the log does not always have one; the trace block's `hide` comes on top. `n`: the number of
-    instances; None: what the header says, or else as many as are mentioned.
+    the log does not always have one; the trace block's `hide` comes on top. With it, a header that
+    does not claim to be complete lacks these events only. `n`: the number of instances; None: what
+    the header says, or else as many as are mentioned.
     """
 
     slack_us: int | None = None
@@ -34,44 +78,756 @@ class Options:
     n: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Something that more than one unit sees, in the order of the recording.
+
+    `reading` None: events are missing here. `owner`: the resource whose own event it is.
+    """
+
+    line: int
+    time: int
+    late: int
+    site: Site
+    reading: Observation | None
+    owner: str | None = None
+
+
+Role = Literal["own", "shared", "unknown"]
+
+
 @dataclass(slots=True)
 class Judge:
-    """Judges one recording. Feed its lines in order, then call `finish` once."""
+    """Judges one recording. Feed its lines in order, then call `finish` once.
+
+    `header` None: there was none. `engine`: what was compiled for the same System before, with a
+    setting that fits the header and the options (see `setting_of`); without it one is made.
+    """
 
     system: System
     header: Header | None
     options: Options = Options()
     file: str = ""
-    _events: list[EventLine] = field(default_factory=list)
-    _problems: list[Malformed] = field(default_factory=list)
-    _unknown: list[UnknownLine] = field(default_factory=list)
+    engine: Engine | None = None
+    _engine: Engine = field(init=False, repr=False)
+    _words: Vocabulary = field(init=False, repr=False)
+    _wording: Wording = field(init=False, repr=False)
+    _recording: Recording = field(init=False, repr=False)
+    _units: dict[tuple[str, str | None], Unit] = field(default_factory=dict, repr=False)
+    _blank: dict[str, Unit] = field(default_factory=dict, repr=False)
+    _log: list[_Shared] = field(default_factory=list, repr=False)
+    # Lines about what is shared: judged, until somebody's states refuse them.
+    _shared_lines: dict[int, None] = field(default_factory=dict, repr=False)
+    _dropped: int = 0  # entries of the log that every unit has seen
+    _readings: dict[object, Observation | Ignored | Gap] = field(default_factory=dict, repr=False)
+    _roles: dict[str, tuple[Role, str]] = field(default_factory=dict, repr=False)
+    _hosts: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _window: list[tuple[int, int]] = field(default_factory=list, repr=False)  # (time, line)
+    _now: int | None = None
+    _unread: int | None = None  # a line since the last event that could not be read
+    _lossy: bool = False
+    _count: int | None = None
+    # Lines that wait until it is known how many instances have to be followed together.
+    _waiting: list[tuple[int, Event] | Malformed | UnknownLine] | None = None
 
-    def feed(self, line: int, event: Event) -> None:
-        """The next event, which stands on `line` (from 1) of the recording."""
-        self._events.append(EventLine(line, event))
+    def __post_init__(self) -> None:
+        setting = setting_of(self.header, self.options)
+        self._count = setting.n
+        if self._count is not None and self._count < 1:
+            raise ReplayError(f"there is no System of {self._count} instances")
+        if self._count is None and self.system.parametric and apart(self.system) is None:
+            self._waiting = []
+        else:
+            self._set_out(setting)
+
+    def _set_out(self, setting: Setting) -> None:
+        header = self.header or Header()
+        self._engine = self.engine or Engine(self.system, setting)
+        self.engine = self._engine
+        world = self._engine.world
+        names = {instance: name for name, instance in header.resources.items()}
+        self._words = Vocabulary(world.ground, self._vocabulary_names(header))
+        self._wording = Wording(self._engine, names)
+        self._recording = Recording(self._engine, self.file)
+        self._begin(header)
+
+    # ---- what the header promises --------------------------------------------------------------
+    def _vocabulary_names(self, header: Header) -> dict[str, str]:
+        """The header's names of instances that the Ground has."""
+        family = self._engine.world.family
+        return {
+            name: instance
+            for name, instance in header.resources.items()
+            if family is None or instance.partition("[")[0] != family
+        }
+
+    def _begin(self, header: Header) -> None:
+        recording, system = self._recording, self._engine.world.ground.system
+        if self.header is None:
+            recording.stop("there is no readable header: nobody says that the trace is complete")
+            return
+        named, ours = header.spec.removesuffix(".sm"), system.name
+        if named and named != ours:
+            recording.stop(f"the header names another spec: {named}, not {ours}")
+            return
+        self._compare_spec(header)
+        if recording.stopped:
+            return
+        declared = bool(self.options.unseen) and not header.lossy
+        self._lossy = header.lossy or (not header.complete and not declared)
+        if self._lossy:
+            recording.lacks("the recording may lack events: nothing is held against their absence")
+        elif not header.complete:
+            recording.lacks("events of some kinds leave no line in this recording")
+        if header.start != "initial":
+            recording.lacks("the recording does not begin with the run: it may begin in any state")
+        try:
+            if not self._engine.initial:
+                raise ReplayError(f"the spec {system.name} has no initial state")
+        except TooManyStates:
+            recording.stop("the spec has more initial states than can be followed")
+
+    def _compare_spec(self, header: Header) -> None:
+        recording, system = self._recording, self._engine.world.ground.system
+        sums = (header.spec_sha256, self.system.source_sha256)
+        if all(sums) and sums[0] != sums[1]:
+            recording.notes.append(
+                "the trace was made for another text of the spec (SHA-256 differs)"
+            )
+        ours = trace_parameters(self.system)
+        for parameter, value in header.params.items():
+            if parameter in ours and ours[parameter] != value:
+                theirs = parameter_text(system, parameter, value)
+                here = parameter_text(system, parameter, ours[parameter])
+                recording.notes.append(
+                    f"the trace was made with {parameter} = {theirs}, the spec has {here}"
+                )
+        for limit, millis in header.timeouts_ms.items():
+            name = time_out_parameter(self.system, limit)
+            if name is None or ours[name] != millis * 1000:
+                recording.stop(f"the header's time-out {limit} = {millis} ms is not the spec's")
+
+    # ---- events --------------------------------------------------------------------------------
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What has been found so far; more may turn out about earlier lines at the end."""
+        return () if self._waiting is not None else self._recording.found
 
     def unreadable(self, problem: Malformed | UnknownLine) -> None:
         """The next line is no event that can be understood: something may be missing here."""
-        if isinstance(problem, Malformed):
-            self._problems.append(problem)
-        else:
-            self._unknown.append(problem)
+        if self._waiting is not None:
+            self._waiting.append(problem)
+            return
+        self._recording.unreadable(problem)
+        # Whether something is missing turns out with the next event: none follows a cut tail.
+        self._unread = self._unread or problem.line
+
+    def feed(self, line: int, event: Event) -> None:
+        """The next event, which stands on `line` (from 1) of the recording."""
+        if self._waiting is not None:
+            self._waiting.append((line, event))
+            return
+        recording = self._recording
+        recording.events += 1
+        recording.last_line = line
+        role, instance = self._role(event)
+        reading = self._read(event, role, instance)
+        if isinstance(reading, Ignored):
+            recording.ignored[reading.kind] = recording.ignored.get(reading.kind, 0) + 1
+            return
+        if recording.stopped:
+            return
+        if self._unread is not None:
+            number, self._unread = self._unread, None
+            self._lose(number, self._now, f"line {number} cannot be read")
+        time, late = _bounds(event)
+        if isinstance(reading, Gap):
+            self._lose(line, late, f"events are missing at line {line} ({reading.why})")
+            return
+        if not self._in_order(line, event, time):
+            return
+        if self._now is None:
+            self._start(event, time, late)
+        self._now = time
+        self._window.append((time, line))
+        actors = (reading.actor,) if reading.actor else self._engine.world.actors(reading.labels)
+        site = Site(
+            line, event.res, event.ts if event.ts is not None else time, reading.text, actors
+        )
+        if role == "shared" and self._engine.alone:
+            recording.judged += 1
+            self._shared_lines[line] = None
+            self._share(_Shared(line, time, late, site, reading))
+            return
+        if self._lossy_event(site, reading, role, time, late, event):
+            return
+        self._own(event, site, reading, time, late, instance)
+        if self._is_time_to_sweep():
+            self._sweep()
+
+    def _is_time_to_sweep(self) -> bool:
+        return len(self._window) >= max(_SWEEP_EVERY, 4 * len(self._units))
 
     def finish(self, finish: Finish | None = None) -> TraceReport:
-        """The verdict. `finish` says how the recording ended; None: nobody knows.
-
-        Raises ReplayError where the System has no run to compare with.
-        """
-        header = self.header
-        if header is not None and self.options.slack_us is not None:
-            header = msgspec.structs.replace(header, slack_us=self.options.slack_us)
-        last = self._events[-1].line if self._events else 0
-        ending = finish or Finish("missing", last, len(self._events), "there is no end line")
-        loaded = Loaded(
-            header, tuple(self._events), tuple(self._problems), tuple(self._unknown), ending
+        """The verdict. `finish` says how the recording ended; None: nobody knows."""
+        if self._waiting is not None:
+            self._count_instances(self._waiting)
+        recording = self._recording
+        self._sweep()
+        ending = finish or Finish(
+            "missing", recording.last_line, recording.events, "there is no end line"
         )
-        system = self.system
-        if self.options.unseen:
-            hidden = (*system.trace.hidden, *self.options.unseen)
-            system = replace(system, trace=replace(system.trace, hidden=hidden))
-        return replay(system, loaded, file=self.file, n=self.options.n)
+        if self._unread is not None and not recording.stopped:
+            cut = ending.ending == "truncated" and self._unread == ending.lines
+            if not cut:
+                recording.doubt(f"line {self._unread} cannot be read")
+        units = list(self._units.values())
+        return report_of(recording, units or list(self._blank.values()), self._wording, ending)
+
+    def _count_instances(self, waiting: list[tuple[int, Event] | Malformed | UnknownLine]) -> None:
+        """Judge what was waiting for the number of instances: the highest that is mentioned."""
+        resources = {} if self.header is None else self.header.resources
+        highest = 1
+        for one in waiting:
+            res = one[1].res if isinstance(one, tuple) else None
+            match = None if res is None else _INSTANCE.fullmatch(resources.get(res, res))
+            if match is not None and match[1] in self.system.parametric:
+                highest = max(highest, int(match[2]))
+        self._waiting = None
+        self._count = highest
+        self._set_out(replace(setting_of(self.header, self.options), n=highest))
+        for one in waiting:
+            if isinstance(one, tuple):
+                self.feed(*one)
+            else:
+                self.unreadable(one)
+
+    # ---- reading -------------------------------------------------------------------------------
+    def _role(self, event: Event) -> tuple[Role, str]:
+        """Whether the event is one unit's own, shared by all, or of nobody known; and whose."""
+        res = event.res
+        if not self._engine.alone or res is None:
+            return "own", ""
+        known = self._roles.get(res)
+        if known is None:
+            known = self._roles[res] = self._role_of(res)
+        return known
+
+    def _role_of(self, res: str) -> tuple[Role, str]:
+        header, family = self.header or Header(), self._engine.world.family
+        assert family is not None
+        name = header.resources.get(res, res)
+        machine, bracket, number = name.partition("[")
+        if machine == family and bracket and number[:-1].isdigit() and number.endswith("]"):
+            index = int(number[:-1])
+            if 1 <= index <= (self._count or index):
+                return "own", name
+            return "unknown", name
+        if self._words.knows(name):
+            return "shared", name
+        if self._count is None and not header.resources:
+            # Nobody says what the resources are called: each name is one.
+            taken = sum(1 for role, _ in self._roles.values() if role == "own")
+            return "own", f"{family}[{taken + 1}]"
+        return "unknown", name
+
+    def _read(self, event: Event, role: Role, instance: str) -> Observation | Ignored | Gap:
+        """What the event says in the spec's words; the same for all resources."""
+        key: object
+        match event:
+            case CallEvent(op=op):
+                key = ("call", op, role)
+            case ReturnEvent(op=op, rc=rc):
+                key = ("return", op, rc, role)
+            case _:
+                key = None
+        if key is None or role != "own" or not self._engine.alone:
+            return self._words.read(event, self._first(role, event))
+        known = self._readings.get(key)
+        if known is None:
+            known = self._words.read(event, self._first(role, event))
+            if not isinstance(known, Observation) or not known.unknown:
+                self._readings[key] = known
+        return known
+
+    def _first(self, role: Role, event: Event) -> str | None:
+        """The instance of the Ground that the event's resource is."""
+        if self._engine.alone and role == "own" and event.res is not None:
+            return f"{self._engine.world.family}[1]"
+        return (
+            None
+            if event.res is None
+            else (self.header or Header()).resources.get(event.res, event.res)
+        )
+
+    def _in_order(self, line: int, event: Event, time: int) -> bool:
+        """Check sequence numbers and clocks of the hosts; False if the event cannot be judged."""
+        recording, host = self._recording, event.host
+        known = self._hosts.get(host)
+        if known is not None and event.seq <= known[0]:
+            recording.doubt(
+                f"line {line}: event {event.seq} of {host or 'the host'} comes after "
+                f"event {known[0]}, so the order of events is doubtful"
+            )
+        back = self._now is not None and time < self._now
+        self._hosts[host] = (event.seq, time)
+        if not back:
+            return True
+        assert self._now is not None
+        if known is None or time >= known[1]:
+            # Another host's clock: which of the two events came first is not known.
+            self._lose(line, self._now, f"the hosts' clocks disagree at line {line}")
+            return True
+        text = f"the clock goes back, from {clock_time(self._now)} to {clock_time(time)}"
+        if self._lossy or (self.header is not None and self.header.start != "initial"):
+            self._lose(line, time, f"line {line}: {text}")
+        else:
+            site = Site(line, event.res, time, "the time before the event")
+            unit = self._unit(event, self._role(event)[1])
+            if unit.follower is not None:
+                finding = self._wording.finding(
+                    unit, unit.follower, site, None, Fault(unmet=(text,))
+                )
+                recording.add(finding)
+                recording.diverged = unit.diverged = True
+            self._lose(line, time, f"line {line}: {text}")
+        self._now = time
+        return True
+
+    # ---- where units begin -----------------------------------------------------------------------
+    def _start(self, event: Event, time: int, late: int) -> None:
+        """The first event: now it is known when the recording begins."""
+        header = self.header or Header()
+        clock = header.clock.get(event.host)
+        dated = clock is not None and clock.epoch == "start"
+        engine = self._engine
+        blank = Unit(None, None, None)
+        try:
+            if header.start != "initial" or self._lossy:
+                follower = self._anywhere(time, late)
+                blank.partial = True
+            elif dated:
+                follower = Follower.begin(engine.sets, engine.begin(aged=False), 0, 0)
+            else:
+                # Time may have passed in the initial state; how much, nobody says.
+                follower = Follower.begin(engine.sets, engine.begin(aged=True), time, late)
+                if not follower.node.exact:
+                    self._recording.lacks(
+                        "the recording does not say when the run began, and clocks run from its "
+                        "start"
+                    )
+            blank.follower = follower
+            blank.fresh = True
+        except TooManyStates:
+            blank.stopped = "more states are possible than can be followed"
+        self._blank[""] = blank
+        if not engine.alone:
+            self._units[("", None)] = blank
+        self._inspect(blank, Site(1, None, 0, "the initial state"))
+
+    def _anywhere(self, time: int, late: int) -> Follower:
+        engine = self._engine
+        return Follower.begin(engine.sets, engine.anywhere((), 0), time, late)
+
+    def _unit(self, event: Event, instance: str) -> Unit:
+        """The unit whose event it is, made from one that has done nothing if it is new."""
+        if not self._engine.alone:
+            return self._units[("", None)]
+        key = ("", event.res)
+        unit = self._units.get(key)
+        if unit is None:
+            blank = self._blank[""]
+            self._catch_up(blank)
+            unit = self._units[key] = blank.copy(event.res or "", instance)
+        return unit
+
+    # ---- what is shared --------------------------------------------------------------------------
+    def _share(self, entry: _Shared) -> None:
+        """Something that concerns every unit: at once if they are few, else when they get to it."""
+        self._log.append(entry)
+        if len(self._units) <= _AT_ONCE or self._is_time_to_sweep():
+            self._sweep()
+
+    def _lose(self, line: int, time: int | None, reason: str) -> None:
+        """Events may be missing at `line`: every unit may be anywhere after it."""
+        self._recording.lacks(f"{reason}: what follows is judged from every possible state")
+        if self._now is None or time is None:
+            self._lossy_start(reason)
+            return
+        site = Site(line, None, time, reason)
+        self._share(_Shared(line, time, time, site, None))
+
+    def _lossy_start(self, reason: str) -> None:
+        """Something is missing before the first event."""
+        if self.header is not None:
+            self.header = msgspec.structs.replace(self.header, start="unknown")
+
+    def _catch_up(self, unit: Unit) -> None:
+        """Bring a unit to the end of the shared log."""
+        while unit.seen < self._dropped + len(self._log):
+            entry = self._log[unit.seen - self._dropped]
+            unit.seen += 1
+            if entry.owner is not None and entry.owner == unit.name:
+                continue
+            if entry.reading is None:
+                self._lost(unit, entry.time, entry.late)
+                continue
+            self._observe(
+                unit, entry.site, entry.reading, entry.time, entry.late, own=entry.owner is None
+            )
+
+    def _sweep(self) -> None:
+        """Bring every unit to the present, so that missed deadlines are noticed, and forget."""
+        if self._now is None:
+            return
+        units = list(self._units.values())
+        blank = self._blank.get("")
+        if blank is not None and blank not in units and (not units or self._log):
+            self._catch_up(blank)
+        for unit in units:
+            self._catch_up(unit)
+            self._pass(unit)
+        if blank is not None and not units:
+            self._pass(blank)
+        self._dropped += len(self._log)
+        self._shared_lines.clear()
+        self._log.clear()
+        self._window = self._window[-1:]
+
+    def _pass(self, unit: Unit) -> None:
+        """Let time pass until now without an event of the unit."""
+        follower = unit.follower
+        if follower is None or self._now is None or follower.now >= self._now:
+            return
+        trial = follower.copy()
+        try:
+            if trial.advance(self._now, self._now):
+                unit.follower = trial
+                self._inspect(unit, self._noticed(unit, trial.now))
+            else:
+                site = self._noticed(unit, trial.now)
+                self._late(unit, trial, site, None, site.time_us, site.time_us)
+        except TooManyStates:
+            self._give_up(unit, "more states are possible than can be followed")
+
+    def _noticed(self, unit: Unit, time: int) -> Site:
+        """The first line after `time`: there it could be seen that something did not happen."""
+        at, line = next(((at, line) for at, line in self._window if at > time), self._window[-1])
+        return Site(line, unit.name, at, "the time before this line")
+
+    # ---- one event of one unit -------------------------------------------------------------------
+    def _lossy_event(
+        self, site: Site, reading: Observation, role: Role, time: int, late: int, event: Event
+    ) -> bool:
+        """An event whose resource is unknown or not said; True if that is all there is to it."""
+        if not self._engine.alone or (role == "own" and event.res is not None):
+            return False
+        recording = self._recording
+        if event.res is None:
+            recording.doubt(f"line {site.line} does not say whose event it is")
+            self._lose(site.line, late, f"line {site.line} does not say whose event it is")
+            return True
+        header = self.header or Header()
+        known = [*header.resources, *self._words.names]
+        family = self._engine.world.family
+        known += [f"{family}[{number}]" for number in range(1, min(self._count or 1, 9) + 1)]
+        hint = did_you_mean(str(event.res), dict.fromkeys(known))
+        reason = f"the spec has no instance that is called {event.res}"
+        blank = self._blank[""]
+        self._catch_up(blank)
+        recording.diverged = blank.diverged = True
+        if blank.follower is not None:
+            fault = Fault(site.actors, (f"{reason}; {hint}" if hint else reason,))
+            recording.add(self._wording.finding(blank, blank.follower, site, None, fault))
+        return True
+
+    def _own(
+        self, event: Event, site: Site, reading: Observation, time: int, late: int, instance: str
+    ) -> None:
+        unit = self._unit(event, instance)
+        self._catch_up(unit)
+        unit.events += 1
+        if event.mon != unit.monitor:
+            if unit.monitor is not None and unit.partial:
+                self._lost(unit, time, late)  # another process: what was before is forgotten
+            unit.monitor = event.mon
+        if self._lossy:
+            self._lost(unit, time, late)
+        contradiction = _call_fault(unit, event)
+        self._observe(unit, site, reading, time, late, contradiction=contradiction)
+        others = self._others(reading)
+        if others and self._engine.alone:
+            self._share(_Shared(site.line, time, late, site, reading, unit.name))
+
+    def _others(self, reading: Observation) -> tuple[int, ...]:
+        """The steps of somebody else that another unit's event may have been."""
+        others = self._engine.world.others
+        return tuple(
+            at
+            for label in reading.labels
+            for at in others.get((label.kind, label.name, label.value), ())
+        )
+
+    def _observe(
+        self,
+        unit: Unit,
+        site: Site,
+        reading: Observation,
+        time: int,
+        late: int,
+        *,
+        own: bool = True,
+        contradiction: str | None = None,
+    ) -> None:
+        """Hold an event against where the unit may be."""
+        follower = unit.follower
+        if follower is None:
+            return
+        try:
+            before = follower.copy()
+            if not before.advance(time, late):
+                self._late(unit, before, site, reading if own else None, time, late)
+                return
+            unit.follower = before
+            self._inspect(
+                unit, Site(site.line, site.resource, site.time_us, f"the time before {site.text}")
+            )
+            if not own:
+                labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
+                before.take(("others", labels), self._others(reading), or_nothing=True)
+                self._inspect(unit, site)
+                return
+            positions = self._positions(reading)
+            if contradiction is not None:
+                self._refuse(unit, site, reading, positions, contradiction)
+                return
+            after = before.copy()
+            if not positions or not after.take(("event", reading.labels, reading.actor), positions):
+                self._refuse(unit, site, reading, positions, None)
+                return
+            unit.follower = after
+            unit.judged += 1
+            unit.fresh = False
+            if site.line not in self._shared_lines:
+                self._recording.judged += 1
+            self._inspect(unit, site)
+        except TooManyStates:
+            self._give_up(
+                unit, f"nothing from line {site.line} on is judged: too many states are possible"
+            )
+
+    def _positions(self, reading: Observation) -> tuple[int, ...]:
+        """The transitions that the event may be."""
+        world = self._engine.world
+        return tuple(
+            at
+            for label in reading.labels
+            for at in world.steps.get(label, ())
+            if reading.actor in (None, world.ground.transitions[at].actor)
+        )
+
+    # ---- rules -----------------------------------------------------------------------------------
+    def _inspect(self, unit: Unit, site: Site) -> None:
+        """Record which rules are now broken in all, or in some, possible states."""
+        follower = unit.follower
+        if follower is None:
+            return
+        node = follower.node
+        if not node.some and not unit.suspected:
+            return
+        for bit in _bits(node.some):
+            unit.suspected.setdefault(bit, site)
+        for bit in [one for one in unit.suspected if not node.some >> one & 1]:
+            del unit.suspected[bit]
+        if not node.certain:
+            return
+        for bit in self._ordered(node.certain):
+            where = unit.suspected.pop(bit)
+            culprits = self._culprits(node.certain)
+            fault = Fault(culprits or where.actors)
+            self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
+            self._violate(unit, bit)
+        follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
+
+    def _culprits(self, bits: int) -> tuple[str, ...]:
+        """Whose promises are among these duties: they answer for what follows from it at once."""
+        duties = self._engine.world.duties
+        actors = (duties[bit].actor for bit in _bits(bits))
+        return tuple(dict.fromkeys(one for one in actors if one is not None))
+
+    def _ordered(self, bits: int) -> list[int]:
+        """Assumptions first: they decide about blame."""
+        duties = self._engine.world.duties
+        return sorted(_bits(bits), key=lambda bit: duties[bit].actor is None)
+
+    def _add(self, unit: Unit, finding: Finding) -> None:
+        """Record a finding, unless `unit` stands for resources that there are none of."""
+        stands_for = self._count or 0
+        nobody = bool(self._units) and stands_for <= len(self._units)
+        if self._engine.alone and unit is self._blank.get("") and nobody:
+            return
+        self._recording.add(finding)
+
+    def _violate(self, unit: Unit, bit: int) -> None:
+        unit.violated |= 1 << bit
+        self._recording.violated |= 1 << bit
+
+    # ---- divergences -----------------------------------------------------------------------------
+    def _refuse(
+        self,
+        unit: Unit,
+        site: Site,
+        reading: Observation,
+        positions: Sequence[int],
+        contradiction: str | None,
+    ) -> None:
+        """No possible state allows the event."""
+        follower, wording = unit.follower, self._wording
+        assert follower is not None
+        repair: tuple[str, ...] = ()
+        if contradiction is not None:
+            unmet: tuple[str, ...] = (contradiction,)
+        elif reading.unknown:
+            unmet = (wording.named(unit, reading.unknown),)
+        elif not positions:
+            unmet = (f"{reading.actor} does not cause this event",)
+        else:
+            unmet = wording.unmet(unit, follower, positions)
+        if contradiction is None:
+            repair = wording.repairs(unit, follower, reading, site)
+        forced = self._forced(follower, reading)
+        actors = site.actors if contradiction is None else ()
+        self._diverge(unit, follower, forced, site, Fault(actors, unmet, repair))
+
+    def _late(
+        self,
+        unit: Unit,
+        stuck: Follower,
+        site: Site,
+        reading: Observation | None,
+        time: int,
+        late: int,
+    ) -> None:
+        """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
+        wording = self._wording
+        noticed = self._noticed(unit, stuck.now)
+        if noticed.line < site.line:
+            site = noticed
+        unmet, owners = wording.missed(unit, stuck)
+        repair = wording.late_repairs(unit, stuck, reading, site)
+        overrun = stuck.copy()
+        overrun.stuck = False
+        overrun.advance(time, late, lenient=True)
+        forced = overrun
+        if reading is not None:
+            allowed = overrun.copy()
+            positions = self._positions(reading)
+            taken = allowed.take(("event", reading.labels, reading.actor), positions)
+            forced = allowed if taken else self._forced(overrun, reading)
+        self._diverge(unit, stuck, forced, site, Fault(owners, unmet, repair))
+
+    def _forced(self, follower: Follower, reading: Observation) -> Follower:
+        """The event's call bookkeeping alone; nothing happens for an unknown event."""
+        world = self._engine.world
+        positions = tuple(at for one in reading.labels for at in world.forced.get(one, ()))
+        after = follower.copy()
+        if positions:
+            after.take(("forced", reading.labels), positions)
+        return after
+
+    def _diverge(
+        self, unit: Unit, before: Follower, forced: Follower, site: Site, fault: Fault
+    ) -> None:
+        """Report what the spec does not allow, by the rules that it breaks, and go on."""
+        recording = self._recording
+        # What was merely possible before says nothing about this event.
+        broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
+        for bit in self._ordered(broken):
+            culprits = self._culprits(broken)
+            blamed = Fault(culprits or fault.actors, fault.unmet, fault.repair)
+            self._add(unit, self._wording.finding(unit, before, site, bit, blamed))
+            self._violate(unit, bit)
+        if not broken:
+            self._add(unit, self._wording.finding(unit, before, site, None, fault))
+        recording.diverged = unit.diverged = True
+        recording.note(_GOES_ON)
+        if self._shared_lines.pop(site.line, 0) is None:
+            recording.judged -= 1
+        self._lost(unit, forced.now, forced.late, forced)
+
+    def _lost(self, unit: Unit, time: int, late: int, forced: Follower | None = None) -> None:
+        """From now on the unit may be anywhere; `forced`: or where the line puts it."""
+        engine, places = self._engine, self._engine.places
+        if unit.stopped is not None:
+            return
+        unit.partial = unit.fresh = True
+        unit.suspected.clear()
+        known: tuple[tuple[int, ...], ...] = ()
+        if forced is not None:
+            numbers = dict.fromkeys(number for number, _, _, _ in forced.node.items)
+            known = tuple(places.by_number[number].values for number in numbers)
+        try:
+            step = engine.anywhere(known, unit.violated)
+            follower = Follower.begin(engine.sets, step, time, late)
+            if forced is not None and forced.node.items:
+                follower = follower.joined(forced)
+            unit.follower = follower
+        except TooManyStates:
+            self._give_up(unit, "after it the run may be in more states than can be followed")
+
+    def _give_up(self, unit: Unit, reason: str) -> None:
+        unit.follower = None
+        unit.stopped = reason
+        self._recording.undecided = True
+        self._recording.note(reason)
+
+
+def _bits(mask: int) -> list[int]:
+    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+
+
+def _bounds(event: Event) -> tuple[int, int]:
+    """The earliest and the latest time of the event in microseconds."""
+    if event.ts is not None:
+        return event.ts, event.ts
+    assert event.ts_lo is not None  # the reader refuses others
+    assert event.ts_hi is not None
+    return event.ts_lo, event.ts_hi
+
+
+def _call_fault(unit: Unit, event: Event) -> str | None:
+    """How the event contradicts the call ids seen before, if it does."""
+    match event:
+        case CallEvent(op=op, cid=int(cid)):
+            unit.calls[op] = cid
+        case ReturnEvent(op=op, cid=int(cid)) | TimeoutEvent(op=op, cid=int(cid)):
+            issued = unit.calls.get(op, cid)
+            if issued != cid:
+                return f"call id {cid} is not that of {op}, which was called with id {issued}"
+        case _:
+            pass
+    return None
+
+
+# ---- settings ----------------------------------------------------------------------------------
+def setting_of(header: Header | None, options: Options) -> Setting:
+    """What an engine for this recording has to be made for."""
+    head = header or Header()
+    count = options.n if options.n is not None else head.n if isinstance(head.n, int) else None
+    slack = head.slack_us if options.slack_us is None else options.slack_us
+    return Setting(count, slack, options.unseen)
+
+
+def time_out_parameter(system: System, limit: str) -> str | None:
+    """The parameter that a header's time-out binds: by its name, or its first words.
+
+    `CallTimeout` may be called `call`, `LooksAliveInterval` `looksalive` (notes on the format).
+    """
+    for constant in system.constants:
+        if constant.is_time and limit == constant.name:
+            return constant.name
+    for constant in system.constants:
+        short = constant.name.lower().removesuffix("timeout").removesuffix("interval")
+        if constant.is_time and limit.lower() == short:
+            return constant.name
+    return None

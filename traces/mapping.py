@@ -168,23 +168,37 @@ class Vocabulary:
             return None
         return units * self._unit_us // 1000
 
-    def read(self, event: Event) -> Observation | Ignored | Gap:
-        """What the event says in the spec's words."""
+    def knows(self, instance: str) -> bool:
+        """Whether some event is one of `instance`."""
+        return instance in self._known
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a trace calls the instances."""
+        return tuple(self._names.get(one, one) for one in self._known)
+
+    def read(self, event: Event, at: str | None = None) -> Observation | Ignored | Gap:
+        """What the event says in the spec's words.
+
+        `at`: the instance that the event's `res` stands for, where the caller knows that better.
+        """
+        if at is None:
+            at = self._at(event)
         match event:
             case CallEvent(op=op):
-                return self._seen(event, f"call {op}", ("call", op))
+                return self._seen(event, at, f"call {op}", ("call", op))
             case ReturnEvent(op=op, rc=rc):
-                return self._return(event, op, rc)
+                return self._return(event, at, op, rc)
             case StatusEvent(op=op, state=state):
                 text = op if state is None else f"{op}({state})"
-                return self._seen(event, text, ("callback", op), value=state)
+                return self._seen(event, at, text, ("callback", op), value=state)
             case TimeoutEvent(op=op, cid=cid):
                 kinds = ("expiry",) if cid is not None else ("expiry", "timer")
-                return self._seen(event, f"timeout {op}", *((kind, op) for kind in kinds))
+                return self._seen(event, at, f"timeout {op}", *((kind, op) for kind in kinds))
             case NamedEvent(name=name):
                 kind, _, rest = name.partition(" ")
                 wanted = (kind, rest) if rest else ("event", name)
-                return self._seen(event, name, wanted, actor=event.actor)
+                return self._seen(event, at, name, wanted, actor=event.actor)
             case GapEvent(why=why):
                 return Gap(why)
             case StateEvent() | NotifyEvent() | ExitEvent() | NoteEvent():
@@ -195,8 +209,7 @@ class Vocabulary:
     def _at(self, event: Event) -> str | None:
         return None if event.res is None else self._instances.get(event.res, event.res)
 
-    def _matching(self, event: Event, wanted: tuple[tuple[str, str], ...]) -> list[Label]:
-        at = self._at(event)
+    def _matching(self, at: str | None, wanted: tuple[tuple[str, str], ...]) -> list[Label]:
         return [
             label
             for label in self.labels
@@ -207,18 +220,19 @@ class Vocabulary:
     def _seen(
         self,
         event: Event,
+        at: str | None,
         text: str,
         *wanted: tuple[str, str],
         value: str | None = None,
         actor: str | None = None,
     ) -> Observation:
-        near = self._matching(event, wanted)
+        near = self._matching(at, wanted)
         found = [label for label in near if label.value == value]
-        unknown = "" if found else self._unknown(event, wanted, value, near)
+        unknown = "" if found else self._unknown(event, at, wanted, value, near)
         return Observation(tuple(found), actor, text, tuple(near), unknown)
 
-    def _return(self, event: Event, op: str, rc: int) -> Observation:
-        near = self._matching(event, (("return", op),))
+    def _return(self, event: Event, at: str | None, op: str, rc: int) -> Observation:
+        near = self._matching(at, (("return", op),))
         found = [
             label
             for label in near
@@ -228,18 +242,18 @@ class Vocabulary:
         values = dict.fromkeys(label.value for label in found)
         if len(values) == 1:
             text = f"return {op}({next(iter(values))})"
-        unknown = "" if found else self._unknown(event, (("return", op),), None, near)
+        unknown = "" if found else self._unknown(event, at, (("return", op),), None, near)
         return Observation(tuple(found), None, text, tuple(near), unknown)
 
     def _unknown(
         self,
         event: Event,
+        at: str | None,
         wanted: tuple[tuple[str, str], ...],
         value: str | None,
         near: list[Label],
     ) -> str:
         """Why no label fits the event, with the names that may have been meant."""
-        at = self._at(event)
         if at is not None and at not in self._known:
             reason = f"the spec has no instance that is called {event.res}"
             hint = did_you_mean(str(event.res), (self._names.get(one, one) for one in self._known))

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rhscheck.spec.expr import TRUE, ClockCmp, Expr, Lit, walk
+from rhscheck.spec.expr import TRUE, ClockCmp, Expr, Happens, Lit, StepKind, walk
 from rhscheck.spec.frames import UNREACHABLE
 from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.rules import weave
-from rhscheck.spec.semantics import State, evaluate
 from rhscheck.spec.system import (
     CALL_EXPIRED,
     CALL_IDLE,
@@ -38,6 +37,8 @@ from rhscheck.spec.system import (
     Within,
 )
 from rhscheck.spec.visible import is_hidden, observed
+from rhscheck.traces.apart import Apart, formulas_of
+from rhscheck.traces.trace_time import in_microseconds, slackened
 
 _FORCED = "forced "
 
@@ -53,18 +54,23 @@ class Duty:
     bad: Expr
     # Positions of the observer clocks that run while the obligation is open.
     open_clocks: tuple[int, ...]
-
-    def is_open(self, world: Ground, state: State) -> bool:
-        """Whether an answer is still owed in `state`."""
-        return any(evaluate(world.clocks[at].active, world, state) for at in self.open_clocks)
+    # Positions of the slots that remember that it was broken.
+    hits: tuple[int, ...]
+    # The events it speaks of (kind, name), and those that can break it.
+    speaks_of: tuple[tuple[StepKind, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Receptive:
     """A woven Ground with what a replay looks up in it, all in the order of the spec.
 
-    `hidden`, `steps` and `forced` are positions of transitions; the last two by the label under
-    which the step appears in a trace. `unjudged` are permissions, which no single run can break.
+    Its time unit is a microsecond. `family`: the machine whose instances are followed one by one;
+    then the Ground has one instance, and `others` are the steps of somebody else by (kind, name,
+    value) of their label. `hidden`, `steps` and `forced` are positions of transitions; the last two
+    by the label under which the step appears in a trace. A step that may leave no line is both
+    hidden and visible. `unjudged` are permissions, which no single run can break. `innocent`: the
+    value of each observer (by its slot) from which nothing is found broken that is not broken
+    whatever happened before.
     """
 
     ground: Ground
@@ -75,6 +81,10 @@ class Receptive:
     hidden: tuple[int, ...]
     steps: dict[Label, tuple[int, ...]]
     forced: dict[Label, tuple[int, ...]]
+    family: str | None
+    others: dict[tuple[StepKind, str, str | None], tuple[int, ...]]
+    innocent: tuple[tuple[int, int], ...]
+    bare: System
 
     def actors(self, labels: tuple[Label, ...]) -> tuple[str, ...]:
         """Who answers for events with these labels, each actor once.
@@ -95,10 +105,27 @@ class Receptive:
         )
 
 
-def receptive(system: System, n: int) -> Receptive:
-    """`system` with `n` instances, prepared for replay. Raises ValueError if `n` < 1."""
+def receptive(
+    system: System,
+    n: int,
+    *,
+    slack_us: int = 0,
+    unseen: tuple[tuple[StepKind, str | None], ...] = (),
+    alone: Apart | None = None,
+) -> Receptive:
+    """`system` with `n` instances, prepared for replay. Raises ValueError if `n` < 1.
+
+    `slack_us`: how late steps may be. `unseen`: events that may happen without a line about them.
+    `alone`: follow one instance of its family by itself, `n` is 1 then.
+    """
     if n < 1:
         raise ValueError(f"a trace of {n} instances cannot be judged")
+    somebody = () if alone is None else alone.others
+    named = {other.key: label for label, other in somebody}
+    steps_of_others = tuple(other for _, other in somebody)
+    bare = replace(system, transitions=(*system.transitions, *steps_of_others))
+    bare = slackened(in_microseconds(bare), slack_us)
+    system = replace(bare, transitions=bare.transitions[: len(system.transitions)])
     false = {one.rule for one in system.expectations if one.verdict == "violated"}
     refuted = tuple(rule.id for rule in system.rules if rule.base in false)
     rules = [
@@ -108,48 +135,98 @@ def receptive(system: System, n: int) -> Receptive:
     ]
     promises = [_as_rule(assumption) for assumption in system.assumptions]
     watched = [*rules, *promises]
-    with_forced = replace(system, transitions=(*system.transitions, *_forced(system)))
+    with_forced = replace(bare, transitions=(*bare.transitions, *_forced(system)))
     woven = weave(with_forced, watched, ())
     world = ground(woven.system, n)
-    actor_of = {assumption.id: assumption.actor for assumption in system.assumptions}
-    endless = {rule.id for rule in system.rules if isinstance(rule.obligation, LeadsTo)}
-    duties = []
-    for rule in watched:
-        if rule.id in woven.unwoven:
-            continue
-        bad = world.expand(woven.bad[rule.id], {})
-        timed = isinstance(rule.obligation, Within)
-        duties.append(
-            Duty(
-                rule.id,
-                rule.sentence,
-                actor_of.get(rule.id),
-                rule.id not in endless,
-                bad,
-                _clocks(bad, world) if timed else (),
-            )
-        )
     hidden: list[int] = []
     steps: dict[Label, list[int]] = {}
     forced: dict[Label, list[int]] = {}
+    others: dict[tuple[StepKind, str, str | None], list[int]] = {}
     for at, transition in enumerate(world.transitions):
-        if transition.template.key.startswith(_FORCED):
+        key = transition.template.key
+        if key.startswith(_FORCED):
             forced.setdefault(transition.label, []).append(at)
             continue
-        label = observed(system.trace, transition.label, transition.also)
-        if label is None:
+        theirs = named.get(key.partition("~")[0])
+        label = observed(system.trace, theirs or transition.label, transition.also)
+        if label is None or _is_among(unseen, label):
             hidden.append(at)
+        if label is None:
+            continue
+        if theirs is not None and label == theirs:
+            others.setdefault((label.kind, label.name, label.value), []).append(at)
         else:
             steps.setdefault(label, []).append(at)
+    actor_of = {assumption.id: assumption.actor for assumption in system.assumptions}
     return Receptive(
         world,
-        tuple(duties),
+        tuple(
+            _duty(rule, woven.bad[rule.id], world, system, actor_of.get(rule.id))
+            for rule in watched
+            if rule.id not in woven.unwoven
+        ),
         (*(rule.id for rule in system.rules), *actor_of),
         refuted,
         woven.unwoven,
         tuple(hidden),
         {label: tuple(positions) for label, positions in steps.items()},
         {label: tuple(positions) for label, positions in forced.items()},
+        None if alone is None else alone.family,
+        {key: tuple(positions) for key, positions in others.items()},
+        _innocent(watched, world),
+        bare,
+    )
+
+
+def _is_among(unseen: tuple[tuple[StepKind, str | None], ...], label: Label) -> bool:
+    return any(kind == label.kind and name in (None, label.name) for kind, name in unseen)
+
+
+def _duty(rule: Rule, bad: Expr, world: Ground, system: System, actor: str | None) -> Duty:
+    """The rule (bounded by `_bounded` if it is a liveness rule) as it is judged in `world`."""
+    original = next((one for one in system.rules if one.id == rule.id), rule)
+    formula = world.expand(bad, {})
+    hits = tuple(
+        at
+        for at, slot in enumerate(world.slots)
+        if slot.variable.role == "observer" and _is_part(slot.variable.name, rule.id, "hit")
+    )
+    events: dict[tuple[StepKind, str], None] = {}
+    for expr in formulas_of(rule.obligation):
+        for node in walk(expr):
+            if isinstance(node, Happens) and node.kind != "reset":
+                events[(node.kind, node.name)] = None
+    return Duty(
+        rule.id,
+        rule.sentence,
+        actor,
+        not isinstance(original.obligation, LeadsTo),
+        formula,
+        _clocks(formula, world) if isinstance(rule.obligation, Within) else (),
+        hits,
+        tuple(events),
+    )
+
+
+def _is_part(name: str, rule: str, part: str) -> bool:
+    """Whether the observer `name` is the `part` of a rule's plan (`R1:hit`, `R2[1]:hit`)."""
+    tag, _, kind = name.rpartition(":")
+    if kind != part:
+        return False
+    return tag == rule or (tag.startswith(f"{rule}[") and tag[len(rule) + 1 : -1].isdigit())
+
+
+def _innocent(watched: list[Rule], world: Ground) -> tuple[tuple[int, int], ...]:
+    """For each observer the value with which its past cannot be held against anybody.
+
+    What must come after a milestone is excused by a milestone that was seen; everything else by
+    nothing that was seen, armed or measured.
+    """
+    excused = [one.id for one in watched if isinstance(one.obligation, NeverBefore)]
+    return tuple(
+        (at, int(any(_is_part(slot.variable.name, rule, "seen") for rule in excused)))
+        for at, slot in enumerate(world.slots)
+        if slot.variable.role == "observer"
     )
 
 

@@ -22,7 +22,8 @@ class Finding:
     event. `actor`: who is to blame, None if that is open between `candidates`. `time_us` is the
     trace's own time. `possible`: the states the run may be in, before the event if the spec does
     not allow it and after it if it does. `unmet`: what each transition that the event could have
-    been lacked, the nearest first; `repair`: smallest changes that make the event legal.
+    been lacked, the nearest first; `repair`: smallest changes that make the event legal. `repeats`:
+    how often the same was found, and `again` the first lines where it was.
     """
 
     rule: str | None
@@ -37,6 +38,8 @@ class Finding:
     possible: tuple[str, ...]
     unmet: tuple[str, ...]
     repair: tuple[str, ...]
+    repeats: int = 1
+    again: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The finding as a JSON object."""
@@ -53,6 +56,8 @@ class Finding:
             "possible": list(self.possible),
             "unmet": list(self.unmet),
             "repair": list(self.repair),
+            "repeats": self.repeats,
+            "again": list(self.again),
         }
 
 
@@ -66,12 +71,34 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceReport:
+    """The verdict on one resource. `monitor`: the last process that hosted it, if that was told."""
+
+    name: str
+    monitor: str | None
+    events: int
+    verdict: TraceVerdict
+    rules: tuple[tuple[str, RuleVerdict], ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The report as an element of `resources`."""
+        return {
+            "name": self.name,
+            "monitor": self.monitor,
+            "events": self.events,
+            "verdict": self.verdict,
+            "rules": dict(self.rules),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TraceReport:
     """The verdict on one trace.
 
     `events` are those in the file, `judged` those held against the spec, `ignored` the kinds that
     the spec has no word for, with their number. `rules` has every rule and assumption. `notes` say
-    what keeps the verdict from being better, and which spec the trace was made for.
+    what keeps the verdict from being better, and which spec the trace was made for. `resources`:
+    the same for each resource, where the spec lets them be judged one by one.
     """
 
     file: str
@@ -83,6 +110,7 @@ class TraceReport:
     findings: tuple[Finding, ...]
     problems: tuple[Unreadable, ...]
     notes: tuple[str, ...]
+    resources: tuple[ResourceReport, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The report as an element of `traces` in the output of `rhscheck replay`."""
@@ -99,6 +127,7 @@ class TraceReport:
                 for one in self.problems
             ],
             "notes": list(self.notes),
+            "resources": [one.as_json() for one in self.resources],
         }
 
 

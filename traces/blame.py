@@ -1,0 +1,233 @@
+"""Findings in words: what was possible, what was missing, what would mend it, and who did it.
+
+Owns the five parts of a report (DESIGN section 6) for one divergence, from the sets of states
+around it. It decides no verdict; what is said here is evaluated by `spec.semantics` on states taken
+from the sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rhscheck.spec.ground import GroundDeadline
+from rhscheck.spec.semantics import State
+from rhscheck.spec.system import Label
+from rhscheck.spec.tracking import unmet_conditions
+from rhscheck.traces.due import due_steps
+from rhscheck.traces.engine import Engine
+from rhscheck.traces.follow import Follower
+from rhscheck.traces.mapping import Observation
+from rhscheck.traces.possible import LONG_AGO, NOW, Item, TooManyStates
+from rhscheck.traces.report import Finding
+from rhscheck.traces.units import Site, Unit
+from rhscheck.traces.wording import clock_time, elapsed_text, instance_name, state_texts
+
+# How many states and unmet conditions a finding lists, and how many repairs.
+MAX_LISTED = 8
+MAX_REPAIRS = 4
+# From so many states what is shown is chosen.
+_SAMPLE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong somewhere: who did it, what was missing, what would mend it."""
+
+    actors: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
+
+
+class Wording:
+    """Puts what an engine found in one recording into words.
+
+    `names` gives the name that the recording has for an instance of the spec.
+    """
+
+    def __init__(self, engine: Engine, names: dict[str, str]) -> None:
+        self._engine = engine
+        self._world = engine.world
+        self._names = names
+        self._first = re.compile(rf"\b({re.escape(self._world.family or '')}[^\s\[\]]*)\[1\]")
+
+    # ---- states --------------------------------------------------------------------------------
+    def states(self, follower: Follower) -> list[State]:
+        """States that the follower may be in, at most so many as are worth showing."""
+        return [self._state(item, follower) for item in follower.node.items[:_SAMPLE]]
+
+    def _state(self, item: Item, follower: Follower) -> State:
+        number, stamps, _, _ = item
+        place = self._engine.places.by_number[number]
+        clocks = [0] * len(self._world.ground.clocks)
+        for nth, at in enumerate(place.active):
+            hi = stamps[2 * nth + 1]
+            if hi == LONG_AGO:
+                clocks[at] = max(self._engine.places.limits[at], 0) + 1
+            elif hi != NOW:
+                clocks[at] = max(follower.now - follower.lates[hi], 0)
+        return State(place.values, tuple(clocks))
+
+    def possible(self, unit: Unit, follower: Follower) -> tuple[str, ...]:
+        """The possible states, one a line."""
+        own = self._own(unit)
+        texts = state_texts(self._world.ground, self.states(follower), own)
+        hidden = max(len(follower.node.items) - _SAMPLE, 0)
+        listed = shortened([self.named(unit, text) for text in texts])
+        return listed if not hidden or len(listed) > MAX_LISTED else (*listed, "… and more")
+
+    def _own(self, unit: Unit) -> str | None:
+        """The instance of the Ground that stands for the unit."""
+        if unit.instance is None:
+            return None
+        return f"{self._world.family}[1]" if self._engine.alone else unit.instance
+
+    def named(self, unit: Unit, text: str) -> str:
+        """`text` about the unit's instance, which the Ground of one instance numbers 1."""
+        if not self._engine.alone or unit.instance is None:
+            return text
+        number = unit.instance[len(self._world.family or "") :]
+        return self._first.sub(lambda found: f"{found[1]}{number}", text)
+
+    # ---- findings ------------------------------------------------------------------------------
+    def finding(
+        self,
+        unit: Unit,
+        follower: Follower,
+        site: Site,
+        rule: int | None,
+        fault: Fault,
+        *,
+        suspicion: bool = False,
+    ) -> Finding:
+        """The finding about duty number `rule`; None: the spec merely does not allow it."""
+        duty = None if rule is None else self._world.duties[rule]
+        blamed = fault.actors if duty is None or duty.actor is None else (duty.actor,)
+        return Finding(
+            rule=None if duty is None else duty.id,
+            verdict="inconclusive" if suspicion else "violated",
+            sentence="" if duty is None else duty.sentence,
+            actor=blamed[0] if len(blamed) == 1 else None,
+            candidates=blamed if len(blamed) > 1 else (),
+            line=site.line,
+            resource=site.resource,
+            time_us=site.time_us,
+            event=site.text,
+            possible=self.possible(unit, follower),
+            unmet=shortened(fault.unmet),
+            repair=fault.repair,
+        )
+
+    def unmet(self, unit: Unit, follower: Follower, positions: Sequence[int]) -> tuple[str, ...]:
+        """What each of the transitions lacked, the nearest miss first."""
+        states = self.states(follower)
+        told = unmet_conditions(self._world.ground, states, positions, promises=False)
+        return tuple(dict.fromkeys(self.named(unit, text) for text in told))
+
+    def missed(self, unit: Unit, follower: Follower) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The steps that were due where time could not pass, and who owed them."""
+        unmet: dict[str, None] = {}
+        owners: dict[str, None] = {}
+        node, sets = follower.node, self._engine.sets
+        items = node.items[:_SAMPLE]
+        # Where a hidden step can still be taken the deadline may be met by it.
+        waiting = [item for item in items if not sets.may_go_on(item, node)] or items
+        for item in waiting:
+            for deadline in sets.expired(item, node):
+                owners[deadline.owner] = None
+                asked = self._asked(unit, self._state(item, follower), deadline)
+                at = clock_time(follower.now)
+                unmet[f"{asked} was due at {at}, and nothing happened"] = None
+        return tuple(unmet), tuple(owners)
+
+    def _asked(self, unit: Unit, state: State, deadline: GroundDeadline) -> str:
+        labels = due_steps(self._world.ground, self._world.steps, state, deadline)
+        asked = " or ".join(f"{label.short} of {self.res(unit, label)}" for label in labels)
+        name = instance_name(deadline.name, deadline.index)
+        return asked or self.named(unit, f"a step of {deadline.owner} (deadline {name})")
+
+    def res(self, unit: Unit, label: Label) -> str:
+        """The name of the label's instance in the recording."""
+        instance = instance_name(label.machine, label.index)
+        if self._engine.alone and label.machine == self._world.family and unit.name is not None:
+            return unit.name
+        return self._names.get(instance, instance)
+
+    def label(self, unit: Unit, label: Label) -> str:
+        """A label with its instance, in the words of the spec."""
+        if self._engine.alone and label.machine == self._world.family and unit.instance is not None:
+            return f"{unit.instance}: {label.short}"
+        return str(label)
+
+    # ---- repairs -------------------------------------------------------------------------------
+    def repairs(
+        self, unit: Unit, follower: Follower, reading: Observation, site: Site
+    ) -> tuple[str, ...]:
+        """Smallest changes that would make the refused event legal, certain ones only.
+
+        One edit: another result or argument, or one more event before it. Of several the same
+        size, those of the event's own instance come first.
+        """
+        found: dict[str, None] = {}
+        steps = self._world.steps
+        line = site.line
+        wanted = tuple(reading.labels)
+        try:
+            for label in reading.near:
+                if label not in wanted and self._allows(follower, (label,)):
+                    found[f"line {line}: {label.short} instead"] = None
+            for label in self._inserted(reading):
+                trial = follower.copy()
+                if (
+                    wanted
+                    and trial.take(("label", label), steps[label])
+                    and self._allows(trial, wanted)
+                ):
+                    found[f"insert before line {line}: {self.label(unit, label)}"] = None
+        except TooManyStates:
+            # A repair is a hint; what was found until here is still true.
+            pass
+        return tuple(found)[:MAX_REPAIRS]
+
+    def late_repairs(
+        self, unit: Unit, stuck: Follower, reading: Observation | None, site: Site
+    ) -> tuple[str, ...]:
+        """Events whose absence made time stop at `stuck`, after which the line is legal."""
+        found: dict[str, None] = {}
+        wanted = () if reading is None else tuple(reading.labels)
+        early = site.time_us - stuck.now
+        when = f"{clock_time(stuck.now)}, {elapsed_text(early)} earlier than"
+        try:
+            for label in self._inserted(reading):
+                trial = stuck.copy()
+                trial.stuck = False
+                if not trial.take(("label", label), self._world.steps[label]):
+                    continue
+                if not trial.advance(site.time_us, site.time_us):
+                    continue
+                if not wanted or self._allows(trial, wanted):
+                    text = f"insert at {when} line {site.line}: {self.label(unit, label)}"
+                    found[text] = None
+        except TooManyStates:
+            pass  # as above
+        return tuple(found)[:MAX_REPAIRS]
+
+    def _inserted(self, reading: Observation | None) -> Iterable[Label]:
+        near = () if reading is None else reading.near
+        homes = {(label.machine, label.index) for label in near}
+        return sorted(
+            self._world.steps, key=lambda label: (label.machine, label.index) not in homes
+        )
+
+    def _allows(self, follower: Follower, labels: Sequence[Label]) -> bool:
+        trial = follower.copy()
+        positions = tuple(at for one in labels for at in self._world.steps.get(one, ()))
+        return trial.take(("labels", *labels), positions)
+
+
+def shortened(texts: Sequence[str]) -> tuple[str, ...]:
+    """At most MAX_LISTED texts, and how many there are beside them."""
+    if len(texts) <= MAX_LISTED:
+        return tuple(texts)
+    return (*texts[:MAX_LISTED], f"… and {len(texts) - MAX_LISTED} more")

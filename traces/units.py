@@ -1,0 +1,61 @@
+"""One followed part of a recorded run: a resource with what is shared, or all of it together.
+
+Owns what is remembered of a unit while a recording is read: where it may be, which rules were found
+broken in it and since when others are suspected, the calls in flight by their ids, and what keeps
+its verdicts from being definite. It finds nothing itself; `traces.judge` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rhscheck.traces.follow import Follower
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where in a recording something was found, and who did what happened there."""
+
+    line: int
+    resource: str | None
+    time_us: int
+    text: str
+    actors: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Unit:
+    """`name`: the resource as the recording calls it; `instance`: as the spec does (None: all).
+
+    `follower` None: it is not known yet, or no longer, where the unit is; `stopped` says why.
+    """
+
+    name: str | None
+    instance: str | None
+    follower: Follower | None
+    seen: int = 0  # entries of the shared log that it has seen
+    events: int = 0
+    judged: int = 0
+    violated: int = 0  # rules (as bits) found violated
+    suspected: dict[int, Site] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
+    monitor: str | None = None
+    partial: bool = False  # something may be missing: what holds, holds so far
+    fresh: bool = False  # nothing was judged since it was last lost
+    stopped: str | None = None
+    diverged: bool = False
+
+    def copy(self, name: str, instance: str) -> Unit:
+        """A unit that has done nothing yet, from one that stands for all of those."""
+        follower = None if self.follower is None else self.follower.copy()
+        return Unit(
+            name,
+            instance,
+            follower,
+            self.seen,
+            partial=self.partial,
+            fresh=self.fresh,
+            stopped=self.stopped,
+            suspected=dict(self.suspected),
+            violated=self.violated,
+        )

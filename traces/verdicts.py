@@ -1,0 +1,245 @@
+"""What a judged recording amounts to: verdicts for each rule, for each resource, and for all.
+
+Owns the notes and findings while a recording is read, and how verdicts follow from what was judged
+and from what may be missing (SEMANTICS section 6, "Verdict per rule"). It follows no states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from rhscheck.traces.blame import Fault, Wording
+from rhscheck.traces.engine import Engine
+from rhscheck.traces.format import Finish, Malformed, UnknownLine
+from rhscheck.traces.receptive import Duty
+from rhscheck.traces.report import (
+    Finding,
+    ResourceReport,
+    RuleVerdict,
+    TraceReport,
+    Unreadable,
+    overall,
+)
+from rhscheck.traces.units import Unit
+
+# Of more findings, unreadable lines or remarks only the number is kept.
+MAX_FINDINGS = 1000
+MAX_PROBLEMS = 1000
+MAX_NOTES = 50
+_MAX_LINES = 8
+
+
+@dataclass(slots=True)
+class Recording:
+    """What is known of one recording as a whole. `violated`: duties, as bits."""
+
+    engine: Engine
+    file: str
+    events: int = 0
+    judged: int = 0
+    last_line: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Unreadable] = field(default_factory=list)
+    unread: int = 0  # lines that could not be read or understood
+    violated: int = 0
+    stopped: bool = False  # nothing is judged any more
+    undecided: bool = False  # part of it could not be judged
+    may_lack: bool = False  # events may be missing
+    diverged: bool = False
+    _found: dict[object, Finding] = field(default_factory=dict)
+    _lines: dict[object, list[int]] = field(default_factory=dict)
+    _more: int = 0
+
+    def note(self, text: str) -> None:
+        """Remember a remark, once."""
+        if text not in self.notes and len(self.notes) < MAX_NOTES:
+            self.notes.append(text)
+
+    def stop(self, reason: str) -> None:
+        """Judge nothing from here on."""
+        if not self.stopped:
+            self.note(reason)
+        self.stopped = self.undecided = True
+
+    def lacks(self, reason: str) -> None:
+        """Something may be missing: what holds, holds so far."""
+        self.note(reason)
+        self.may_lack = True
+
+    def doubt(self, reason: str) -> None:
+        """The recording itself is doubtful: it decides nothing but what is surely violated."""
+        self.note(reason)
+        self.undecided = True
+
+    def unreadable(self, problem: Malformed | UnknownLine) -> None:
+        """A line that could not be read, or not understood."""
+        self.unread += 1
+        if isinstance(problem, Malformed) and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Unreadable(problem.line, problem.column, problem.message))
+
+    def add(self, finding: Finding) -> None:
+        """A finding; of the same thing happening again only the line is kept."""
+        key = (finding.rule, finding.verdict, finding.resource, finding.event, finding.actor)
+        lines = self._lines.get(key)
+        if lines is not None:
+            if finding.line not in lines:
+                lines.append(finding.line)
+            return
+        if len(self._found) >= MAX_FINDINGS:
+            self._more += 1
+            return
+        self._found[key] = finding
+        self._lines[key] = [finding.line]
+
+    @property
+    def found(self) -> tuple[Finding, ...]:
+        """The findings in the order of their lines."""
+        told = (
+            replace(
+                finding,
+                repeats=len(self._lines[key]),
+                again=tuple(self._lines[key][1 : _MAX_LINES + 1]),
+            )
+            for key, finding in self._found.items()
+        )
+        return tuple(sorted(told, key=lambda one: one.line))
+
+    @property
+    def unlisted(self) -> int:
+        """How many findings are not among `found`."""
+        return self._more
+
+
+def report_of(
+    recording: Recording, units: Sequence[Unit], wording: Wording, finish: Finish
+) -> TraceReport:
+    """The verdict on a recording whose units are these, and which ended like this."""
+    world = recording.engine.world
+    if finish.ending != "complete":
+        recording.note(f"the trace is not known to be whole: {finish.message}")
+    if finish.ending == "mismatch":
+        recording.undecided = True
+    for unit in units:
+        for bit, site in sorted(unit.suspected.items()):
+            if unit.follower is not None and not recording.violated >> bit & 1:
+                recording.add(
+                    wording.finding(unit, unit.follower, site, bit, Fault(), suspicion=True)
+                )
+    if recording.unlisted:
+        recording.note(f"{recording.unlisted} more findings are not listed")
+    if world.refuted:
+        listed = ", ".join(world.refuted)
+        recording.note(f"not judged, because the spec expects them to be violated: {listed}")
+    for rule, reason in world.unjudged.items():
+        recording.note(f"{rule} is not judged: {reason}")
+    whole = finish.ending == "complete"
+    verdicts = [
+        _verdict(recording, units, bit, duty, whole=whole) for bit, duty in enumerate(world.duties)
+    ]
+    judged = dict(zip((duty.id for duty in world.duties), verdicts, strict=True))
+    verdict = overall(
+        events=recording.events,
+        judged=recording.judged,
+        diverged=recording.diverged,
+        undecided=recording.undecided or any(unit.stopped for unit in units),
+        unfinished=any(_is_open(unit, duty) for unit in units for duty in world.duties)
+        or bool(world.unjudged)
+        or recording.may_lack
+        or any(unit.partial or _is_inexact(unit) for unit in units)
+        or not whole,
+        rules=verdicts,
+    )
+    if verdict == "not-observable":
+        recording.note("no rule could be judged")
+    return TraceReport(
+        recording.file,
+        recording.events,
+        recording.judged,
+        tuple(sorted(recording.ignored.items())),
+        verdict,
+        tuple((one, judged.get(one, "not-observable")) for one in world.ids),
+        recording.found,
+        tuple(recording.problems),
+        tuple(recording.notes),
+        _resources(recording, units, whole=whole) if recording.engine.alone else (),
+    )
+
+
+def _resources(
+    recording: Recording, units: Sequence[Unit], *, whole: bool
+) -> tuple[ResourceReport, ...]:
+    world = recording.engine.world
+    found = []
+    for unit in units:
+        if unit.name is None:
+            continue
+        rules: dict[str, RuleVerdict] = {}
+        for bit, duty in enumerate(world.duties):
+            if unit.violated >> bit & 1:
+                rules[duty.id] = "violated"
+            else:
+                rules[duty.id] = _verdict(recording, [unit], bit, duty, whole=whole, own=True)
+        verdict = overall(
+            events=unit.events,
+            judged=unit.judged,
+            diverged=unit.diverged,
+            undecided=recording.undecided or unit.stopped is not None,
+            unfinished="conforms-so-far" in rules.values(),
+            rules=rules.values(),
+        )
+        told = tuple((one, rules.get(one, "not-observable")) for one in world.ids)
+        found.append(ResourceReport(unit.name, unit.monitor, unit.events, verdict, told))
+    return tuple(found)
+
+
+def _is_inexact(unit: Unit) -> bool:
+    return unit.follower is not None and unit.follower.inexact
+
+
+def _is_open(unit: Unit, duty: Duty) -> bool:
+    """Whether an answer may still be owed."""
+    if unit.follower is None or not duty.open_clocks:
+        return False
+    places = unit.follower.sets.places.by_number
+    numbers = {number for number, _, _, _ in unit.follower.node.items}
+    return any(clock in places[number].active for number in numbers for clock in duty.open_clocks)
+
+
+def _verdict(
+    recording: Recording,
+    units: Sequence[Unit],
+    bit: int,
+    duty: Duty,
+    *,
+    whole: bool,
+    own: bool = False,
+) -> RuleVerdict:
+    """The verdict on one duty; `own`: of one unit, whatever happened to others."""
+    if not own and recording.violated >> bit & 1:
+        return "violated"
+    if recording.undecided or any(bit in unit.suspected or unit.stopped for unit in units):
+        return "inconclusive"
+    if not any(unit.judged for unit in units):
+        return "inconclusive" if any(unit.diverged for unit in units) else "not-observable"
+    unseen = recording.engine.setting.unseen
+    if duty.speaks_of and all(
+        any(kind == one and name in (None, event) for one, name in unseen)
+        for kind, event in duty.speaks_of
+    ):
+        return "not-observable"
+    if (
+        not whole
+        or not duty.bounded
+        or recording.may_lack
+        or any(
+            unit.partial
+            or _is_open(unit, duty)
+            or (unit.follower is not None and unit.follower.doubtful >> bit & 1)
+            or _is_inexact(unit)
+            for unit in units
+        )
+    ):
+        return "conforms-so-far"
+    return "conforms"
