@@ -169,12 +169,6 @@ class _View:
             if transition.template.key not in others:
                 yield at, transition
 
-    def formula(self, rule: str) -> Expr:
-        """The goal of a rule of the model."""
-        if self.n is None:
-            return self.model.local_formula(rule)
-        return self.model.formula(rule, self.n)
-
     def reached(self, task: Task, goals: Mapping[str, Expr]) -> Exploration:
         """The untimed exploration again, for `goals`."""
         return explore(
@@ -275,14 +269,19 @@ def _never_binding(task: Task, n: int) -> Iterator[Finding]:
     for assumption in task.assumptions:
         others = tuple(one for one in task.assumptions if one.id != assumption.id)
         rule = _as_rule(assumption)
-        view = _View.of(task, Model(task.system, (rule,), others), n)
-        if (
-            view is not None
-            and rule.id not in view.reached(task, {rule.id: view.formula(rule.id)}).found
-        ):
+        model = Model(task.system, (rule,), others)
+        local = not isinstance(model.abstraction, Dependence)
+        compiled = model.local_compiled if local else model.compiled(n)
+        goal = model.local_formula(rule.id) if local else model.formula(rule.id, n)
+        seen = explore(
+            compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
+            cancelled=task.budget.over, compiled=compiled,
+        )  # fmt: skip
+        if seen.complete and rule.id not in seen.found:
+            scope = "for every N" if local else f"for N={n}"
             sentence = (
                 f"assumption {assumption.id} forbids nothing that could happen without it "
-                f"(proved {view.scope})"
+                f"(proved {scope})"
             )
             yield Finding("never_binds", assumption.id, sentence, error=False, span=assumption.span)
 
