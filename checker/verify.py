@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from rhscheck.checker import fixed
+from rhscheck.checker import engines, fixed
 from rhscheck.checker.answer import Answer, Open, Say, Task
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
@@ -35,7 +35,7 @@ from rhscheck.checker.verdict import (
 )
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
-ENGINES = ("local", "zones", "bmc")
+ENGINES = ("local", *(engine.name for engine in engines.TABLE))
 DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
 DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
@@ -277,21 +277,18 @@ def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Ans
 def _without_argument(task: Task, options: Options, rule: Rule, left: Open | None) -> Answer:
     """A verdict where nothing was decided for every N: `left` says why (None: not tried)."""
     notes = left.notes if left is not None else ()
-    match options.engine:
-        case "local":
-            return Answer(Unknown("; ".join(notes)), "local")
-        case "zones":
-            engines = fixed.Engines(enumeration=True, bmc=False, limit=task.limit)
-        case "bmc":
-            engines = fixed.Engines(enumeration=False, bmc=True, limit=0)
-        case _:
-            engines = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
+    if options.engine == "local":
+        return Answer(Unknown("; ".join(notes)), "local")
     at_least = left.at_least if left is not None else 0
     model = task.weave([rule])
     if rule.id in model.unwoven:
         return Answer(Unknown(model.unwoven[rule.id]), "zones", notes=notes)
     query = fixed.Query(task, model, rule, 1, at_least, notes)
-    return fixed.decide(query, _numbers(task, options, rule, left), engines)
+    numbers = _numbers(task, options, rule, left)
+    if options.engine is not None:
+        return engines.by_name(options.engine).decide(query, numbers)
+    quick = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
+    return fixed.decide(query, numbers, quick)
 
 
 def _numbers(task: Task, options: Options, rule: Rule, left: Open | None) -> Sequence[int]:
