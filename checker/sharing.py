@@ -20,6 +20,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import IO
 
 from rhscheck.checker.answer import Answer, Open, Task
 from rhscheck.checker.established import Established
@@ -89,9 +90,10 @@ class SecondProcess:
                 process_group=None if windows else 0,
                 creationflags=_WINDOWS_PROCESS_GROUP if windows else 0,
             )
-            assert self._process.stdin is not None
-            self._process.stdin.write(pickle.dumps(share))
-            self._process.stdin.flush()
+            # In a thread: the share is larger than a pipe, and the process is not yet listening.
+            threading.Thread(
+                target=_send, args=(self._process.stdin, pickle.dumps(share)), daemon=True
+            ).start()
 
     def __enter__(self) -> SecondProcess:
         return self
@@ -125,6 +127,14 @@ class SecondProcess:
                     stream.close()
         self._process.wait()
         self._process = None
+
+
+def _send(stream: IO[bytes] | None, content: bytes) -> None:
+    """Write `content`; if nobody reads it, nobody answers either."""
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):  # ended, or closed by `close`
+            stream.write(content)
+            stream.flush()
 
 
 # ---- in the second process -----------------------------------------------------------------------

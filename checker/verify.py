@@ -125,6 +125,11 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
     if others:
         with SecondProcess(task, others) as second:
             argument.run([rule for rule in rules if rule in task.rules and rule not in others])
+            early = {
+                rule.id: _result(task, options, argument, rule)
+                for rule in rules
+                if isinstance(rule.obligation, LeadsTo)
+            }
             beside = _Beside.made(task, options, stories, argument)
             progress(f"waiting for the other process: {len(others)} rules")
             decided = second.result()
@@ -135,7 +140,9 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
             argument.seconds |= decided.seconds
             if task.established is not None:
                 task.established.extend(decided.established)
-        results = tuple(_result(task, options, argument, rule) for rule in rules)
+        results = tuple(
+            early.get(rule.id) or _result(task, options, argument, rule) for rule in rules
+        )
     else:
         if local:
             argument.run(task.rules)
