@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+_COLLECTED_S = 1.0
 POLL_S = 0.02  # how often the end of a process is looked for where nothing signals it
 
 
@@ -199,6 +200,8 @@ class Application:
         end_group(self.identity, running=self.is_running())
         if not self.wait(timeout_s):
             raise TimeoutError(f"process {self.pid} was killed and still runs")
+        if self._child is None:
+            _wait_collected(self.pid)
         self.forget()
 
     def forget(self) -> None:
@@ -214,6 +217,22 @@ class Application:
             listener()
 
         threading.Thread(target=watch, name=f"end of {self.pid}", daemon=True).start()
+
+
+def _wait_collected(pid: int) -> None:
+    """Wait a little until a killed process is collected by its parent, which is not this one.
+
+    Until then its number is in use, and whoever finds it in a pid file believes that it runs.
+    """
+    if sys.platform == "win32":
+        return
+    until = time.monotonic() + _COLLECTED_S
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return
+        time.sleep(POLL_S)
 
 
 def _wait_pidfd(pid: int, timeout_s: float) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from rhscheck import api
 from rhscheck.tracer.application import identify
@@ -160,6 +161,14 @@ def start(folder: Path, cluster: str, plugin: str = "", *, scale: int = SCALE) -
     run.thread = threading.Thread(target=body, daemon=True)
     run.thread.start()
     return run
+
+
+class Start(Protocol):
+    """The fixture `cluster`: `start`, and the end of the run made sure."""
+
+    def __call__(
+        self, folder: Path, cluster: str, plugin: str = "", *, scale: int = SCALE
+    ) -> Run: ...
 
 
 def one_resource(name: str, extra: str = "") -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from real_cluster import is_gone, one_resource, start
+from real_cluster import Start, is_gone, one_resource
 
 from rhscheck.tracer.cluster_file import ClusterFileError
 
@@ -16,9 +16,9 @@ CONFORMS = ("conforms", "conforms-so-far")
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX: signals and fork")
 
 
-def restarted(folder: Path, body: str, expected: str) -> None:
+def restarted(cluster: Start, folder: Path, body: str, expected: str) -> None:
     """The plug-in's monitor dies once, for the `expected` reason, and the resource comes back."""
-    run = start(folder, one_resource("Bad"), body)
+    run = cluster(folder, one_resource("Bad"), body)
     run.until_state("it", "Online", 2)
     run.finish()
     (end,) = run.ends()
@@ -36,33 +36,40 @@ class Bad(Good):
 """
 
 
-def test_exit_in_is_alive_ends_the_monitor_and_is_named(tmp_path: Path) -> None:
+def test_exit_in_is_alive_ends_the_monitor_and_is_named(cluster: Start, tmp_path: Path) -> None:
     body = ONCE + (
         "    def is_alive(self):\n        if self.once(): os._exit(7)\n        return self.up\n"
     )
-    restarted(tmp_path, body, "a plug-in ended the process with status 7 (during LooksAlive of it)")
+    restarted(
+        cluster,
+        tmp_path,
+        body,
+        "a plug-in ended the process with status 7 (during LooksAlive of it)",
+    )
 
 
 @POSIX
-def test_a_segmentation_fault_names_the_line(tmp_path: Path) -> None:
+def test_a_segmentation_fault_names_the_line(cluster: Start, tmp_path: Path) -> None:
     body = ONCE + (
         "    def looks_alive(self):\n"
         "        if self.once():\n"
         "            import ctypes; ctypes.string_at(0)  # crash\n"
         "        return self.up\n"
     )
-    restarted(tmp_path, body, "killed by SIGSEGV at plugin.py line ")
+    restarted(cluster, tmp_path, body, "killed by SIGSEGV at plugin.py line ")
 
 
 @POSIX
-def test_a_hang_that_holds_pythons_lock_is_ended_by_the_c_level_watchdog(tmp_path: Path) -> None:
+def test_a_hang_that_holds_pythons_lock_is_ended_by_the_c_level_watchdog(
+    cluster: Start, tmp_path: Path
+) -> None:
     body = ONCE + (
         "    def is_alive(self):\n"
         "        if self.once():\n"
         "            import ctypes; ctypes.PyDLL(None).sleep(1000)\n"
         "        return self.up\n"
     )
-    run = start(tmp_path, one_resource("Bad"), body)
+    run = cluster(tmp_path, one_resource("Bad"), body)
     run.until_state("it", "Online", 2)
     run.finish()
     (end,) = run.ends()
@@ -74,19 +81,26 @@ def test_a_hang_that_holds_pythons_lock_is_ended_by_the_c_level_watchdog(tmp_pat
     assert '"ev":"timeout","op":"LooksAlive"' in trace
 
 
-def test_a_hang_in_is_alive_is_a_deadlock_and_the_dump_names_the_line(tmp_path: Path) -> None:
+def test_a_hang_in_is_alive_is_a_deadlock_and_the_dump_names_the_line(
+    cluster: Start, tmp_path: Path
+) -> None:
     body = ONCE + (
         "    def is_alive(self):\n"
         "        if self.once():\n"
         "            time.sleep(1000)  # hangs\n"
         "        return self.up\n"
     )
-    restarted(tmp_path, body, "ended itself because of a deadlock at plugin.py line 20 in is_alive")
+    restarted(
+        cluster,
+        tmp_path,
+        body,
+        "ended itself because of a deadlock at plugin.py line 20 in is_alive",
+    )
 
 
 @POSIX
-def test_killed_from_outside(tmp_path: Path) -> None:
-    run = start(tmp_path, one_resource("Good"))
+def test_killed_from_outside(cluster: Start, tmp_path: Path) -> None:
+    run = cluster(tmp_path, one_resource("Good"))
     run.until_state("it", "Online")
     pid = run.runtime.pid_of("shared")
     assert pid is not None
@@ -97,7 +111,9 @@ def test_killed_from_outside(tmp_path: Path) -> None:
     assert run.verdict().verdict in CONFORMS
 
 
-def test_exceptions_in_every_entry_point_are_failures_of_the_call(tmp_path: Path) -> None:
+def test_exceptions_in_every_entry_point_are_failures_of_the_call(
+    cluster: Start, tmp_path: Path
+) -> None:
     body = """
     class Bad(Good):
         opened = onlined = 0
@@ -118,7 +134,7 @@ def test_exceptions_in_every_entry_point_are_failures_of_the_call(tmp_path: Path
         def offline(self): sys.exit("offline")
         def resource_control(self, code, data): raise KeyError(code)
     """
-    run = start(tmp_path, one_resource("Bad", 'restart = { retry = "10s", threshold = 9 }'), body)
+    run = cluster(tmp_path, one_resource("Bad", 'restart = { retry = "10s", threshold = 9 }'), body)
     run.until_state("it", "Online", 2)
     answers: list[int] = []
     run.runtime.control("it", 5, b"", lambda done: answers.append(done.rc))
@@ -138,14 +154,14 @@ def test_exceptions_in_every_entry_point_are_failures_of_the_call(tmp_path: Path
     assert run.verdict().verdict in CONFORMS
 
 
-def test_an_exception_in_terminate_ends_the_monitor(tmp_path: Path) -> None:
+def test_an_exception_in_terminate_ends_the_monitor(cluster: Start, tmp_path: Path) -> None:
     body = ONCE + (
         "    def online(self):\n"
         "        if self.once(): raise ResourceError('no', 5)\n"
         "        self.up = True\n"
         "    def terminate(self): raise ValueError('terminate')\n"
     )
-    run = start(tmp_path, one_resource("Bad"), body)
+    run = cluster(tmp_path, one_resource("Bad"), body)
     run.until_state("it", "Online")
     run.finish()
     (end,) = run.ends()
@@ -155,7 +171,9 @@ def test_an_exception_in_terminate_ends_the_monitor(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(tmp_path: Path) -> None:
+def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(
+    cluster: Start, tmp_path: Path
+) -> None:
     body = """
     class Bad(Good):
         def online(self):
@@ -171,7 +189,7 @@ def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(tmp_path
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             self.up = True
     """
-    run = start(tmp_path, one_resource("Bad"), body)
+    run = cluster(tmp_path, one_resource("Bad"), body)
     run.until_state("it", "Online")
     forked = int((tmp_path / "state/resources/it/forked").read_text(encoding="utf-8"))
     assert not is_gone(forked, 0.0)
@@ -198,10 +216,10 @@ def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(tmp_path
     ],
 )
 def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
-    tmp_path: Path, plugin: str, body: str, expected: str
+    cluster: Start, tmp_path: Path, plugin: str, body: str, expected: str
 ) -> None:
-    cluster = f"\n[resource.it]\nplugin = '{plugin}'\n"
-    run = start(tmp_path, cluster, body)
+    text = f"\n[resource.it]\nplugin = '{plugin}'\n"
+    run = cluster(tmp_path, text, body)
     with pytest.raises(ClusterFileError) as refused:
         run.join()
     (mistake,) = refused.value.mistakes
@@ -210,14 +228,14 @@ def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
     assert run.left_running() == []
 
 
-def test_a_parameter_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
-    cluster = """
+def test_a_parameter_that_is_wrong_is_named_with_its_line(cluster: Start, tmp_path: Path) -> None:
+    text = """
     [resource.it]
     plugin = "GenericApplication"
     [resource.it.parameters]
     command = "sleep"
     """
-    run = start(tmp_path, cluster)
+    run = cluster(tmp_path, text)
     with pytest.raises(ClusterFileError) as refused:
         run.join()
     (mistake,) = refused.value.mistakes

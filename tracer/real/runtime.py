@@ -58,6 +58,7 @@ from rhscheck.tracer.real.frames import (
 )
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
 from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 
@@ -187,6 +188,7 @@ class Runtime:
         self._core = RcmCore(self.configuration, node)
         self._journal = Journal(sinks)
         self._processes: dict[str, _Process] = {}
+        self._all: list[_Process] = []  # those, and the ones whose threads have not ended
         self._controls: dict[int, Callable[[ControlDone], None]] = {}
         self._outcome: Outcome | None = None
         self._serving = False  # every plug-in was loaded once
@@ -231,6 +233,10 @@ class Runtime:
         """
         remove_logs(self._directory)
         self._journal.open(RCM, 0)
+        with adopting_orphans():
+            return self._run()
+
+    def _run(self) -> Outcome:
         try:
             self._step(Start(), self._agenda.clock_us())
             next_ping = time.monotonic()
@@ -317,7 +323,9 @@ class Runtime:
             self._agenda.submit(MonitorExited(effect.monitor, effect.epoch, why))
             return
         self._journal.open(name, now_us)
-        self._processes[name] = _Process(process, Shadow(self.configuration.timeouts), now_us)
+        known = _Process(process, Shadow(self.configuration.timeouts), now_us)
+        self._processes[name] = known
+        self._all = [*(one for one in self._all if not one.process.ended), known]
         self._listener(MonitorNews(now_us, effect.monitor, effect.epoch, process.pid, ""))
 
     def _setup(self, monitor: str, epoch: int) -> Setup:
@@ -420,6 +428,7 @@ class Runtime:
         patience_us = times.call_us + times.dump_us + 1_000_000
         now_us = self._agenda.clock_us()
         self._pings += 1
+        collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
         for one in self._processes.values():
             one.process.send(Ping(self._pings))
             silent_us = now_us - one.answered_us
@@ -442,7 +451,7 @@ class Runtime:
         for one in self._processes.values():
             one.process.kill_now()
         until = time.monotonic() + ABORT_S
-        while any(not one.process.ended for one in self._processes.values()):
+        while any(not one.process.ended for one in self._all):
             if time.monotonic() > until:
                 break  # the system does not end them; nothing more can be done
             time.sleep(0.01)
@@ -451,3 +460,4 @@ class Runtime:
             text = f"process {application.pid} was left behind and is ended"
             self._listener(LogNews(now_us, resource, text))
             application.kill()
+        collect_orphans(lambda _pid: False)
