@@ -1,0 +1,186 @@
+"""`rhscheck run` as users run it: signals, exit status, what is left behind, what can be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from real_cluster import is_gone
+
+from rhscheck import api
+from rhscheck.tracer.application import identify, read_record
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+SLEEPER = """
+[resource.sleeper]
+plugin = "GenericApplication"
+[resource.sleeper.parameters]
+command = ["sleep", "1000"]
+"""
+STUBBORN = """
+from rhscheck.tracer.resources.generic_application import GenericApplication
+
+class Stubborn(GenericApplication):
+    def offline(self):
+        time.sleep(1000)
+"""
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    cluster = str(folder / "cluster.toml")
+    return [sys.executable, "-m", "rhscheck", "run", cluster, "--time-scale", "20", *options]
+
+
+def begin(folder: Path, text: str, *options: str) -> subprocess.Popen[str]:
+    """Start a run and wait until its resource is online."""
+    (folder / "cluster.toml").write_text(text, encoding="utf-8")
+    run = subprocess.Popen(
+        command(folder, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "sleeper: Online (" in line:
+            return run
+    raise AssertionError(run.communicate())
+
+
+def pid_in(folder: Path) -> int:
+    record = read_record(folder / "cluster.state/resources/sleeper/application.process")
+    assert record is not None
+    return record.pid
+
+
+def monitors_of(pid: int) -> list[int]:
+    """The child processes of a process (Linux)."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(one) for one in text.split()]
+
+
+@POSIX
+def test_ctrl_c_takes_everything_offline_in_order(tmp_path: Path) -> None:
+    trace = str(tmp_path / "t.jsonl")
+    run = begin(tmp_path, SLEEPER, "--trace", trace)
+    application = pid_in(tmp_path)
+    run.send_signal(signal.SIGINT)
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert out.splitlines()[-1].endswith(f"0 failures, 0 monitors died, the trace {trace} conforms")
+    assert errors == "taking every group offline; once more: end everything now\n"
+    assert is_gone(application)
+
+
+@POSIX
+def test_a_second_ctrl_c_ends_everything_now(tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(STUBBORN, encoding="utf-8")
+    text = SLEEPER.replace("GenericApplication", "./stubborn.py:Stubborn")
+    run = begin(tmp_path, text, "--trace", str(tmp_path / "t.jsonl"), "--judge", "none")
+    application = pid_in(tmp_path)
+    run.send_signal(signal.SIGINT)
+    assert run.stdout is not None
+    assert any("sleeper: OfflineCallIssued" in line for line in run.stdout)
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "broken off" in out.splitlines()[-1]
+    assert is_gone(application)
+    assert api.replay(str(tmp_path / "t.jsonl")).verdict in ("conforms", "conforms-so-far")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed by Linux's /proc")
+def test_nothing_of_rhs_outlives_a_killed_rcm_and_the_next_run_takes_over(tmp_path: Path) -> None:
+    trace = str(tmp_path / "t.jsonl")
+    run = begin(tmp_path, SLEEPER, "--trace", trace)
+    application = pid_in(tmp_path)
+    (monitor,) = monitors_of(run.pid)
+    os.kill(monitor, signal.SIGSTOP)  # it cannot even notice that its pipe is closed
+    run.kill()
+    run.communicate()
+    assert is_gone(monitor)
+    assert identify(application) is not None
+    # What was written before the kill can be read, and is known to be cut.
+    report = api.replay(trace)
+    assert report.verdict == "conforms-so-far"
+
+    again = begin(tmp_path, SLEEPER, "--judge", "none")
+    assert is_gone(application)  # it belonged to nobody: killed, and started anew
+    successor = pid_in(tmp_path)
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert is_gone(successor)
+
+
+@POSIX
+def test_two_runs_do_not_share_a_state_directory(tmp_path: Path) -> None:
+    run = begin(tmp_path, SLEEPER)
+    second = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert "cluster.state is in use by another run of this cluster" in second.stderr
+    run.terminate()
+    run.communicate(timeout=60)
+
+
+def test_a_run_for_some_seconds_reports_as_json(tmp_path: Path) -> None:
+    (tmp_path / "cluster.toml").write_text(SLEEPER, encoding="utf-8")
+    done = subprocess.run(
+        command(tmp_path, "--seconds", "0.8", "--format", "json"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report.pop("seconds") >= 0.8
+    assert report == {
+        "version": 1,
+        "command": "run",
+        "cluster": str(tmp_path / "cluster.toml"),
+        "outcome": "orderly",
+        "resources": [
+            {
+                "name": "sleeper",
+                "group": "group",
+                "monitor": "shared",
+                "state": "Initializing",
+                "failures": 0,
+            }
+        ],
+        "monitor_deaths": 0,
+        "trace": None,
+        "verdict": None,
+        "findings": [],
+        "exit": 0,
+    }
+
+
+def test_a_wrong_file_is_refused_with_every_line(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.toml"
+    path.write_text(
+        '[timeouts]\ncall = 300\n\n[resource.web]\nplugn = "x"\ndepends_on = ["db"]\n',
+        encoding="utf-8",
+    )
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f'error: {path}:2: `call` has to be a time with its unit, as `"5m"` (us, ms, s, m, h), '
+        "not 300",
+        f'{path}:4: resource `web` has no plug-in: add `plugin = "GenericApplication"`, '
+        '`"package.module:Class"` or `"./file.py:Class"`',
+        f"{path}:5: there is no `plugn` in `[resource.web]`; did you mean `plugin`?",
+    ]
+
+
+def test_a_closed_pipe_ends_nothing(tmp_path: Path) -> None:
+    run = begin(tmp_path, SLEEPER, "--seconds", "1.5")
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.wait(60) == 0
+    assert run.stderr is not None
+    assert run.stderr.read() == ""
+    run.stderr.close()
