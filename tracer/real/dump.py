@@ -78,6 +78,8 @@ def guilty(stacks: tuple[ThreadStack, ...], operation: Operation | None) -> tupl
         if at is None or at == 0:
             continue
         own = stack.frames[:at]
+        if PurePath(own[-1].file).name == "threading.py":
+            continue  # the host itself waits, in Terminate, for a call or a worker
         wanted = function is not None and own[-1].function == function
         base = PurePath(stack.frames[at].file).parents[1] / "plugin.py"  # entry points by default
         if len(own) > 1 and PurePath(own[-1].file) == base:

@@ -1,0 +1,221 @@
+"""The shipped resources with real applications, and what a resource may rely on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from real_cluster import Run, Start, is_gone, one_resource
+
+from rhscheck.tracer.application import Application, identify, read_record
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX: sleep, sh, signals")
+CONFORMS = ("conforms", "conforms-so-far")
+
+# An agent as Pacemaker runs them: its application is a sleep that it starts in the background.
+AGENT = """\
+#!/bin/sh
+pidfile="$OCF_RESKEY_state/agent.pid"
+echo "$1 $OCF_RESOURCE_INSTANCE $OCF_CHECK_LEVEL $OCF_RESKEY_greeting" >> "$OCF_RESKEY_state/calls"
+running() { [ -f "$pidfile" ] && kill -0 "$(cat "$pidfile")" 2>/dev/null; }
+case "$1" in
+    start) running || { setsid sleep 1000 & echo $! > "$pidfile"; } ;;
+    stop) running && kill -9 "$(cat "$pidfile")"; rm -f "$pidfile" ;;
+    monitor) running || exit 7 ;;
+    *) exit 3 ;;
+esac
+exit 0
+"""
+
+
+def test_an_ocf_agent_is_hosted_and_its_dead_application_restarted(
+    cluster: Start, tmp_path: Path
+) -> None:
+    agent = tmp_path / "agent"
+    agent.write_text(AGENT, encoding="utf-8")
+    agent.chmod(0o755)
+    text = f"""
+    [resource.it]
+    plugin = "GenericScript"
+    [resource.it.parameters]
+    agent = "{agent}"
+    parameters = {{ state = "{tmp_path}", greeting = true }}
+    """
+    run = cluster(tmp_path, text, scale=20)
+    run.until_state("it", "Online")
+    first = int((tmp_path / "agent.pid").read_text(encoding="ascii"))
+    os.kill(first, signal.SIGKILL)
+    run.until_state("it", "Online", 2)
+    second = int((tmp_path / "agent.pid").read_text(encoding="ascii"))
+    run.finish()
+    assert first != second
+    assert is_gone(second)
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    assert calls[:3] == ["monitor it 0 true", "start it 0 true", "monitor it 0 true"]
+    # LooksAlive fails, IsAlive confirms it with a thorough check, Terminate stops, Online starts.
+    at = calls.index("monitor it 10 true")
+    assert calls[at : at + 3] == ["monitor it 10 true", "stop it 0 true", "start it 0 true"]
+    assert calls[-1] == "stop it 0 true"
+    assert "monitor: exit status 7 (not running)" in run.log()
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_an_agent_that_fails_to_start_is_named_with_its_status(
+    cluster: Start, tmp_path: Path
+) -> None:
+    agent = tmp_path / "agent"
+    agent.write_text("#!/bin/sh\n[ $1 = monitor ] && exit 7\n[ $1 = start ] && exit 5\nexit 0\n")
+    agent.chmod(0o755)
+    text = f"""
+    [resource.it]
+    plugin = "GenericScript"
+    parameters = {{ agent = "{agent}" }}
+    restart = {{ action = "restart", threshold = 0 }}
+    """
+    run = cluster(tmp_path, text)
+    run.until_state("it", "Failed")
+    run.finish()
+    assert "start: exit status 5 (something it needs is not installed)" in run.log()
+    assert run.verdict().verdict in CONFORMS
+
+
+def application_of(run: Run) -> int:
+    record = read_record(run.folder / "state/resources/it/application.process")
+    assert record is not None
+    return record.pid
+
+
+SLEEP = """
+[resource.it]
+plugin = "GenericApplication"
+[resource.it.parameters]
+command = ["sleep", "1000"]
+"""
+
+
+def test_a_watched_application_that_ends_is_seen_without_polling(
+    cluster: Start, tmp_path: Path
+) -> None:
+    run = cluster(tmp_path, SLEEP)
+    run.until_state("it", "Online")
+    os.kill(application_of(run), signal.SIGTERM)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    assert "ended with status -15" in run.log()
+    trace = (tmp_path / "trace.jsonl").read_text(encoding="utf-8")
+    assert '"name":"handleSignaled"' in trace
+    assert 'Alive","cid"' not in trace
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_an_application_survives_its_monitor_and_is_adopted(cluster: Start, tmp_path: Path) -> None:
+    run = cluster(tmp_path, SLEEP)
+    run.until_state("it", "Online")
+    application, monitor = application_of(run), run.runtime.pid_of("shared")
+    assert monitor is not None
+    os.kill(monitor, signal.SIGKILL)
+    run.until_state("it", "Online", 2)
+    assert application_of(run) == application
+    assert f"adopted process {application}" in run.log()
+    run.finish()
+    assert is_gone(application)
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_workers_handles_status_and_controls(cluster: Start, tmp_path: Path) -> None:
+    body = """
+    class It(Good):
+        def online(self):
+            self.handle = Handle()
+            self.host.worker(self.work)
+            return PENDING
+        def work(self, cancel):
+            self.host.set_resource_status(Status.PENDING)
+            self.host.set_resource_status(Status.ONLINE, handle=self.handle)
+        def resource_control(self, code, data):
+            self.handle.signal()
+            return data.upper()
+    """
+    run = cluster(tmp_path, one_resource("It"), body)
+    run.until_state("it", "Online")
+    answers: list[tuple[int, str]] = []
+    run.runtime.control("it", 1, b"hello", lambda done: answers.append((done.rc, done.data)))
+    run.until_state("it", "Online", 2)
+    run.finish()
+    assert answers == [(0, "HELLO")]
+    assert run.ends() == []
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_terminate_cancels_the_worker_and_waits_for_it(cluster: Start, tmp_path: Path) -> None:
+    body = """
+    class It(Good):
+        tries = 0
+        def online(self):
+            self.tries += 1
+            if self.tries == 2: return None
+            self.host.worker(self.work)
+            return PENDING
+        def work(self, cancel):
+            cancel.wait()      # silent for longer than PendingTimeout
+            time.sleep(0.05)   # and slow to end
+            self.host.log("the worker ends")
+        def terminate(self): self.host.log("terminate returns")
+        def is_alive(self): return True
+    """
+    run = cluster(tmp_path, one_resource("It"), body, scale=500)
+    run.until_state("it", "Online")
+    run.finish()
+    assert run.log().splitlines()[:2] == ["terminate returns", "the worker ends"]
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_dependencies_and_a_kept_persistent_state(cluster: Start, tmp_path: Path) -> None:
+    text = """
+    [resource.top]
+    plugin = "./plugin.py:Good"
+    depends_on = ["it"]
+    [resource.it]
+    plugin = "./plugin.py:Good"
+    """
+    run = cluster(tmp_path, text)
+    run.until_state("top", "Online")
+    run.runtime.bring("group", online=False)
+    run.until_state("it", "Offline", 2)
+    run.finish()
+    order = [
+        (one.resource, one.state)  # type: ignore[union-attr]
+        for one in run.news
+        if getattr(one, "state", "") in ("Online", "Offline") and hasattr(one, "resource")
+    ]
+    assert order[-4:] == [
+        ("it", "Online"),
+        ("top", "Online"),
+        ("top", "Offline"),
+        ("it", "Offline"),
+    ]
+    assert run.verdict().verdict in CONFORMS
+    again = cluster(tmp_path, text)
+    again.until_state("it", "Offline")
+    again.until_state("top", "Offline")
+    again.finish()
+    assert "Online" not in again.states("it")
+
+
+def test_an_application_is_known_by_number_and_start(tmp_path: Path) -> None:
+    record = tmp_path / "a.process"
+    application = Application.start(["sleep", "1000"], record, log=tmp_path / "log")
+    assert Application.recover(record) is not None
+    stranger = textwrap.dedent(f'{{"pid":{os.getpid()},"started":"another time"}}')
+    other = tmp_path / "b.process"
+    other.write_text(stranger, encoding="utf-8")
+    assert Application.recover(other) is None
+    assert not other.exists()
+    application.kill()
+    assert identify(application.pid) is None
+    assert not record.exists()
+    assert application.exit_status == -signal.SIGKILL
