@@ -17,7 +17,9 @@ from typing import Final
 
 import msgspec
 
+from rhscheck.spec.expr import Expr, Lit, Ref, transform
 from rhscheck.spec.system import RefType, System
+from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     EventLine,
     Finish,
@@ -27,7 +29,7 @@ from rhscheck.traces.format import (
     Malformed,
     UnknownLine,
 )
-from rhscheck.traces.judge import Judge
+from rhscheck.traces.judge import Judge, Options, setting_of
 from rhscheck.traces.replay import replay
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, TraceVerdict, overall
 
@@ -55,22 +57,66 @@ class _Part:
     lines: list[EventLine] = field(default_factory=list)
 
 
-def judge_run(system: System, loaded: Loaded, *, file: str) -> TraceReport:
-    """The verdict on a recording, process by process where it has several.
+class HostJudge:
+    """Judges recordings by one System; what was worked out for one serves the next."""
 
-    A recording that does not say which process an event belongs to, or whose spec has no machine
-    that stands for one, is judged as a whole. Raises ReplayError as `traces.replay` does.
-    """
-    header = loaded.header
-    shape = None if header is None else _shape(header, system)
-    if header is None or shape is None or all(one.event.mon is None for one in loaded.events):
-        return replay(system, loaded, file=file)
-    alone = _first_process(system, tuple(dict.fromkeys(shape.processes.values())))
-    reports = [
-        (part, _judge_part(alone, header, shape, part, loaded, file))
-        for part in _parts(loaded.events)
-    ]
-    return _together(system, loaded, [(part, one) for part, one in reports if one], file)
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._alone: dict[tuple[str, ...], System] = {}
+        self._engines: dict[tuple[tuple[str, ...], Setting], Engine] = {}
+
+    def report(self, loaded: Loaded, file: str) -> TraceReport:
+        """The verdict on a recording, process by process where it has several.
+
+        A recording that does not say which process an event belongs to, or whose spec has no
+        machine that stands for one, is judged as a whole. Raises ReplayError as `traces.replay`.
+        """
+        header = loaded.header
+        shape = None if header is None else _shape(header, self._system)
+        if header is None or shape is None or all(one.event.mon is None for one in loaded.events):
+            return replay(self._system, loaded, file=file)
+        reports: list[tuple[_Part, TraceReport]] = []
+        for part in _parts(loaded.events):
+            report = self._judge_part(header, shape, part, loaded, file)
+            if report is not None:
+                reports.append((part, report))
+        return _together(self._system, loaded, reports, file)
+
+    def _judge_part(
+        self, header: Header, shape: _Shape, part: _Part, loaded: Loaded, file: str
+    ) -> TraceReport | None:
+        """The report on one process, None if it hosted nothing."""
+        own = _own_header(header, shape, part)
+        if own is None:
+            return None
+        families = tuple(dict.fromkeys(shape.processes.values()))
+        if families not in self._alone:
+            self._alone[families] = _first_process(self._system, families)
+        system = self._alone[families]
+        setting = setting_of(own, Options())
+        single = replace(setting, n=None)
+        engine = self._engines.get((families, single)) or self._engines.get((families, setting))
+        judge = Judge(system, own, file=file, engine=engine)
+        lines: list[EventLine | Malformed | UnknownLine] = [
+            *part.lines,
+            *loaded.problems,
+            *loaded.unknown,
+        ]
+        for line in sorted(lines, key=lambda one: one.line):
+            if isinstance(line, EventLine):
+                judge.feed(line.line, line.event)
+            else:
+                judge.unreadable(line)
+        report = judge.finish(loaded.finish)
+        if judge.engine is not None:
+            # An engine that follows instances one by one serves any number of them.
+            self._engines[(families, single if judge.engine.alone else setting)] = judge.engine
+        return report
+
+
+def judge_run(system: System, loaded: Loaded, *, file: str) -> TraceReport:
+    """The verdict on one recording, process by process where it has several (see HostJudge)."""
+    return HostJudge(system).report(loaded, file)
 
 
 def _shape(header: Header, system: System) -> _Shape | None:
@@ -87,14 +133,30 @@ def _shape(header: Header, system: System) -> _Shape | None:
 
 
 def _first_process(system: System, families: Sequence[str]) -> System:
-    """`system` where every instance is hosted by the first process from the start."""
-    variables = tuple(
-        replace(one, initial=one.initial[:1])
-        if one.constant and isinstance(one.type, RefType) and one.type.family in families
-        else one
+    """`system` where every instance is hosted by the first process, and the guards say so.
+
+    Written into the guards, because an instance that is followed by itself knows nothing of what
+    the others' variables hold, not even of those that never change.
+    """
+    pinned = {
+        one.name: one.initial[0]
         for one in system.variables
+        if one.constant and isinstance(one.type, RefType) and one.type.family in families
+    }
+
+    def known(node: Expr) -> Expr | None:
+        return Lit(pinned[node.name]) if isinstance(node, Ref) and node.name in pinned else None
+
+    return replace(
+        system,
+        variables=tuple(
+            replace(one, initial=one.initial[:1]) if one.name in pinned else one
+            for one in system.variables
+        ),
+        transitions=tuple(
+            replace(one, guard=transform(one.guard, known)) for one in system.transitions
+        ),
     )
-    return replace(system, variables=variables)
 
 
 def _parts(lines: Iterable[EventLine]) -> list[_Part]:
@@ -115,10 +177,8 @@ def _parts(lines: Iterable[EventLine]) -> list[_Part]:
     return list(parts.values())
 
 
-def _judge_part(
-    system: System, header: Header, shape: _Shape, part: _Part, loaded: Loaded, file: str
-) -> TraceReport | None:
-    """The report on one process, None if it hosted nothing."""
+def _own_header(header: Header, shape: _Shape, part: _Part) -> Header | None:
+    """The header of a part: its resources counted from 1, its process the first."""
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     for line in part.lines:
@@ -130,14 +190,7 @@ def _judge_part(
     if not names:
         return None
     names |= {name: f"{family}[1]" for name, family in shape.processes.items()}
-    own = msgspec.structs.replace(header, n=max(counts.values()), resources=names)
-    judge = Judge(system, own, file=file)
-    unreadable: list[Malformed | UnknownLine] = [*loaded.problems, *loaded.unknown]
-    for problem in sorted(unreadable, key=lambda one: one.line):
-        judge.unreadable(problem)
-    for line in part.lines:
-        judge.feed(line.line, line.event)
-    return judge.finish(loaded.finish)
+    return msgspec.structs.replace(header, n=max(counts.values()), resources=names)
 
 
 def _together(

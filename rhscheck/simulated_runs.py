@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rhscheck import api
-from rhscheck.hosted_runs import judge_run
-from rhscheck.spec.load import Loaded as LoadedSpec
+from rhscheck.hosted_runs import HostJudge
 from rhscheck.tracer.configuration import ClusterConfiguration
 from rhscheck.tracer.faults import Fault, FaultPlan, plan_for
 from rhscheck.tracer.recording import header
@@ -76,12 +75,11 @@ class Search:
     last: Judged
 
 
-def spec_for(configuration: ClusterConfiguration) -> LoadedSpec:
-    """The shipped spec with the times of the cluster."""
+def spec_for(configuration: ClusterConfiguration) -> HostJudge:
+    """Who judges runs of this cluster: the shipped spec with the times of the cluster."""
     made = _header(configuration, 0)
-    return api.load(
-        "rhs", {name: f"{value}us" for name, value in made.params.items() if isinstance(value, int)}
-    )
+    times = {name: f"{value}us" for name, value in made.params.items() if isinstance(value, int)}
+    return HostJudge(api.load("rhs", times).system)
 
 
 def _header(configuration: ClusterConfiguration, seed: int) -> Header:
@@ -105,7 +103,7 @@ def case_of(wanted: Wanted, seed: int) -> Case:
     return Case(wanted.configuration, plan, wanted.options)
 
 
-def judge_seed(wanted: Wanted, spec: LoadedSpec | None, seed: int, case: Case) -> Judged:
+def judge_seed(wanted: Wanted, spec: HostJudge | None, seed: int, case: Case) -> Judged:
     """Simulate one case and judge it. `spec` None: the watch alone."""
     run = simulate(
         case.configuration,
@@ -123,11 +121,11 @@ def judge_seed(wanted: Wanted, spec: LoadedSpec | None, seed: int, case: Case) -
     return Judged(run, trace, report, _verdict(report, rules), rules)
 
 
-def _replayed(spec: LoadedSpec, trace: Trace, name: str) -> TraceReport:
+def _replayed(spec: HostJudge, trace: Trace, name: str) -> TraceReport:
     """What the replayer says, without a detour through a file. The header is line 1."""
     lines = tuple(EventLine(at, event) for at, event in enumerate(trace.events, 2))
     finish = Finish("complete", len(lines) + 2, len(lines), "")
-    return judge_run(spec.system, Loaded(trace.header, lines, (), (), finish), file=name)
+    return spec.report(Loaded(trace.header, lines, (), (), finish), name)
 
 
 def _host_findings(report: TraceReport) -> list[Finding]:
@@ -174,7 +172,7 @@ def search(wanted: Wanted, seeds: range, say: Callable[[str], None]) -> Search:
 
 def _shrunk(
     wanted: Wanted,
-    spec: LoadedSpec | None,
+    spec: HostJudge | None,
     seed: int,
     case: Case,
     found: Judged,
