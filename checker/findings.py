@@ -128,6 +128,14 @@ def find(
     return tuple(found)
 
 
+def refused(task: Task, n: int) -> Finding | None:
+    """The first return or callback that no state handles: with one of these no spec is a spec."""
+    free = _View.of(task, Model(task.system, (), ()), n)
+    if free is None:
+        return None
+    return next((one for one in _unhandled(task, free) if one.error), None)
+
+
 def _not_examined(task: Task) -> Finding:
     sentence = f"not everything was looked for: {task.budget.reason}"
     return Finding("not_examined", task.system.name, sentence, error=False)

@@ -453,11 +453,13 @@ def _commands() -> None:
     """Commands that live in modules of their own."""
     from rhscheck.audit_command import audit, map_group
     from rhscheck.certify_command import certify
+    from rhscheck.mutate_command import mutate
     from rhscheck.run_command import run
 
     cli.add_command(audit)
     cli.add_command(certify)
     cli.add_command(map_group)
+    cli.add_command(mutate)
     cli.add_command(run)
 
 
