@@ -109,23 +109,16 @@ class Engine:
         slots = self.world.ground.slots
         return tuple(at for at, slot in enumerate(slots) if slot.variable.role == "call")
 
-    def anywhere(self, seen: tuple[Values, ...], told: int) -> Step:
+    def anywhere(self, books: tuple[tuple[int, ...], ...], told: int) -> Step:
         """Where a run may be after something that no state allows, or where lines are missing.
 
-        Anywhere; and what is known of calls in flight in the states `seen` may be true, wherever
-        the run is: the bookkeeping of calls is applied by force (SEMANTICS section 6). `told`:
-        rules (as bits) that are known to be broken. Its moment is now. Raises TooManyStates.
+        Anywhere; and each of `books` (values of `calls`) may be true of the calls in flight,
+        wherever the run is: the bookkeeping of calls is applied by force (SEMANTICS section 6).
+        `told`: rules (as bits) that are known to be broken. Its moment is now. Raises
+        TooManyStates.
         """
         calls = self.calls
-        books = tuple(
-            sorted(
-                {
-                    tuple(values[at] for at in calls)
-                    for values in seen
-                    if any(values[at] != CALL_IDLE for at in calls)
-                }
-            )
-        )
+        books = tuple(sorted({book for book in books if any(one != CALL_IDLE for one in book)}))
         key = (books, told)
         known = self._anywhere.get(key)
         if known is not None:

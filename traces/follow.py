@@ -64,23 +64,6 @@ class Follower:
         """Another node at the same moment, made from this follower's."""
         self._go(step, self.now, self.late)
 
-    def joined(self, other: Follower) -> Follower:
-        """Where either of the two may be; both are at the same moment, not between moments."""
-        moments = sorted({*zip(self.times, self.lates, strict=True),
-                          *zip(other.times, other.lates, strict=True)})  # fmt: skip
-        number = {moment: at for at, moment in enumerate(moments)}
-        numbers = tuple(
-            tuple(number[moment] for moment in zip(one.times, one.lates, strict=True))
-            for one in (self, other)
-        )
-        step = self.sets.joined(self.node, other.node, numbers)
-        both = Follower(
-            self.sets, self.node, tuple(at for at, _ in moments), tuple(at for _, at in moments),
-            self.now, self.late, False, True, self.doubtful | other.doubtful,
-        )  # fmt: skip
-        both._go(step, self.now, self.late)
-        return both
-
     def _width(self) -> Reach:
         width = self.late - self.now
         return (0, True) if width == 0 else (width, True)

@@ -5,14 +5,9 @@ has events (a trace file, a mapped log, a simulation) uses this; whoever has a w
 `traces.replay`. What is possible is followed as sets of states on the *receptive* System
 (SEMANTICS section 6), for each resource by itself where the spec lets instances be told apart.
 
-An event that no possible state allows, or time that may not pass, is a divergence. The event's call
-bookkeeping is applied by force, to learn which rules it breaks; then the unit may be anywhere, with
-or without what the line says, and judging goes on: what is reported later is refused by every
-state there is.
-
-Owns the walk along a recording and which events concern whom. Sets of states are
-`traces.possible`'s, words `traces.blame`'s, verdicts `traces.verdicts`'s; nothing is printed here
-and no file is read.
+Owns the walk along a recording and which events concern whom. What is wrong with an event is
+`traces.inspect`'s, sets of states are `traces.possible`'s, words `traces.blame`'s and verdicts
+`traces.verdicts`'s; nothing is printed here and no file is read.
 """
 
 from __future__ import annotations
@@ -41,6 +36,7 @@ from rhscheck.traces.format import (
     TimeoutEvent,
     UnknownLine,
 )
+from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding, TraceReport
@@ -51,10 +47,6 @@ from rhscheck.traces.wording import clock_time, parameter_text
 # Units that are brought up to date whenever something shared happens; more wait for their turn.
 _AT_ONCE = 32
 _SWEEP_EVERY = 4096
-_GOES_ON = (
-    "after something that the spec does not allow the run may be in any state: what is found later "
-    "is refused by every one"
-)
 _INSTANCE = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
@@ -122,7 +114,8 @@ class Judge:
     _readings: dict[object, Observation | Ignored | Gap] = field(default_factory=dict, repr=False)
     _roles: dict[str, tuple[Role, str]] = field(default_factory=dict, repr=False)
     _hosts: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
-    _window: list[tuple[int, int]] = field(default_factory=list, repr=False)  # (time, line)
+    _window: Window = field(default_factory=Window, repr=False)
+    _inspector: Inspector = field(init=False, repr=False)
     _now: int | None = None
     _unread: int | None = None  # a line since the last event that could not be read
     _lossy: bool = False
@@ -149,6 +142,9 @@ class Judge:
         self._words = Vocabulary(world.ground, self._vocabulary_names(header))
         self._wording = Wording(self._engine, names)
         self._recording = Recording(self._engine, self.file)
+        self._inspector = Inspector(
+            self._engine, self._wording, self._recording, self._window, self._add
+        )
         self._begin(header)
 
     # ---- what the header promises --------------------------------------------------------------
@@ -249,7 +245,7 @@ class Judge:
         if self._now is None:
             self._start(event, time, late)
         self._now = time
-        self._window.append((time, line))
+        self._window.lines.append((time, line))
         actors = (reading.actor,) if reading.actor else self._engine.world.actors(reading.labels)
         site = Site(
             line, event.res, event.ts if event.ts is not None else time, reading.text, actors
@@ -266,7 +262,7 @@ class Judge:
             self._sweep()
 
     def _is_time_to_sweep(self) -> bool:
-        return len(self._window) >= max(_SWEEP_EVERY, 4 * len(self._units))
+        return len(self._window.lines) >= max(_SWEEP_EVERY, 4 * len(self._units))
 
     def finish(self, finish: Finish | None = None) -> TraceReport:
         """The verdict. `finish` says how the recording ended; None: nobody knows."""
@@ -417,13 +413,12 @@ class Judge:
                         "start"
                     )
             blank.follower = follower
-            blank.fresh = True
         except TooManyStates:
             blank.stopped = "more states are possible than can be followed"
         self._blank[""] = blank
         if not engine.alone:
             self._units[("", None)] = blank
-        self._inspect(blank, Site(1, None, 0, "the initial state"))
+        self._inspector.inspect(blank, Site(1, None, 0, "the initial state"))
 
     def _anywhere(self, time: int, late: int) -> Follower:
         engine = self._engine
@@ -440,6 +435,14 @@ class Judge:
             self._catch_up(blank)
             unit = self._units[key] = blank.copy(event.res or "", instance)
         return unit
+
+    def _add(self, unit: Unit, finding: Finding) -> None:
+        """Record a finding, unless `unit` stands for resources that there are none of."""
+        stands_for = self._count or 0
+        nobody = bool(self._units) and stands_for <= len(self._units)
+        if self._engine.alone and unit is self._blank.get("") and nobody:
+            return
+        self._recording.add(finding)
 
     # ---- what is shared --------------------------------------------------------------------------
     def _share(self, entry: _Shared) -> None:
@@ -470,11 +473,18 @@ class Judge:
             if entry.owner is not None and entry.owner == unit.name:
                 continue
             if entry.reading is None:
-                self._lost(unit, entry.time, entry.late)
+                self._inspector.lose(unit, entry.time, entry.late)
                 continue
-            self._observe(
-                unit, entry.site, entry.reading, entry.time, entry.late, own=entry.owner is None
+            if entry.owner is not None:
+                self._inspector.observe_other(
+                    unit, entry.site, entry.reading, entry.time, entry.late
+                )
+                continue
+            allowed = self._inspector.observe(
+                unit, entry.site, entry.reading, entry.time, entry.late
             )
+            if not allowed and self._shared_lines.pop(entry.line, 0) is None:
+                self._recording.judged -= 1
 
     def _sweep(self) -> None:
         """Bring every unit to the present, so that missed deadlines are noticed, and forget."""
@@ -486,34 +496,13 @@ class Judge:
             self._catch_up(blank)
         for unit in units:
             self._catch_up(unit)
-            self._pass(unit)
+            self._inspector.pass_time(unit, self._now)
         if blank is not None and not units:
-            self._pass(blank)
+            self._inspector.pass_time(blank, self._now)
         self._dropped += len(self._log)
         self._shared_lines.clear()
         self._log.clear()
-        self._window = self._window[-1:]
-
-    def _pass(self, unit: Unit) -> None:
-        """Let time pass until now without an event of the unit."""
-        follower = unit.follower
-        if follower is None or self._now is None or follower.now >= self._now:
-            return
-        trial = follower.copy()
-        try:
-            if trial.advance(self._now, self._now):
-                unit.follower = trial
-                self._inspect(unit, self._noticed(unit, trial.now))
-            else:
-                site = self._noticed(unit, trial.now)
-                self._late(unit, trial, site, None, site.time_us, site.time_us)
-        except TooManyStates:
-            self._give_up(unit, "more states are possible than can be followed")
-
-    def _noticed(self, unit: Unit, time: int) -> Site:
-        """The first line after `time`: there it could be seen that something did not happen."""
-        at, line = next(((at, line) for at, line in self._window if at > time), self._window[-1])
-        return Site(line, unit.name, at, "the time before this line")
+        del self._window.lines[:-1]
 
     # ---- one event of one unit -------------------------------------------------------------------
     def _lossy_event(
@@ -549,241 +538,18 @@ class Judge:
         unit.events += 1
         if event.mon != unit.monitor:
             if unit.monitor is not None and unit.partial:
-                self._lost(unit, time, late)  # another process: what was before is forgotten
+                self._inspector.lose(
+                    unit, time, late
+                )  # another process: what was before is forgotten
             unit.monitor = event.mon
         if self._lossy:
-            self._lost(unit, time, late)
+            self._inspector.lose(unit, time, late)
         contradiction = _call_fault(unit, event)
-        self._observe(unit, site, reading, time, late, contradiction=contradiction)
-        others = self._others(reading)
+        if self._inspector.observe(unit, site, reading, time, late, contradiction=contradiction):
+            self._recording.judged += 1
+        others = self._inspector.others(reading)
         if others and self._engine.alone:
             self._share(_Shared(site.line, time, late, site, reading, unit.name))
-
-    def _others(self, reading: Observation) -> tuple[int, ...]:
-        """The steps of somebody else that another unit's event may have been."""
-        others = self._engine.world.others
-        return tuple(
-            at
-            for label in reading.labels
-            for at in others.get((label.kind, label.name, label.value), ())
-        )
-
-    def _observe(
-        self,
-        unit: Unit,
-        site: Site,
-        reading: Observation,
-        time: int,
-        late: int,
-        *,
-        own: bool = True,
-        contradiction: str | None = None,
-    ) -> None:
-        """Hold an event against where the unit may be."""
-        follower = unit.follower
-        if follower is None:
-            return
-        try:
-            before = follower.copy()
-            if not before.advance(time, late):
-                self._late(unit, before, site, reading if own else None, time, late)
-                return
-            unit.follower = before
-            self._inspect(
-                unit, Site(site.line, site.resource, site.time_us, f"the time before {site.text}")
-            )
-            if not own:
-                labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
-                before.take(("others", labels), self._others(reading), or_nothing=True)
-                self._inspect(unit, site)
-                return
-            positions = self._positions(reading)
-            if contradiction is not None:
-                self._refuse(unit, site, reading, positions, contradiction)
-                return
-            after = before.copy()
-            if not positions or not after.take(("event", reading.labels, reading.actor), positions):
-                self._refuse(unit, site, reading, positions, None)
-                return
-            unit.follower = after
-            unit.judged += 1
-            unit.fresh = False
-            if site.line not in self._shared_lines:
-                self._recording.judged += 1
-            self._inspect(unit, site)
-        except TooManyStates:
-            self._give_up(
-                unit, f"nothing from line {site.line} on is judged: too many states are possible"
-            )
-
-    def _positions(self, reading: Observation) -> tuple[int, ...]:
-        """The transitions that the event may be."""
-        world = self._engine.world
-        return tuple(
-            at
-            for label in reading.labels
-            for at in world.steps.get(label, ())
-            if reading.actor in (None, world.ground.transitions[at].actor)
-        )
-
-    # ---- rules -----------------------------------------------------------------------------------
-    def _inspect(self, unit: Unit, site: Site) -> None:
-        """Record which rules are now broken in all, or in some, possible states."""
-        follower = unit.follower
-        if follower is None:
-            return
-        node = follower.node
-        if not node.some and not unit.suspected:
-            return
-        for bit in _bits(node.some):
-            unit.suspected.setdefault(bit, site)
-        for bit in [one for one in unit.suspected if not node.some >> one & 1]:
-            del unit.suspected[bit]
-        if not node.certain:
-            return
-        for bit in self._ordered(node.certain):
-            where = unit.suspected.pop(bit)
-            culprits = self._culprits(node.certain)
-            fault = Fault(culprits or where.actors)
-            self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
-            self._violate(unit, bit)
-        follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
-
-    def _culprits(self, bits: int) -> tuple[str, ...]:
-        """Whose promises are among these duties: they answer for what follows from it at once."""
-        duties = self._engine.world.duties
-        actors = (duties[bit].actor for bit in _bits(bits))
-        return tuple(dict.fromkeys(one for one in actors if one is not None))
-
-    def _ordered(self, bits: int) -> list[int]:
-        """Assumptions first: they decide about blame."""
-        duties = self._engine.world.duties
-        return sorted(_bits(bits), key=lambda bit: duties[bit].actor is None)
-
-    def _add(self, unit: Unit, finding: Finding) -> None:
-        """Record a finding, unless `unit` stands for resources that there are none of."""
-        stands_for = self._count or 0
-        nobody = bool(self._units) and stands_for <= len(self._units)
-        if self._engine.alone and unit is self._blank.get("") and nobody:
-            return
-        self._recording.add(finding)
-
-    def _violate(self, unit: Unit, bit: int) -> None:
-        unit.violated |= 1 << bit
-        self._recording.violated |= 1 << bit
-
-    # ---- divergences -----------------------------------------------------------------------------
-    def _refuse(
-        self,
-        unit: Unit,
-        site: Site,
-        reading: Observation,
-        positions: Sequence[int],
-        contradiction: str | None,
-    ) -> None:
-        """No possible state allows the event."""
-        follower, wording = unit.follower, self._wording
-        assert follower is not None
-        repair: tuple[str, ...] = ()
-        if contradiction is not None:
-            unmet: tuple[str, ...] = (contradiction,)
-        elif reading.unknown:
-            unmet = (wording.named(unit, reading.unknown),)
-        elif not positions:
-            unmet = (f"{reading.actor} does not cause this event",)
-        else:
-            unmet = wording.unmet(unit, follower, positions)
-        if contradiction is None:
-            repair = wording.repairs(unit, follower, reading, site)
-        forced = self._forced(follower, reading)
-        actors = site.actors if contradiction is None else ()
-        self._diverge(unit, follower, forced, site, Fault(actors, unmet, repair))
-
-    def _late(
-        self,
-        unit: Unit,
-        stuck: Follower,
-        site: Site,
-        reading: Observation | None,
-        time: int,
-        late: int,
-    ) -> None:
-        """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
-        wording = self._wording
-        noticed = self._noticed(unit, stuck.now)
-        if noticed.line < site.line:
-            site = noticed
-        unmet, owners = wording.missed(unit, stuck)
-        repair = wording.late_repairs(unit, stuck, reading, site)
-        overrun = stuck.copy()
-        overrun.stuck = False
-        overrun.advance(time, late, lenient=True)
-        forced = overrun
-        if reading is not None:
-            allowed = overrun.copy()
-            positions = self._positions(reading)
-            taken = allowed.take(("event", reading.labels, reading.actor), positions)
-            forced = allowed if taken else self._forced(overrun, reading)
-        self._diverge(unit, stuck, forced, site, Fault(owners, unmet, repair))
-
-    def _forced(self, follower: Follower, reading: Observation) -> Follower:
-        """The event's call bookkeeping alone; nothing happens for an unknown event."""
-        world = self._engine.world
-        positions = tuple(at for one in reading.labels for at in world.forced.get(one, ()))
-        after = follower.copy()
-        if positions:
-            after.take(("forced", reading.labels), positions)
-        return after
-
-    def _diverge(
-        self, unit: Unit, before: Follower, forced: Follower, site: Site, fault: Fault
-    ) -> None:
-        """Report what the spec does not allow, by the rules that it breaks, and go on."""
-        recording = self._recording
-        # What was merely possible before says nothing about this event.
-        broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
-        for bit in self._ordered(broken):
-            culprits = self._culprits(broken)
-            blamed = Fault(culprits or fault.actors, fault.unmet, fault.repair)
-            self._add(unit, self._wording.finding(unit, before, site, bit, blamed))
-            self._violate(unit, bit)
-        if not broken:
-            self._add(unit, self._wording.finding(unit, before, site, None, fault))
-        recording.diverged = unit.diverged = True
-        recording.note(_GOES_ON)
-        if self._shared_lines.pop(site.line, 0) is None:
-            recording.judged -= 1
-        self._lost(unit, forced.now, forced.late, forced)
-
-    def _lost(self, unit: Unit, time: int, late: int, forced: Follower | None = None) -> None:
-        """From now on the unit may be anywhere; `forced`: or where the line puts it."""
-        engine, places = self._engine, self._engine.places
-        if unit.stopped is not None:
-            return
-        unit.partial = unit.fresh = True
-        unit.suspected.clear()
-        known: tuple[tuple[int, ...], ...] = ()
-        if forced is not None:
-            numbers = dict.fromkeys(number for number, _, _, _ in forced.node.items)
-            known = tuple(places.by_number[number].values for number in numbers)
-        try:
-            step = engine.anywhere(known, unit.violated)
-            follower = Follower.begin(engine.sets, step, time, late)
-            if forced is not None and forced.node.items:
-                follower = follower.joined(forced)
-            unit.follower = follower
-        except TooManyStates:
-            self._give_up(unit, "after it the run may be in more states than can be followed")
-
-    def _give_up(self, unit: Unit, reason: str) -> None:
-        unit.follower = None
-        unit.stopped = reason
-        self._recording.undecided = True
-        self._recording.note(reason)
-
-
-def _bits(mask: int) -> list[int]:
-    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
 def _bounds(event: Event) -> tuple[int, int]:

@@ -151,24 +151,6 @@ class Possibilities:
             _limit(len(raw))
         return self._at(raw, (EXACTLY_NOW,), (EXACTLY_NOW,), 0)
 
-    def joined(self, first: Node, second: Node, numbers: tuple[tuple[int, ...], ...]) -> Step:
-        """All states of two nodes at the same moment.
-
-        `numbers`: those that the moments of each have among the common ones, ascending, the last of
-        which is now.
-        """
-        count = max((at for some in numbers for at in some), default=0) + 1
-        least: list[Reach] = [EXACTLY_NOW] * count
-        most: list[Reach] = [EXACTLY_NOW] * count
-        raw: dict[Item, None] = {}
-        for node, renumbered in zip((first, second), numbers, strict=True):
-            for at, low, high in zip(renumbered, node.least, node.most, strict=True):
-                least[at], most[at] = low, high
-            for number, stamps, broken, told in node.items:
-                moved = tuple([at if at < 0 or at == NOW else renumbered[at] for at in stamps])
-                raw[(number, moved, broken, told)] = None
-        return self._settled(raw, tuple(least), tuple(most), inside=False)
-
     # ---- time ----------------------------------------------------------------------------------
     def leave(self, node: Node, *, lenient: bool = False) -> Step:
         """The stretch of time right after the moment of `node`, and hidden steps in it.

@@ -41,7 +41,9 @@ class Unit:
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
     monitor: str | None = None
     partial: bool = False  # something may be missing: what holds, holds so far
-    fresh: bool = False  # nothing was judged since it was last lost
+    settling: int = 0  # lines until it is judged again after a divergence
+    # The calls that may be in flight by the lines since then (values of the slots of calls).
+    books: dict[tuple[int, ...], None] = field(default_factory=dict)
     stopped: str | None = None
     diverged: bool = False
 
@@ -54,7 +56,8 @@ class Unit:
             follower,
             self.seen,
             partial=self.partial,
-            fresh=self.fresh,
+            settling=self.settling,
+            books=dict(self.books),
             stopped=self.stopped,
             suspected=dict(self.suspected),
             violated=self.violated,
