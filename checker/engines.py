@@ -40,9 +40,21 @@ def _bmc(query: fixed.Query, numbers: Sequence[int]) -> Answer:
     return fixed.decide(query, numbers, fixed.Engines(enumeration=False, bmc=True, limit=0))
 
 
+def _spacer(query: fixed.Query, numbers: Sequence[int]) -> Answer:
+    alone = fixed.Engines(enumeration=False, bmc=True, limit=0, prover="spacer")
+    return fixed.decide(query, numbers, alone)
+
+
+def _kinduction(query: fixed.Query, numbers: Sequence[int]) -> Answer:
+    alone = fixed.Engines(enumeration=False, bmc=True, limit=0, prover="kinduction")
+    return fixed.decide(query, numbers, alone)
+
+
 TABLE: tuple[Engine, ...] = (
     Engine("zones", "enumeration with exact time", _zones),
     Engine("bmc", "incremental bounded checking", _bmc),
+    Engine("spacer", "property-directed reachability", _spacer),
+    Engine("kinduction", "k-induction with the invariant of one instance", _kinduction),
 )
 
 

@@ -16,6 +16,7 @@ from rhscheck.checker.established import established
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
 from rhscheck.checker.proofs import skeleton
+from rhscheck.checker.provers import PROVERS, Proved, ProverName, Undecided
 from rhscheck.checker.realise import concrete_run, evidence
 from rhscheck.checker.recheck import Copy
 from rhscheck.checker.schedule import Reached
@@ -38,11 +39,15 @@ from rhscheck.spec.system import Can, Rule, Within
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Which engines may answer, and the most nodes enumeration may visit before the next one."""
+    """Which engines may answer, and the most nodes enumeration may visit before the next one.
+
+    `prover`: this one alone, with bounded checking for its runs.
+    """
 
     enumeration: bool
     bmc: bool
     limit: int
+    prover: ProverName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def _one(query: Query, engines: Engines) -> Answer | Excluded:
     engine: EngineName = "zones" if engines.enumeration else "bmc"
     if task.budget.over():
         return query.answer(Unknown(task.budget.reason), engine)
+    if engines.prover is not None:
+        return _by_prover(query, engines.prover)
     if not engines.enumeration:
         return _bounded(query)
     task.say(f"{query.rule.id}: enumeration, N={query.n}")
@@ -160,6 +167,27 @@ def _proved(query: Query, excluded: Excluded) -> Answer:
         if stops is not None:
             return query.answer(Unknown(stops), "zones", checked.rlimit)
     return query.answer(ProvedFor(n), "zones", checked.rlimit)
+
+
+def _by_prover(query: Query, engine: ProverName) -> Answer:
+    """What Spacer or k-induction says; bounded checking shows the run where there is one."""
+    task, rule, n = query.task, query.rule, query.n
+    outcome = PROVERS[engine](task, query.model, rule.id, n)
+    match outcome:
+        case Proved(rlimit, note):
+            stops = None
+            if isinstance(rule.obligation, Within):
+                stops = check_time(task, task.weave([]).compiled(n), None, f"for N={n}").reason
+            verdict: Verdict = Impossible(n) if isinstance(rule.obligation, Can) else ProvedFor(n)
+            noted = replace(query, notes=(*query.notes, note) if note else query.notes)
+            return noted.answer(verdict if stops is None else Unknown(stops), engine, rlimit)
+        case Undecided(reason, rlimit, reached):
+            if not reached and engine == "spacer":
+                return query.answer(Unknown(reason), engine, rlimit)
+            found = _bounded(replace(query, notes=(*query.notes, reason)))
+            if isinstance(found.verdict, Violated | Witnessed):
+                return replace(found, engine=engine, notes=query.notes)
+            return replace(found, engine=engine)
 
 
 def _bounded(query: Query) -> Answer:

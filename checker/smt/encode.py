@@ -392,6 +392,29 @@ class Encoding:
                 pairs.append((clock, later))
         return pairs
 
+    def state_variables(self) -> tuple[list[z3.ExprRef], list[z3.ExprRef]]:
+        """The variables of `now`, and those of `then` in the same order.
+
+        What no step changes is the same variable in both.
+        """
+        pairs = self._state_variables()
+        fixed = [
+            bit
+            for now, then in zip(self.now.values, self.then.values, strict=True)
+            if now is then
+            for bit in now.bits
+            if not isinstance(bit, bool)
+        ]
+        return [*(a for a, _ in pairs), *fixed], [*(b for _, b in pairs), *fixed]
+
+    def step_variables(self) -> list[z3.ExprRef]:
+        """The variables of a step: which one it is, and how long before it nothing happens.
+
+        Ask for them when all formulas that are to be used have been made.
+        """
+        delay: list[z3.ExprRef] = [] if self.delay is None else [self.delay]
+        return [*self.selectors, *self.pick, *delay, *self._free]
+
     # ---- literals for questions ------------------------------------------------------------------
     def fresh(self) -> Formula:
         """A Boolean that no formula uses yet."""
