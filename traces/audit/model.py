@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from rhscheck.traces.logmap.language import Told
 
 IncidentKind = Literal[
@@ -21,8 +23,7 @@ IncidentKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A line of the log, from 1, and its time if it has one."""
 
     line: int
@@ -37,8 +38,7 @@ class Evidence:
     text: str
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A moment on a timeline; `again` counts direct repetitions, `last` is the last of them."""
 
     place: Place

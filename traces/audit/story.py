@@ -61,7 +61,7 @@ class Story:
     monitors: dict[int, int] = field(default_factory=dict)  # epoch of each RHS process id
     _ended: set[int] = field(default_factory=set)  # process ids that were seen to end
     _entries: int = 0
-    _threads: dict[tuple[int, int], str] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)  # of monitors, by process id
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
     _group_notes: list[Entry] = field(default_factory=list)
     _now: int | None = None
@@ -114,19 +114,16 @@ class Story:
     def _hosted(self, resource: Resource | None, sighting: Sighting) -> None:
         """An RHS process speaks for the resource: it hosts it."""
         pid = sighting.pid
-        if pid is None or resource is None:
+        if pid is None or resource is None or sighting.reading.message.startswith("[RCM]"):
             return
-        if not sighting.reading.message.startswith(("[RHS]", "[RES]")):
-            return
-        if pid in self._ended:
-            self._ended.discard(pid)
-            self.monitors[pid] += 1
-        epoch = self.monitors.setdefault(pid, 1)
-        resource.monitor = f"{pid}#{epoch}"
-        if sighting.tid is not None:
-            if len(self._threads) > 4096:
-                self._threads.clear()
-            self._threads[(pid, sighting.tid)] = resource.name
+        name = self._names.get(pid)
+        if name is None:
+            if pid in self._ended:
+                self._ended.discard(pid)
+                self.monitors[pid] += 1
+            epoch = self.monitors.setdefault(pid, 1)
+            name = self._names[pid] = f"{pid}#{epoch}"
+        resource.monitor = name
 
     def _entry(self, resource: Resource | None, told: Told, place: Place) -> None:
         if resource is None:
@@ -318,6 +315,7 @@ class Story:
         if pid is not None:
             self.monitors.setdefault(pid, 1)
             self._ended.add(pid)
+            self._names.pop(pid, None)
         if why == _SERVICE_GONE:
             self._service_gone(place, sighting)
         else:

@@ -163,20 +163,3 @@ class LogMap:
     advice: tuple[str, ...]
     rules: tuple[Rule, ...]
     samples: tuple[Sample, ...]
-
-    def read(self, message: str) -> tuple[Rule, tuple[Told, ...]] | None:
-        """What a message (blanks normalised) says: the first rule that fits, and its events."""
-        for rule in self.rules:
-            for pattern in rule.patterns:
-                fields = pattern.match(message, self.tables)
-                if fields is not None:
-                    return rule, tuple(_tell(emit, fields) for emit in rule.emits)
-        return None
-
-
-def _tell(emit: Emit, fields: dict[str, Value]) -> Told:
-    values = {
-        key: fields[value.name] if isinstance(value, FieldRef) else value
-        for key, value in emit.keys
-    }
-    return told(emit.kind, values, inferred=emit.inferred, once=emit.once)

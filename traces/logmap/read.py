@@ -23,7 +23,9 @@ from rhscheck.traces.clusterlog.line import (
     section,
 )
 from rhscheck.traces.logmap.language import LogMap, Told, told
+from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, iso_micros, normalised
+from rhscheck.traces.logmap.sieve import Sieve
 from rhscheck.traces.logmap.text import (
     Block,
     Encoding,
@@ -38,6 +40,7 @@ from rhscheck.traces.logmap.text import (
 MAX_CACHED: Final = 8192  # messages whose reading is remembered
 MAX_SHAPES: Final = 500  # shapes of unknown messages that are counted one by one
 MAX_JOINED: Final = 8  # lines that one record may be wrapped over
+MAX_KEY: Final = 600  # bytes of a message that is remembered
 MAX_TEXT: Final = 2000  # characters of a message that are kept
 DAY_US: Final = 86_400_000_000
 _OTHER: Final = "(further shapes)"
@@ -133,7 +136,10 @@ class LogReader:
     sniffed: Sniffed = field(default=Sniffed("utf-8", 0))
     tally: Tally = field(default_factory=Tally)
     about: About = field(default_factory=About)
-    _cache: dict[bytes | str, Reading] = field(default_factory=dict)
+    _matcher: Matcher | None = None
+    # Readings by message, those used lately and those before: half are forgotten at a time.
+    _cache: dict[bytes, Reading] = field(default_factory=dict)
+    _before: dict[bytes, Reading] = field(default_factory=dict)
     _seconds: dict[bytes, int] = field(default_factory=dict)
     _pids: dict[bytes, int] = field(default_factory=dict)
     _debug: bool = True  # within the section of the debug log, or there are no sections
@@ -154,15 +160,15 @@ class LogReader:
         self.sniffed = sniff(sample)
         if self.logmap.form == "clusterlog":
             self._refuse_legacy(sample)
-        tags = _tags(self.logmap.prefilter, self.encoding)
+        sieve = _sieve(self.logmap.prefilter, self.encoding)
         for block in blocks(stream, self.sniffed):
             count = block.data.count(b"\n")
             self.tally.lines = block.line + count - 1
             self.tally.cut_lines += block.cut
             if self.logmap.form == "clusterlog":
-                yield from self._cluster_block(block, tags)
+                yield from self._cluster_block(block, sieve)
             else:
-                yield from self._plain_block(block, self.logmap.form, tags)
+                yield from self._plain_block(block, self.logmap.form, sieve)
 
     def _refuse_legacy(self, sample: bytes) -> None:
         text = sample[self.sniffed.mark :]
@@ -174,20 +180,20 @@ class LogReader:
             raise LegacyFormat
 
     # ---- cluster.log ---------------------------------------------------------------------------
-    def _cluster_block(self, block: Block, tags: re.Pattern[bytes] | None) -> Iterator[Sighting]:
+    def _cluster_block(self, block: Block, sieve: Sieve) -> Iterator[Sighting]:
         data = block.data
         start = 0
         if b"[===" in data:
             for found in re.finditer(rb"^\[=== [^\n]{1,300}", data, re.MULTILINE):
-                yield from self._cluster_part(block, tags, start, found.start())
+                yield from self._cluster_part(block, sieve, start, found.start())
                 name = section(decode(found[0], self.encoding))
                 if name is not None:
                     self._debug = name == DEBUG_SECTION
                 start = found.end()
-        yield from self._cluster_part(block, tags, start, len(data))
+        yield from self._cluster_part(block, sieve, start, len(data))
 
     def _cluster_part(
-        self, block: Block, tags: re.Pattern[bytes] | None, start: int, stop: int
+        self, block: Block, sieve: Sieve, start: int, stop: int
     ) -> Iterator[Sighting]:
         data = block.data
         if not self._debug or block.line < 200:
@@ -196,19 +202,11 @@ class LogReader:
             return
         line, counted, end = block.line, 0, start - 1
         lookup = self._cache.get
-        hits = (
-            tags.finditer(data, start, stop)
-            if tags is not None
-            else re.finditer(rb"[^\n]+", data[:stop])
-        )
         offset, straight = block.offset, self.encoding in ("utf-8", "windows-1252")
-        for hit in hits:
-            at = hit.start()
+        for at in sieve.hits(data, start, stop):
             if at < end:  # a second hit in the same line
                 continue
-            begin = data.rfind(b"\n", 0, at + 1) + 1
-            if begin <= end or begin > at:
-                begin = at + 1 if data[at] == 10 else max(begin, end + 1)
+            begin = data.rfind(b"\n", 0, at) + 1
             end = data.find(b"\n", max(at, begin))
             line += data.count(b"\n", counted, begin)
             counted = begin
@@ -216,7 +214,7 @@ class LogReader:
             # The usual line: `pppppppp.tttttttt::YYYY/MM/DD-HH:MM:SS.mmm LEVL  message`.
             if data[begin + 47 : begin + 49] == b"  " and data[begin + 17 : begin + 19] == b"::":
                 key = data[begin + 43 : end]
-                reading = lookup(key)
+                reading = lookup(key) or self._known(key)
                 if reading is not None and reading.shape is None:
                     time_us = self._stamp(data[begin + 19 : begin + 42])
                     pid = self._pid(data[begin : begin + 8])
@@ -331,13 +329,11 @@ class LogReader:
                 self.about.learn(text)
 
     # ---- logs of other kinds -------------------------------------------------------------------
-    def _plain_block(
-        self, block: Block, form: Pattern, tags: re.Pattern[bytes] | None
-    ) -> Iterator[Sighting]:
+    def _plain_block(self, block: Block, form: Pattern, sieve: Sieve) -> Iterator[Sighting]:
         at = 0
         for number, raw in enumerate(block.data.split(b"\n")[:-1], block.line):
             begin, at = at, at + len(raw) + 1
-            if not raw or (tags is not None and tags.search(raw) is None):
+            if not raw or not sieve.wants(raw):
                 continue
             text = normalised(decode(raw, self.encoding))
             if not text:
@@ -373,24 +369,27 @@ class LogReader:
     def _reading(self, message: str, level: str | None) -> Reading:
         """What a message says; Markdown's emphasis in it is not part of it."""
         message = normalised(message)
-        key = f"{level} {message}"
-        known = self._cache.get(key)
-        if known is not None:
-            return known
-        found = self.logmap.read(message)
+        if self._matcher is None:
+            self._matcher = Matcher(self.logmap)
+        found = self._matcher.read(message)
         if found is None and "**" in message:
-            found = self.logmap.read(message.replace("**", ""))
+            found = self._matcher.read(message.replace("**", ""))
         if found is None:
-            reading = Reading((), level, message[:MAX_TEXT], shape_of(message))
-        else:
-            reading = Reading(found[1], level, message[:MAX_TEXT], None, found[0].line)
-        self._remember(key, reading)
-        return reading
+            return Reading((), level, message[:MAX_TEXT], shape_of(message))
+        return Reading(found[1], level, message[:MAX_TEXT], None, found[0].line)
 
-    def _remember(self, key: bytes | str, reading: Reading) -> None:
+    def _known(self, key: bytes) -> Reading | None:
+        """A message that was read before."""
+        known = self._before.get(key)
+        if known is not None:
+            self._remember(key, known)
+        return known
+
+    def _remember(self, key: bytes, reading: Reading) -> None:
         if len(self._cache) >= MAX_CACHED:
+            self._before = dict(self._cache)
             self._cache.clear()
-        if len(key) <= MAX_TEXT:
+        if len(key) <= MAX_KEY:
             self._cache[key] = reading
 
 
@@ -398,10 +397,6 @@ def _is_clock(form: Pattern) -> bool:
     return any(part.name == "time" and part.kind == "clock" for part, _ in form.parts)
 
 
-def _tags(prefilter: tuple[str, ...], encoding: Encoding) -> re.Pattern[bytes] | None:
-    """A search for any of the texts, and for lines that say that lines were left out."""
-    if not prefilter:
-        return None
+def _sieve(prefilter: tuple[str, ...], encoding: Encoding) -> Sieve:
     codec = "windows-1252" if encoding == "windows-1252" else "utf-8"
-    texts = [re.escape(text.encode(codec, "replace")) for text in prefilter]
-    return re.compile(b"|".join([*texts, rb"(?m:^\.\.\.\r?$)"]))
+    return Sieve(text.encode(codec, "replace") for text in prefilter)

@@ -1,0 +1,53 @@
+"""Finds the rule of a mapping that knows a message, without trying all of them.
+
+Owns the index by how messages begin. What a rule means is `logmap.language`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rhscheck.traces.logmap.language import FieldRef, LogMap, Rule, Told, told
+from rhscheck.traces.logmap.pattern import Pattern, Value
+
+_HEAD: Final = 10  # characters by which patterns are told apart: `[RCM] Tran`
+
+
+class Matcher:
+    """The rules of one mapping. The first that fits a message, in the order of the file, is it."""
+
+    def __init__(self, logmap: LogMap) -> None:
+        self._tables = logmap.tables
+        every = [(rule, pattern) for rule in logmap.rules for pattern in rule.patterns]
+        heads = dict.fromkeys(
+            pattern.head[:_HEAD] for _, pattern in every if len(pattern.head) >= _HEAD
+        )
+        self._short = tuple(one for one in every if len(one[1].head) < _HEAD)
+        self._by_head = {
+            head: tuple(one for one in every if _may_begin(one[1], head)) for head in heads
+        }
+
+    def read(self, message: str) -> tuple[Rule, tuple[Told, ...]] | None:
+        """What a message (blanks normalised) says: its rule and the events."""
+        for rule, pattern in self._by_head.get(message[:_HEAD], self._short):
+            fields = pattern.match(message, self._tables)
+            if fields is not None:
+                return rule, tuple(
+                    told(
+                        emit.kind,
+                        {key: _filled(value, fields) for key, value in emit.keys},
+                        inferred=emit.inferred,
+                        once=emit.once,
+                    )
+                    for emit in rule.emits
+                )
+        return None
+
+
+def _may_begin(pattern: Pattern, head: str) -> bool:
+    """Whether a message that begins with `head` may fit."""
+    return pattern.head[:_HEAD] == head[: len(pattern.head)]
+
+
+def _filled(value: Value | FieldRef, fields: dict[str, Value]) -> Value:
+    return fields[value.name] if isinstance(value, FieldRef) else value
