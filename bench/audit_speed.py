@@ -32,6 +32,7 @@ OTHERS = (
 
 def life(name: str) -> list[tuple[str, str]]:
     """The lines about one resource from offline to online and back: component's process, text."""
+    reports = "RHS is about to report"
     return [
         ("rcm", f"INFO  [RCM] Res {name}: Offline -> OnlineCallIssued( StateUnknown )"),
         ("rcm", f"INFO  [RCM] TransitionToState({name}) Offline-->OnlineCallIssued."),
@@ -45,21 +46,22 @@ def life(name: str) -> list[tuple[str, str]]:
         *(
             (
                 "rhs",
-                f"INFO  [RHS] Resource {name} called SetResourceStatusEx: checkpoint {point}. Old "
-                "state OnlinePending, new state OnlinePending, AppSpErrorCode 0, Flags 0, nores=false",
+                f"INFO  [RHS] Resource {name} called SetResourceStatusEx: checkpoint {point}. "
+                "Old state OnlinePending, new state OnlinePending, AppSpErrorCode 0, Flags 0, "
+                "nores=false",
             )
             for point in range(2, 6)
         ),
         (
             "rhs",
-            f"INFO  [RHS] Resource {name} has come online. RHS is about to report status change to RCM",
+            f"INFO  [RHS] Resource {name} has come online. {reports} status change to RCM",
         ),
         ("rcm", f"INFO  [RCM] TransitionToState({name}) OnlinePending-->Online."),
         ("rcm", f"INFO  [RCM] TransitionToState({name}) Online-->OfflineCallIssued."),
         ("rcm", f"INFO  [RCM] Issuing Offline({name}) to RHS."),
         (
             "rhs",
-            f"INFO  [RHS] Resource {name} has come offline. RHS is about to report resource status to RCM.",
+            f"INFO  [RHS] Resource {name} has come offline. {reports} resource status to RCM.",
         ),
         ("rcm", f"INFO  [RCM] TransitionToState({name}) OfflineCallIssued-->Offline."),
     ]
@@ -136,9 +138,9 @@ def measure(path: Path, times: int) -> None:
     start = cpu([*audit[:-2], str(empty), "--quiet"], times)
     grep, took = cpu(["grep", "-c", "SetStatus", str(path)], times), cpu(audit, times)
     print(
-        f"{path.name:<12} {path.stat().st_size / 1e6:8.0f} MB  grep {grep:6.2f} s  audit {took:6.2f} s"
-        f" (of it start-up {start:.2f})  ratio {took / grep:5.1f}, without start-up"
-        f" {(took - start) / grep:5.1f}  peak {peak_mib(audit):.0f} MiB"
+        f"{path.name:<12} {path.stat().st_size / 1e6:8.0f} MB  grep {grep:6.2f} s"
+        f"  audit {took:6.2f} s (of it start-up {start:.2f})  ratio {took / grep:5.1f}"
+        f", without start-up {(took - start) / grep:5.1f}  peak {peak_mib(audit):.0f} MiB"
     )
 
 

@@ -63,7 +63,6 @@ class Story:
     _entries: int = 0
     _names: dict[int, str] = field(default_factory=dict)  # of monitors, by process id
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
-    _group_notes: list[Entry] = field(default_factory=list)
     _now: int | None = None
     _gone: Incident | None = None
 
@@ -419,9 +418,23 @@ class Story:
                     "an entry point must handle its own exceptions",
                     sighting,
                 )
+            case "the cluster service shuts down: quorum was lost (event 1177)":
+                self._service_gone(place, sighting)
+            case "an RHS process was terminated and will be restarted (event 1146)":
+                if self._gone is not None and _near(self._gone.place, place):
+                    _prove(self._gone, sighting)
+                else:
+                    self._incident(
+                        "crashed",
+                        None,
+                        place,
+                        "an RHS process was terminated",
+                        None,
+                        "the line does not say for which resource; the debug log around it may",
+                        sighting,
+                    )
             case _:
-                if resource is None and len(self._group_notes) < LONG:
-                    self._group_notes.append(Entry(place, told))
+                return
 
     def _says(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
@@ -431,6 +444,7 @@ class Story:
         if level not in _LOUD and level:
             return
         saying = Saying(place, level or "?", told.text("text")[:500], sighting.tid)
+        self._entry(resource, told, place)
         if resource is None:
             self._nameless.append((sighting.pid, saying))
             del self._nameless[:-MAX_SAYINGS]

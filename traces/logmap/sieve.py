@@ -1,8 +1,8 @@
 """Finds the lines of a block that a mapping has to look at, as fast as bytes can be searched.
 
 Owns the prefilter: texts one of which a line must hold. Most texts of a mapping begin alike
-(`[RHS]`, `[RCM]`, `[RES]`), and one pattern with a fixed beginning is searched for at the speed of a
-plain search; the others are looked for one by one, and seldom found.
+(`[RHS]`, `[RCM]`, `[RES]`), and one pattern with a fixed beginning is searched for at the speed of
+a plain search; the others are looked for one by one, and seldom found.
 """
 
 from __future__ import annotations
