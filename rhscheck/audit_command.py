@@ -22,6 +22,7 @@ from rhscheck.options import Out, ci_text, common, examples, set_option
 if TYPE_CHECKING:
     from rhscheck.spec.system import System
     from rhscheck.traces.audit.report import LogReport
+    from rhscheck.traces.engine import Engine
     from rhscheck.traces.format import Event
     from rhscheck.traces.logmap.language import LogMap
 
@@ -98,12 +99,13 @@ def audit(
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     with terminal.progress("audit: reading", quiet=out.quiet) as say:
         system = api.load(spec or logmap.spec, settings).system
-        reports = []
+        reports: list[LogReport] = []
+        engine: Engine | None = None
         trace: list[Event] = []
         for number, path in enumerate(files):
-            reports.append(
-                audit_file(path, number, logmap, system, say, None if trace_path is None else trace)
-            )
+            keep = None if trace_path is None else trace
+            report, engine = audit_file(path, number, logmap, system, engine, say, keep)
+            reports.append(report)
         status = audit_output.audit_status(reports, require_all=require == "all")
         names = _known_resources(wanted, reports)
         content: str | bytes
@@ -174,10 +176,14 @@ def audit_file(
     number: int,
     logmap: LogMap,
     system: System,
+    engine: Engine | None,
     say: terminal.Report,
     trace: list[Event] | None,
-) -> LogReport:
-    """The audit of one file. Raises InputError for a file that cannot be read as such a log."""
+) -> tuple[LogReport, Engine | None]:
+    """The audit of one file, and what can be used again for the next.
+
+    Raises InputError for a file that cannot be read as such a log.
+    """
     from rhscheck.traces.audit.audit import audit_log
     from rhscheck.traces.logmap.read import LegacyFormat
 
@@ -198,6 +204,7 @@ def audit_file(
                 number=number,
                 logmap=logmap,
                 system=system,
+                engine=engine,
                 keep=None if trace is None else trace.append,
                 progress=progress,
             )

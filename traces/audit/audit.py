@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
+import msgspec
+
 from rhscheck.spec.system import System
 from rhscheck.traces.audit.judge import Bench
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import Event
-from rhscheck.traces.logmap.events import EventMaker
+from rhscheck.traces.logmap.events import EventMaker, log_header
 from rhscheck.traces.logmap.language import LogMap
 from rhscheck.traces.logmap.read import LogReader
 
@@ -30,17 +33,21 @@ def audit_log(
     number: int,
     logmap: LogMap,
     system: System,
+    engine: Engine | None = None,
     keep: Callable[[Event], None] | None = None,
     progress: Progress | None = None,
-) -> LogReport:
+) -> tuple[LogReport, Engine | None]:
     """Audit the log in `stream` (seekable), which is called `file` and is the `number`-th of them.
 
-    `keep` is given each event. Raises LegacyFormat, and what reading the stream raises (OSError).
+    `keep` is given each event. `engine`: what this returned for an earlier log with the same
+    System and mapping, so that the spec is compiled once. Raises LegacyFormat, and what reading the
+    stream raises (OSError).
     """
     reader = LogReader(logmap)
     story = Story(limits_of(logmap, system))
-    maker = EventMaker(file=number)
-    bench = Bench(system, logmap)
+    maker = EventMaker(file=number, lossy=logmap.facts.lossy)
+    header = log_header(logmap, {"": True}, source=logmap.name, tool="")
+    bench = Bench(system, logmap, msgspec.structs.replace(header, spec=""), file, engine)
     events = 0
     for count, sighting in enumerate(reader.read(stream)):
         if count == 0:
@@ -54,7 +61,7 @@ def audit_log(
                 bench.feed(sighting.line, event)
                 if keep is not None:
                     keep(event)
-    return LogReport(
+    report = LogReport(
         file=file,
         mapping=logmap.name,
         encoding=reader.encoding,
@@ -63,10 +70,11 @@ def audit_log(
         events=events,
         resources=tuple(story.resources.values()),
         incidents=tuple(story.incidents),
-        judgement=bench.finish(file),
+        judgement=bench.finish(reader.tally.lines),
         notes=tuple(_notes(reader, story)),
         advice=logmap.advice,
     )
+    return report, bench.engine
 
 
 def limits_of(logmap: LogMap, system: System) -> Limits:

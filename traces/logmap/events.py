@@ -65,12 +65,13 @@ def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str
 class EventMaker:
     """Makes the events of one log. Feed it sightings in file order.
 
-    `host` is the node, as far as known. `file` is the log's number in the events' origins.
+    `host` is the node, as far as known. `file` is the log's number in the events' origins. `lossy`:
+    nothing is concluded from times between lines, so a line without one may have that of the last.
     """
 
     host: str = ""
     file: int = 0
-    dated: bool = True
+    lossy: bool = True
     _seq: int = 0
     _calls: int = 0
     _known: dict[str, _Known] = field(default_factory=dict)
@@ -214,13 +215,17 @@ class EventMaker:
         }
         if known is not None:
             place["mon"] = known.monitor
-        if time_us is None:
-            place["ts_lo"], place["ts_hi"] = self._latest, _NEVER
-        elif time_us < self._latest:
-            # The lines of several processes are not quite in order; or the clock was set back.
-            place["ts_lo"], place["ts_hi"] = time_us, self._latest
-        else:
+        if time_us is not None and time_us >= self._latest:
             self._latest = place["ts"] = time_us
+        elif self.lossy:
+            # Lines of several processes are not quite in order. More than that is another run.
+            if time_us is not None and time_us < self._latest - 1_000_000:
+                self._latest = time_us
+            place["ts"] = self._latest
+        elif time_us is None:
+            place["ts_lo"], place["ts_hi"] = self._latest, _NEVER
+        else:
+            place["ts_lo"], place["ts_hi"] = time_us, self._latest
         return place
 
     def _exit(self, place: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
