@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from rhscheck.spec.system import System
-from rhscheck.traces.audit.judge import Bench
+from rhscheck.traces.audit.judge import bench
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.audit.story import Limits, Story
 from rhscheck.traces.engine import Engine
@@ -47,18 +47,20 @@ def audit_log(
     story = Story(limits_of(logmap, system))
     maker = EventMaker(file=number, lossy=logmap.facts.lossy)
     header = log_header(logmap, {"": True}, source=logmap.name, tool="")
-    bench = Bench(system, logmap, msgspec.structs.replace(header, spec=""), file, engine)
-    events = 0
+    judge = bench(system, logmap, msgspec.structs.replace(header, spec=""), file, engine)
+    # Where lines may be missing each event is judged by itself, so once is enough.
+    repeats = keep is not None or not logmap.facts.lossy
     for count, sighting in enumerate(reader.read(stream)):
         if count == 0:
             maker.host = reader.about.node or ""
         if progress is not None and count % _REPORT_EVERY == 0:
             progress(sighting.offset)
         story.take(sighting)
-        if sighting.reading.told:
+        reading = sighting.reading
+        if reading.told and (repeats or not reading.judged):
+            reading.judged = True
             for event in maker.events(sighting):
-                events += 1
-                bench.feed(sighting.line, event)
+                judge.feed(sighting.line, event)
                 if keep is not None:
                     keep(event)
     report = LogReport(
@@ -67,14 +69,14 @@ def audit_log(
         encoding=reader.encoding,
         about=reader.about,
         tally=reader.tally,
-        events=events,
+        events=story.events,
         resources=tuple(story.resources.values()),
         incidents=tuple(story.incidents),
-        judgement=bench.finish(reader.tally.lines),
+        judgement=judge.finish(reader.tally.lines),
         notes=tuple(_notes(reader, story)),
         advice=logmap.advice,
     )
-    return report, bench.engine
+    return report, judge.engine
 
 
 def limits_of(logmap: LogMap, system: System) -> Limits:

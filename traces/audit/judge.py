@@ -8,8 +8,11 @@ resource only if the log has an event of it that the rule speaks of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import msgspec
 
 from rhscheck.spec.expr import StepKind
 from rhscheck.spec.system import System
@@ -28,8 +31,13 @@ from rhscheck.traces.format import (
 )
 from rhscheck.traces.judge import Judge, Options
 from rhscheck.traces.logmap.language import LogMap
-from rhscheck.traces.report import ResourceReport, RuleVerdict
+from rhscheck.traces.report import Finding, RuleVerdict
 
+# How an event is told from others: its type, what it is called, its result or argument.
+_Signature = tuple[str, str, int | str | None]
+
+_WHOLE = "a log has no end that could be missing"
+_UNSEEN: RuleVerdict = "not-observable"
 _KINDS: dict[type[Event], tuple[StepKind, ...]] = {
     CallEvent: ("call",),
     ReturnEvent: ("return",),
@@ -55,89 +63,192 @@ def options_of(logmap: LogMap) -> Options:
     )
 
 
-@dataclass(slots=True)
-class Bench:
+def _name(event: Event) -> str:
+    """What the event is called in labels."""
+    match event:
+        case CallEvent(op=op) | ReturnEvent(op=op) | StatusEvent(op=op) | TimeoutEvent(op=op):
+            return op
+        case NamedEvent(name=name):
+            return name
+        case _:
+            return ""
+
+
+def _signature(event: Event) -> _Signature:
+    """What two events have in common that say the same."""
+    detail: int | str | None = None
+    match event:
+        case ReturnEvent(rc=rc):
+            detail = rc
+        case StatusEvent(state=state):
+            detail = state
+        case _:
+            pass
+    return type(event).__name__, _name(event), detail
+
+
+class Bench(Protocol):
     """Judges one log. Feed it events in order, then call `finish` once.
 
-    `engine`: what was compiled for an earlier log with the same System and mapping.
+    `engine`: what was compiled for the System and the mapping, for the next log.
+    """
+
+    engine: Engine | None
+
+    def feed(self, line: int, event: Event) -> None:
+        """The next event, from `line` of the log."""
+
+    def finish(self, lines: int) -> Judgement:
+        """The verdicts; the log has `lines` lines."""
+
+
+def bench(
+    system: System, logmap: LogMap, header: Header, file: str, engine: Engine | None
+) -> Bench:
+    """The judge for a log with this header; `engine`: what an earlier one compiled."""
+    kind = LossyBench if header.lossy else StrictBench
+    return kind(system, logmap, header, file, engine)
+
+
+@dataclass(slots=True)
+class StrictBench:
+    """Judges a log that lacks nothing but what its mapping declares: as one recording."""
+
+    system: System
+    logmap: LogMap
+    header: Header
+    file: str
+    engine: Engine | None
+    _judge: Judge | None = None
+
+    def feed(self, line: int, event: Event) -> None:
+        """The next event, from `line` of the log."""
+        if type(event) in _KINDS or isinstance(event, GapEvent):
+            self._made().feed(line, event)
+
+    def finish(self, lines: int) -> Judgement:
+        """The verdicts; the log has `lines` lines."""
+        report = self._made().finish(Finish("complete", lines, 0, _WHOLE))
+        resources = {one.name: ResourceVerdict(one.verdict, one.rules) for one in report.resources}
+        return Judgement(
+            self.system.name,
+            report.verdict,
+            report.rules,
+            report.judged,
+            resources,
+            report.findings,
+            report.notes,
+        )
+
+    def _made(self) -> Judge:
+        if self._judge is None:
+            options = options_of(self.logmap)
+            self._judge = Judge(self.system, self.header, options, self.file, self.engine)
+            self.engine = self._judge.engine
+        return self._judge
+
+
+@dataclass(slots=True)
+class LossyBench:
+    """Judges a log that may lack any line: each event by itself, from every possible state.
+
+    Between two events anything may have happened, so events that say the same are the same case,
+    whatever their resource: each case is judged once, as a unit of its own.
     """
 
     system: System
     logmap: LogMap
     header: Header
     file: str
-    engine: Engine | None = None
-    _judge: Judge = field(init=False)
-    _seen: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        options = options_of(self.logmap)
-        self._judge = Judge(self.system, self.header, options, self.file, self.engine)
-        self.engine = self._judge.engine
+    engine: Engine | None
+    _judge: Judge | None = None
+    _cases: dict[_Signature, str] = field(default_factory=dict)
+    # For each resource its cases, with the line and the time of the first.
+    _seen: dict[str, dict[_Signature, tuple[int, int]]] = field(default_factory=dict)
+    _judged: int = 0
 
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
-        kinds = _KINDS.get(type(event))
-        if kinds is None:
-            if isinstance(event, GapEvent):
-                self._judge.feed(line, event)
+        if type(event) not in _KINDS or event.res is None:
             return
-        if event.res is not None:
-            seen = self._seen.setdefault(event.res, {})
-            name = event.name if isinstance(event, NamedEvent) else event.op  # type: ignore[union-attr]
-            for kind in kinds:
-                seen[(kind, name)] = None
-        self._judge.feed(line, event)
+        signature = _signature(event)
+        self._judged += 1
+        first = self._seen.setdefault(event.res, {})
+        first.setdefault(signature, (line, event.ts or event.ts_lo or 0))
+        if signature in self._cases:
+            return
+        case = self._cases[signature] = f"{len(self._cases) + 1}"
+        if self._judge is None:
+            self._judge = Judge(self.system, self.header, Options(), self.file, self.engine)
+            self.engine = self._judge.engine
+        alone = msgspec.structs.replace(event, res=case, mon=None, ts=0, ts_lo=None, ts_hi=None)
+        if isinstance(alone, CallEvent | ReturnEvent | TimeoutEvent):
+            alone = msgspec.structs.replace(alone, cid=None)
+        self._judge.feed(line, alone)
 
     def finish(self, lines: int) -> Judgement:
         """The verdicts; the log has `lines` lines."""
-        report = self._judge.finish(
-            Finish("complete", lines, 0, "a log has no end that could be missing")
-        )
-        if not self.header.lossy:
-            resources = {
-                one.name: ResourceVerdict(one.verdict, one.rules) for one in report.resources
+        promises = [promise.id for promise in self.system.assumptions]
+        rules = [*(rule.id for rule in self.system.rules), *promises]
+        if self._judge is None or self.engine is None:
+            nothing = tuple((rule, _UNSEEN) for rule in rules)
+            return Judgement(self.system.name, _UNSEEN, nothing, 0, {}, (), ())
+        report = self._judge.finish(Finish("complete", lines, 0, _WHOLE))
+        speaks = {duty.id: duty.speaks_of for duty in self.engine.world.duties}
+        worth = {
+            one.name: {
+                rule: verdict
+                for rule, verdict in one.rules
+                if verdict == "violated" or self._concerns(one.name, speaks.get(rule, ()))
             }
-            return Judgement(
-                self.system.name,
-                report.verdict,
-                report.rules,
-                report.judged,
-                resources,
-                report.findings,
-                report.notes,
-            )
-        resources = {one.name: self._so_far(one) for one in report.resources}
-        rules = tuple((rule, _together(rule, resources)) for rule, _ in report.rules)
-        # That a rule may be broken somewhere, if the run was in the worst of all states, is true of
-        # nearly every line, and no finding.
-        findings = tuple(one for one in report.findings if one.verdict == "violated")
-        return Judgement(
-            self.system.name, _best(rules), rules, report.judged, resources, findings, ()
+            for one in report.resources
+        }
+        resources = {
+            name: self._resource([worth[self._cases[one]] for one in cases], rules)
+            for name, cases in self._seen.items()
+        }
+        told = tuple(
+            (rule, _worst(dict(one.rules)[rule] for one in resources.values())) for rule in rules
         )
+        findings = tuple(self._findings(report.findings))
+        return Judgement(self.system.name, _best(told), told, self._judged, resources, findings, ())
 
-    def _so_far(self, report: ResourceReport) -> ResourceVerdict:
-        """The verdicts in a log that may lack lines, of rules that speak of something it has."""
-        seen = self._seen.get(report.name, {})
-        engine = self._judge.engine
-        speaks = {} if engine is None else {one.id: one.speaks_of for one in engine.world.duties}
-        names = {kind: [op for one, op in seen if one == kind] for kind, _ in seen}
-        rules: list[tuple[str, RuleVerdict]] = []
-        for rule, verdict in report.rules:
-            told = any(name in names.get(kind, ()) for kind, name in speaks.get(rule, ()))
-            rules.append((rule, verdict if told or verdict == "violated" else "not-observable"))
-        return ResourceVerdict(_best(rules), tuple(rules))
+    def _concerns(self, case: str, speaks_of: tuple[tuple[StepKind, str], ...]) -> bool:
+        """Whether a rule that speaks of these events speaks of the case."""
+        kind, name, _ = next(one for one, number in self._cases.items() if number == case)
+        kinds = {one.__name__: steps for one, steps in _KINDS.items()}[kind]
+        return any((step, name) in speaks_of for step in kinds)
+
+    def _resource(self, cases: list[dict[str, RuleVerdict]], rules: list[str]) -> ResourceVerdict:
+        told = tuple((rule, _worst(one.get(rule, _UNSEEN) for one in cases)) for rule in rules)
+        return ResourceVerdict(_best(told), told)
+
+    def _findings(self, found: Sequence[Finding]) -> Iterator[Finding]:
+        """The violations, at the first line of each resource that has the case.
+
+        That a rule may be broken if the run was in the worst of all states is true of nearly every
+        line, and no finding.
+        """
+        by_case = {number: signature for signature, number in self._cases.items()}
+        for one in found:
+            if one.verdict != "violated":
+                continue
+            signature = by_case[one.resource or ""]
+            for name, cases in self._seen.items():
+                if signature in cases:
+                    line, time_us = cases[signature]
+                    yield replace(one, resource=name, line=line, time_us=time_us)
 
 
-def _together(rule: str, resources: dict[str, ResourceVerdict]) -> RuleVerdict:
-    """The verdict on a rule for the whole log: the worst where it was observed at all."""
-    found = [dict(one.rules).get(rule, "not-observable") for one in resources.values()]
+def _worst(verdicts: Iterable[RuleVerdict]) -> RuleVerdict:
+    """The worst verdict on a rule where it was observed at all."""
+    found = set(verdicts)
     order: tuple[RuleVerdict, ...] = ("violated", "inconclusive", "conforms-so-far", "conforms")
-    return next((one for one in order if one in found), "not-observable")
+    return next((one for one in order if one in found), _UNSEEN)
 
 
 def _best(rules: Sequence[tuple[str, RuleVerdict]]) -> RuleVerdict:
     """What a log that may lack lines amounts to: whether anything in it could be judged."""
     found = [verdict for _, verdict in rules]
     order: tuple[RuleVerdict, ...] = ("violated", "conforms-so-far", "inconclusive")
-    return next((one for one in order if one in found), "not-observable")
+    return next((one for one in order if one in found), _UNSEEN)

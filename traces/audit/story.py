@@ -56,6 +56,7 @@ class Story:
     incidents: list[Incident] = field(default_factory=list)
     too_many_resources: int = 0  # events of resources beyond MAX_RESOURCES
     too_many_incidents: int = 0
+    events: int = 0
     gaps: list[Place] = field(default_factory=list)
     backwards: list[Place] = field(default_factory=list)
     monitors: dict[int, int] = field(default_factory=dict)  # epoch of each RHS process id
@@ -78,6 +79,7 @@ class Story:
                 self._time_goes_back(place)
             if self._now is None or time_us > self._now:
                 self._now = time_us
+        self.events += len(told_all)
         for told in told_all:
             name = told.res if told.res is not None else sighting.res
             resource = None if name is None else self._resource(name, place)
@@ -266,6 +268,7 @@ class Story:
         if told.once and resource.timeline:
             last = resource.timeline[-1]
             if last.told.kind == "state" and last.told.keys == told.keys:
+                self.events -= 1
                 return  # the same change, printed in another form
         self._hosted(resource, sighting)
         self._entry(resource, told, place)

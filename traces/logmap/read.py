@@ -55,11 +55,11 @@ class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
     """The file is a cluster.log of Windows 2000 or 2003, which this mapping does not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a message says.
+class Reading(msgspec.Struct):
+    """What a message says; mostly the same object for the same message.
 
     `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
+    `judged` is for whoever needs to see each message once.
     """
 
     told: tuple[Told, ...]
@@ -67,6 +67,7 @@ class Reading:
     message: str
     shape: str | None
     rule: int | None = None
+    judged: bool = False
 
 
 class Sighting(msgspec.Struct, gc=False):
