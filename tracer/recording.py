@@ -20,6 +20,7 @@ from msgspec import UNSET
 
 from rhscheck.tracer.configuration import ClusterConfiguration, own_monitor, process_name
 from rhscheck.tracer.events import (
+    IO_PENDING,
     Answer,
     CallEntry,
     Command,
@@ -129,7 +130,12 @@ class Journal:
 
 @dataclass(slots=True)
 class MonitorRecorder:
-    """Writes down one monitor process. `dead`: nothing more can be said about its resources."""
+    """Writes down one monitor process. `dead`: nothing more can be said about its resources.
+
+    While a dying process writes its dump, calls still return and nobody acts on it. A worker that
+    such a return leaves behind is one that `rhs.sm` has no word for (an absorbed 997 starts none),
+    so what it reports is kept as a note, like everything that the model ignores.
+    """
 
     journal: Journal
     monitor: str
@@ -138,6 +144,8 @@ class MonitorRecorder:
     operations: dict[str, Literal["Online", "Offline"]] = field(default_factory=dict)
     checkpoints: dict[str, int] = field(default_factory=dict)
     calls: dict[int, tuple[str, Operation]] = field(default_factory=dict)
+    dying: bool = False
+    unheard: dict[str, None] = field(default_factory=dict)
     dead: bool = False
 
     def __post_init__(self) -> None:
@@ -182,6 +190,8 @@ class MonitorRecorder:
         made = self.calls.pop(event.call, None)
         if made is None:
             return
+        if self.dying and event.rc == IO_PENDING and made[1] in _SILENCE:
+            self.unheard[made[0]] = None
         journal = self.journal
         journal.write(
             ReturnEvent(
@@ -197,6 +207,10 @@ class MonitorRecorder:
         )
 
     def _status(self, event: Status, effects: list[RhsEffect], now_us: int) -> None:
+        if event.res in self.unheard:
+            what = f"{event.res} reports {event.state} to a process that is dying"
+            _note(self.journal, now_us, what, self.mon)
+            return
         said: str = meaning(event.state, self.operations.get(event.res, "Online"))
         if said == "pending":
             if self.checkpoints.get(event.res) == event.checkpoint:
@@ -270,7 +284,9 @@ class MonitorRecorder:
                     self._named("exit", "RHS", process_name(self.monitor), now_us)
                     journal.ended.add(self.mon)
                 self.end(effect.why, now_us, dump=effect.dump)
-            case Reply() | Answer() | Watch() | Unwatch() | WriteDump():
+            case WriteDump():
+                self.dying = True
+            case Reply() | Answer() | Watch() | Unwatch():
                 pass
             case _:
                 assert_never(effect)
