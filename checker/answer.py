@@ -32,6 +32,13 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
+Heard = Callable[[Rule, Answer], None]
+
+
+def unheard(_rule: Rule, _answer: Answer) -> None:
+    """Nobody waits for single answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Open:
     """The argument does not decide the rule; `notes` say why.
@@ -59,6 +66,7 @@ class Task:
     `rules` are the safety rules and permissions asked for. `n`: the one number of instances asked
     for, None for all. `limit`: the most nodes of one exploration. `depth`: of bounded checking.
     `established` collects what was proved, for a certificate; None where nobody wants one.
+    `answered` is told each answer as soon as it is there.
     """
 
     system: System
@@ -70,6 +78,7 @@ class Task:
     budget: Budget
     say: Say
     established: list[Established] | None = None
+    answered: Heard = unheard
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
     _plain: dict[int, Ground] = field(default_factory=dict)
 

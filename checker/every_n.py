@@ -239,6 +239,7 @@ class EveryN:
     def _answer(self, rules: Sequence[Rule], answer: Answer) -> None:
         for rule in rules:
             self.answers[rule.id] = answer
+            self.task.answered(rule, answer)
 
     def _open(self, rules: Sequence[Rule], notes: tuple[str, ...], at_least: int = 0) -> None:
         for rule in rules:

@@ -18,11 +18,15 @@ from rhscheck.spec.system import Assumption, Rule, System
 
 
 class Budget:
-    """The wall-clock time a verification may take; None seconds: any."""
+    """The wall-clock time a verification may take; None seconds: any.
 
-    def __init__(self, timeout_s: float | None) -> None:
+    `left_s`: what is left of it by now, where that is not all.
+    """
+
+    def __init__(self, timeout_s: float | None, left_s: float | None = None) -> None:
         self._timeout_s = timeout_s
-        self._end = None if timeout_s is None else time.monotonic() + timeout_s
+        left = timeout_s if left_s is None else left_s
+        self._end = None if left is None else time.monotonic() + left
 
     def over(self) -> bool:
         """Whether it is used up."""

@@ -34,6 +34,7 @@ from typing import IO
 
 LOOK_S = 0.02  # between two looks at memory and deadlines
 _OUT_OF_MEMORY = 77  # exit status of a child that saw itself grow too large
+_TOO_LARGE = "the memory limit was reached"
 # -P: the current directory is no place for modules.
 _COMMAND = [sys.executable, "-P", "-c", "from rhscheck.checker.process import child; child()"]
 _LENGTH = struct.Struct("<Q")
@@ -204,7 +205,7 @@ class Crew:
             status = child.process.wait()
             reason = child.killed or f"it ended with status {status}"
             if status == _OUT_OF_MEMORY:
-                reason = f"it held more than {self.memory_mb:g} MB"
+                reason = _TOO_LARGE
             last = Ended(reason)
         with contextlib.suppress(OSError):
             stdin.close()  # the child may go
@@ -219,12 +220,26 @@ class Crew:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        held = {id(child): _resident_mb(child.process.pid) for child in self.children}
+        held = {id(child): _tree_mb(child.process.pid) for child in self.children}
         if sum(held.values()) + _resident_mb(os.getpid()) <= self.memory_mb:
             return
         largest = max(self.children, key=lambda child: held[id(child)], default=None)
         if largest is not None and held[id(largest)] > 0:
-            largest.kill(f"more than {self.memory_mb:g} MB were held")
+            largest.kill(_TOO_LARGE)
+
+
+def own_memory_mb() -> float:
+    """The resident memory of this process, where others are counted together with it (Linux)."""
+    return _resident_mb(os.getpid()) if sys.platform == "linux" else 0.0
+
+
+def _tree_mb(pid: int) -> float:
+    """The resident memory of a process and all that it started (Linux)."""
+    below = 0.0
+    with contextlib.suppress(OSError):  # it may end while we look
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            below += sum(_tree_mb(int(one)) for one in file.read_text(encoding="ascii").split())
+    return below + _resident_mb(pid)
 
 
 def _resident_mb(pid: int) -> float:

@@ -64,3 +64,8 @@ def play(task: Task, scenarios: Sequence[Scenario]) -> tuple[Played, ...]:
             outcome = players[n].play(scenario)
         results.append(Played(scenario, outcome, world, time.monotonic() - started))
     return tuple(results)
+
+
+def not_played(scenarios: Sequence[Scenario], reason: str) -> tuple[Played, ...]:
+    """Nobody looked at `scenarios`, and why."""
+    return tuple(Played(one, Undecided(one.span, reason), None, 0.0) for one in scenarios)

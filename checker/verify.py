@@ -10,18 +10,20 @@ not have), `ProofMismatch` (an invariant that Z3 refutes), `EncodingMismatch` (a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from rhscheck.checker import engines, fixed
-from rhscheck.checker.answer import Answer, Open, Say, Task
+from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find, without_witness
 from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
 from rhscheck.checker.protection import Protected, protected
-from rhscheck.checker.scenarios import Played, play
+from rhscheck.checker.race import Question, race
+from rhscheck.checker.scenarios import Played, not_played, play
 from rhscheck.checker.sharing import SecondProcess, second_share
 from rhscheck.checker.verdict import (
     EXIT_AGREED,
@@ -42,6 +44,7 @@ MAX_INSTANCES = 64
 MAX_DEPTH = 1_000
 MAX_NODES = 500_000
 _QUICK_NODES = 50_000  # enumeration at a fixed N, where bounded checking can take over
+_FIRST_NODES = 3_000  # enumeration before several engines are started: about their start-up
 _REALISED_UP_TO = 3  # instances with which a run of the abstraction is looked for
 
 
@@ -63,6 +66,8 @@ class Options:
     relied on. `findings`: whether to look for findings. `jobs`: processes that may share the rules.
     `certificate`: whether to keep the invariants behind the proofs.
     `protection`: whether to ask which rules hold only with the assumptions not relied on.
+    `left_s`: what is left of `timeout_s`, None: all. `memory_mb`: what all processes together may
+    hold. `paranoid`: ask all engines. Hard limits and `paranoid` are `checker.session`'s business.
     """
 
     rules: tuple[str, ...] = ()
@@ -75,6 +80,9 @@ class Options:
     jobs: int = 1
     certificate: bool = False
     protection: bool = True
+    left_s: float | None = None
+    memory_mb: float | None = None
+    paranoid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,15 @@ def _silent(_line: str) -> None:
     """Nobody wants to know."""
 
 
-def verify(system: System, options: Options | None = None, progress: Say = _silent) -> Report:
+def verify(
+    system: System,
+    options: Options | None = None,
+    progress: Say = _silent,
+    answered: Heard = unheard,
+) -> Report:
     """Decide the rules of `system`. `progress` is told, in a line, whatever is begun.
+
+    `answered` is told each answer as soon as it is there.
 
     Raises OptionError for options that do not fit `system`, and what `spec.rules.weave` raises for
     assumptions that cannot be relied on.
@@ -115,9 +130,10 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         options.n,
         options.depth,
         MAX_NODES,
-        Budget(options.timeout_s),
+        Budget(options.timeout_s, options.left_s),
         progress,
         [] if options.certificate else None,
+        answered,
     )
     argument = EveryN(task)
     local = options.engine in (None, "local")
@@ -140,24 +156,59 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
             argument.seconds |= decided.seconds
             if task.established is not None:
                 task.established.extend(decided.established)
-        results = tuple(
-            early.get(rule.id) or _result(task, options, argument, rule) for rule in rules
-        )
+        results = _results(task, options, argument, rules, early)
     else:
         if local:
             argument.run(task.rules)
-        results = tuple(_result(task, options, argument, rule) for rule in rules)
+        results = _results(task, options, argument, rules)
         beside = _Beside.made(task, options, stories, argument)
-    expected = _expected(system.expectations, rules)
+    return _concluded(
+        system,
+        options,
+        results,
+        beside,
+        tuple(task.established or ()),
+        _protected(system, options, results, task) if options.protection else (),
+    )
+
+
+def require_options(system: System, options: Options) -> None:
+    """Raise OptionError unless `options` fit `system`."""
+    _selected(system, options)
+
+
+def unfinished(
+    system: System, options: Options, answers: Mapping[str, Answer], reason: str
+) -> Report:
+    """The report of a verification that was ended: `answers` by rule id, `reason` for the rest."""
+    rules, _, stories = _selected(system, options)
+    results = tuple(
+        Result(rule, answer.verdict, answer.engine, 0.0, answer.rlimit, answer.notes)
+        if (answer := answers.get(rule.id)) is not None
+        else Result(rule, Unknown(reason), None, 0.0)
+        for rule in rules
+    )
+    return _concluded(system, options, results, _Beside(not_played(stories, reason), ()), (), ())
+
+
+def _concluded(
+    system: System,
+    options: Options,
+    results: tuple[Result, ...],
+    beside: _Beside,
+    proofs: tuple[Established, ...],
+    protection: tuple[Protected, ...],
+) -> Report:
+    """The report, with what the verdicts together amount to."""
+    expected = _expected(system.expectations, [result.rule for result in results])
     elsewhere = bool(system.chosen or options.without)
     comparisons = compare(results, expected, options.n, elsewhere=elsewhere)
     findings = beside.findings
     if options.findings:
         findings += without_witness(results)
-    scenarios = beside.scenarios
     statuses = (
         exit_status(results, expected, options.n, elsewhere=elsewhere),
-        *(played.status for played in scenarios),
+        *(played.status for played in beside.scenarios),
         # A return that no state handles, or time that stops, is an error in any spec.
         *(EXIT_VIOLATED for finding in findings if finding.error and not options.rules),
     )
@@ -166,11 +217,11 @@ def verify(system: System, options: Options | None = None, progress: Say = _sile
         options,
         results,
         comparisons,
-        scenarios,
+        beside.scenarios,
         findings,
         next((one for one in (EXIT_VIOLATED, EXIT_UNDECIDED) if one in statuses), EXIT_AGREED),
-        tuple(task.established or ()),
-        _protected(system, options, results, task) if options.protection else (),
+        proofs,
+        protection,
     )
 
 
@@ -247,6 +298,59 @@ class _Beside:
 
 
 # ---- one rule ------------------------------------------------------------------------------------
+def _results(
+    task: Task,
+    options: Options,
+    argument: EveryN,
+    rules: Sequence[Rule],
+    early: Mapping[str, Result] = MappingProxyType({}),
+) -> tuple[Result, ...]:
+    """Everybody's result, in the order of `rules`; some are there already (`early`)."""
+    _race_open(task, options, argument, rules)
+    found = []
+    for rule in rules:
+        result = early.get(rule.id) or _result(task, options, argument, rule)
+        answer = Answer(result.verdict, result.engine or "local", result.rlimit, result.notes)
+        task.answered(rule, answer)
+        found.append(result)
+    return tuple(found)
+
+
+def _race_open(task: Task, options: Options, argument: EveryN, rules: Sequence[Rule]) -> None:
+    """Answers of several engines at once to what is open after the argument and a quick look.
+
+    Only with processes to spare: one at a time is the way in which runs are the same every time.
+    """
+    if options.engine is not None or options.jobs < 2:
+        return
+    questions: list[Question] = []
+    for rule in rules:
+        left = argument.answers.get(rule.id)
+        if isinstance(rule.obligation, LeadsTo) or isinstance(left, Answer):
+            continue
+        started = time.monotonic()
+        model = task.weave([rule])
+        if rule.id in model.unwoven:
+            continue
+        notes, at_least = (left.notes, left.at_least) if left is not None else ((), 0)
+        numbers = tuple(_numbers(task, options, rule, left))
+        query = fixed.Query(task, model, rule, 1, at_least, notes)
+        answer = fixed.decide(query, numbers, fixed.Engines(True, False, _FIRST_NODES))
+        if isinstance(answer.verdict, Unknown) and not task.budget.over():
+            questions.append(Question(rule, numbers, at_least, notes))
+        else:
+            argument.answers[rule.id] = answer
+            task.answered(rule, answer)
+        spent = time.monotonic() - started
+        argument.seconds[rule.id] = argument.seconds.get(rule.id, 0.0) + spent
+    if questions:
+        started = time.monotonic()
+        argument.answers |= race(task, questions, options.jobs, options.memory_mb)
+        spent = time.monotonic() - started
+        for one in questions:
+            argument.seconds[one.rule.id] += spent
+
+
 def _result(task: Task, options: Options, argument: EveryN, rule: Rule) -> Result:
     started = time.monotonic()
     if isinstance(rule.obligation, LeadsTo):

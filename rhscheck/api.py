@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MAX_INSTANCES = 64
 MAX_DEPTH = 1_000
 MAX_TIMEOUT_S = 86_400.0
+MIN_MEMORY_MB, MAX_MEMORY_MB = 256, 1 << 20  # with less not even Z3 and a spec find room
 MAX_STEPS = 1_000_000
 MAX_STATES = 1_000_000_000
 DEFAULT_STATES = 5_000_000
@@ -78,6 +79,9 @@ def verify(
     jobs: int = 1,
     certificate: bool = False,
     findings: bool = True,
+    memory_mb: float | None = None,
+    paranoid: bool = False,
+    began: float | None = None,
     progress: Say = _silent,
 ) -> Report:
     """Decide the rules of `system` (all, or those named), for every N or for `n` instances.
@@ -86,9 +90,12 @@ def verify(
     steps. `timeout_s`: what is open after so many seconds is unknown. `jobs`: processes that may
     share the rules (at most 2 are used). `findings`: look also for what does nothing in the spec,
     and for what the assumptions left out protect. `certificate`: keep what `write_certificate`
-    needs. `progress` is told what is going on. Raises InputError for names and numbers that do not
-    fit the System.
+    needs. `memory_mb`: what all processes together may hold. Both limits are hard: the work is done
+    in a process that is ended. `began`: when the time began to run (`time.monotonic`), None: now.
+    `paranoid`: ask every engine, and compare. `progress` is told what is going on. Raises
+    InputError for names and numbers that do not fit the System.
     """
+    from rhscheck.checker import session
     from rhscheck.checker import verify as checker
     from rhscheck.spec.rules import AssumptionError
 
@@ -103,9 +110,11 @@ def verify(
         certificate=certificate,
         findings=findings,
         protection=findings,
+        memory_mb=memory_mb,
+        paranoid=paranoid,
     )
     try:
-        return checker.verify(system, options, progress)
+        return session.run(system, options, progress, began)
     except checker.OptionError as error:
         last = str(error).rpartition("`")[0].rpartition("`")[2]
         hint = did_you_mean(last, error.known)

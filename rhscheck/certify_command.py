@@ -24,7 +24,7 @@ EXIT_OK, EXIT_REFUSED, EXIT_UNDECIDED = 0, 1, 3
 
 @click.command(
     short_help="Re-check a certificate independently.",
-    epilog=examples("rhscheck verify rhs --certificate proof", "rhscheck certify proof --spec rhs"),
+    epilog=examples("rhscheck certify proof", "rhscheck certify proof --spec rhs --format json"),
 )
 @click.argument("folder", metavar="DIR")
 @click.option(

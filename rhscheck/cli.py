@@ -92,8 +92,16 @@ def cli() -> None:
     type=click.FloatRange(0, api.MAX_TIMEOUT_S, min_open=True),
     callback=finite,
     metavar="S",
-    help="Give up after S seconds; what is open then is unknown.",
+    help="End after S seconds, whatever happens; what is open then is unknown.",
 )
+@click.option(
+    "--memory",
+    "memory_mb",
+    type=click.IntRange(api.MIN_MEMORY_MB, api.MAX_MEMORY_MB),
+    metavar="MB",
+    help="End what holds more than MB megabytes, all processes together; what is open is unknown.",
+)
+@click.option("--paranoid", is_flag=True, help="Ask every engine, and compare what they say.")
 @click.option("--engine", metavar="E", help=f"Use only this engine: {', '.join(api.ENGINES)}.")
 @click.option(
     "-j",
@@ -127,6 +135,8 @@ def verify(
     without: tuple[str, ...],
     depth: int | None,
     timeout_s: float | None,
+    memory_mb: int | None,
+    paranoid: bool,
     engine: str | None,
     jobs: int,
     certificate: str | None,
@@ -139,6 +149,10 @@ def verify(
     A violated rule comes with a shortest run that breaks it. The exit status compares the verdicts
     with what the spec expects (`expect`; without one: proved, or witnessed for a permission).
     """
+    if paranoid and engine is not None:
+        raise click.UsageError("--paranoid asks every engine; leave --engine out")
+    if all_readings and (paranoid or memory_mb is not None or certificate is not None):
+        raise click.UsageError("--all-readings takes no --paranoid, --memory or --certificate")
     if all_readings:
         from rhscheck.checker.verify import DEFAULT_DEPTH, Options
         from rhscheck.readings_output import show_readings
@@ -153,6 +167,10 @@ def verify(
         if certificate is not None:
             api.require_certificate_folder(certificate)
         loaded = api.load(spec, settings)
+        # Before the work: what is loaded after it would add to a time-out.
+        from rhscheck import verify_output
+        from rhscheck.chart import can_show_boxes
+
         report = api.verify(
             loaded.system,
             rules=rules,
@@ -163,6 +181,9 @@ def verify(
             engine=engine,
             jobs=jobs,
             certificate=certificate is not None,
+            memory_mb=memory_mb,
+            paranoid=paranoid,
+            began=began,
             progress=say,
         )
         written = None
@@ -170,9 +191,6 @@ def verify(
             say(f"verify {spec}: writing the certificate")
             written = api.write_certificate(certificate, loaded, settings, report)
         seconds = time.monotonic() - began
-        from rhscheck import verify_output
-        from rhscheck.chart import can_show_boxes
-
         look = verify_output.Look(
             boxes=can_show_boxes(encoding),
             width=width,
