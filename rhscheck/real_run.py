@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, assert_never
+from typing import BinaryIO, Final, assert_never
 
 import click
 import msgspec
@@ -36,7 +36,10 @@ from rhscheck.tracer.real.runtime import (
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 
-EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_ABORTED = 1, 3, 130
+EXIT_ABORTED = 130
+# Where RCM leaves a resource that has failed: to be restarted later, or not.
+_AFTER_FAILURE: Final = ("DelayRestartingResource", "Failed")
+_INTERRUPTED: Final = "taking every group offline; once more: end everything now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class _Line:
     monitor: str
     state: str
     since_us: int
+    why: str
     failures: int = 0
 
 
@@ -67,17 +71,17 @@ class _Line:
 class _Board:
     """What is known of the cluster, from the news."""
 
-    resources: dict[str, _Line] = field(default_factory=dict)
+    resources: dict[str, _Line]
     pids: dict[str, int] = field(default_factory=dict)
     deaths: int = 0  # of monitor processes that did not end when asked to
 
     def take(self, news: News) -> None:
         match news:
             case ResourceNews():
-                old = self.resources.get(news.resource)
-                failures = (0 if old is None else old.failures) + (news.state == "Failed")
+                before = self.resources[news.resource].failures
+                failures = before + (news.state in _AFTER_FAILURE)
                 self.resources[news.resource] = _Line(
-                    news.group, news.monitor, news.state, news.at_us, failures
+                    news.group, news.monitor, news.state, news.at_us, news.why, failures
                 )
             case MonitorNews(pid=None):
                 self.pids.pop(news.monitor, None)
@@ -103,9 +107,14 @@ def news_text(news: News) -> str:
         case MonitorNews():
             return f"{at}  monitor {news.monitor} started, process {news.pid}"
         case LogNews():
-            return f"{at}  [{news.resource}] {news.text}"
+            return f"{at}  [{news.resource}] {news.text}" if news.resource else f"{at}  {news.text}"
         case _:
             assert_never(news)
+
+
+def _clock(began: float) -> int:
+    """Microseconds since `began`, which `time.monotonic` gave."""
+    return int((time.monotonic() - began) * 1_000_000)
 
 
 def clock_text(time_us: int) -> str:
@@ -135,7 +144,12 @@ def host(request: Request, out: Out) -> int:
         directory = StateDirectory(default if request.state is None else Path(request.state))
     except StateDirectoryError as error:
         raise api.InputError(str(error)) from None
-    board = _Board()
+    board = _Board(
+        {
+            one.name: _Line(one.group, one.monitor, "Initializing", 0, "")
+            for one in configuration.resources
+        }
+    )
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         stack.callback(directory.release)
@@ -171,7 +185,9 @@ def host(request: Request, out: Out) -> int:
                 sinks=sinks,
                 listener=listen,
             )
-            stack.enter_context(_signals(runtime))
+            live = terminal.is_interactive() and not out.json and not out.quiet
+            tell = (lambda text: show(LogNews(_clock(began), "", text))) if live else None
+            stack.enter_context(_signals(runtime, tell or terminal.write_message))
             if request.seconds is not None:
                 timer = threading.Timer(request.seconds, runtime.stop)
                 timer.daemon = True
@@ -208,7 +224,7 @@ def _create(path: str, cluster: str) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _signals(runtime: Runtime) -> Iterator[None]:
+def _signals(runtime: Runtime, tell: Callable[[str], None]) -> Iterator[None]:
     """Ctrl-C (SIGTERM, SIGHUP): everything offline in order; once more: everything ended now."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals
@@ -221,7 +237,7 @@ def _signals(runtime: Runtime) -> Iterator[None]:
             runtime.abort()
         else:
             asked = True
-            terminal.write_message("taking every group offline; once more: end everything now")
+            tell(_INTERRUPTED)
             runtime.stop()
 
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -253,32 +269,39 @@ def _live_table(board: _Board) -> Iterator[Callable[[News], None]]:
     from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
     from rich.live import Live  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     began = time.monotonic()
     console = Console(highlight=False)
 
     def table() -> Table:
         made = Table("group", "resource", "state", "since", "failures", "monitor", "pid")
-        now_us = int((time.monotonic() - began) * 1_000_000)
+        made.add_column("because", no_wrap=True, overflow="ellipsis")
+        now_us = _clock(began)
         for name, line in list(board.resources.items()):
             pid = board.pids.get(line.monitor)
             since = clock_text(max(now_us - line.since_us, 0)).partition(".")[0]
             style = {"Online": "green", "Failed": "red"}.get(line.state, "")
+            # As text: a name or a reason may hold what rich takes for markup.
             made.add_row(
-                line.group,
-                name,
-                f"[{style}]{line.state}[/]" if style else line.state,
+                Text(line.group),
+                Text(name),
+                Text(line.state, style),
                 since,
                 str(line.failures),
-                line.monitor,
+                Text(line.monitor),
                 "-" if pid is None else str(pid),
+                Text(line.why),
             )
         return made
 
     with Live(console=console, get_renderable=table, refresh_per_second=4):
 
         def show(news: News) -> None:
-            if not isinstance(news, ResourceNews | GroupNews):  # those are in the table
+            # States are in the table; why something had to be terminated would be gone at once.
+            if not isinstance(news, ResourceNews | GroupNews) or (
+                isinstance(news, ResourceNews) and news.state in ("Terminating", "Failed")
+            ):
                 console.print(news_text(news), markup=False, soft_wrap=True)
 
         yield show

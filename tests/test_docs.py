@@ -3,7 +3,7 @@
 A fenced block marked `console` holds command lines, `$ rhscheck …`, each followed by all that the
 command prints (standard output, then standard error) and, unless the exit status is 0, a line
 `[exit N]`. `...` stands for any text within a line and, alone on a line, for any number of lines.
-A fenced block marked `sm file=NAME` is written to that name first, for the commands after it. The
+A fenced block marked `LANGUAGE file=NAME` is written to that name, for the commands after it. The
 blocks of a page run from top to bottom in one empty directory. Blocks marked `sh` are the
 installation commands; `.ci/run` runs them as they stand.
 """
@@ -97,7 +97,7 @@ def run(command: str, folder: Path) -> str:
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
     for block in blocks(page.read_text(encoding="utf-8")):
         kind, _, rest = block.info.partition(" ")
-        if kind == "sm" and rest.startswith("file="):
+        if rest.startswith("file="):
             (tmp_path / rest.removeprefix("file=")).write_text(block.text, encoding="utf-8")
         elif kind == "console":
             for command, shown in commands(block):

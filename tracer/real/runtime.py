@@ -59,7 +59,7 @@ from rhscheck.tracer.real.frames import (
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
 from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
-from rhscheck.tracer.real.rhs_process import EXIT_STATUS
+from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 
 PING_S: Final = 0.2
@@ -401,7 +401,7 @@ class Runtime:
         why = process.describe_end(status, None if call is None else call.op)
         if call is not None and not known.shadow.ended:
             why = f"{why} (during {call.op} of {call.res})"
-        if not known.ready and known.loading:
+        if not known.ready and known.loading and status != EXIT_LOAD_FAILED:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._failed:
                 self._failed.append(self.file.error(known.loading, f"its monitor {why}"))
