@@ -128,15 +128,15 @@ class _Race:
         self.task.say(" · ".join(told))
 
 
-def race(
-    task: Task, questions: Sequence[Question], jobs: int, memory_mb: float | None
-) -> dict[str, Answer]:
-    """An answer to each of `questions`, by rule id; at most `jobs` engines at work at a time."""
-    waiting = list(TABLE)
+def race(task: Task, questions: Sequence[Question], memory_mb: float | None) -> dict[str, Answer]:
+    """An answer to each of `questions`, by rule id. All engines work at the same time.
+
+    On few processors each is slower so, but the best is never kept waiting by another.
+    """
     with Crew(memory_mb) as crew:
         run = _Race(task, tuple(questions), crew, {one.rule.id: [] for one in questions})
-        while waiting and len(run.left) < jobs:
-            run.start(waiting.pop(0), questions)
+        for engine in TABLE:
+            run.start(engine, questions)
         for child, message in crew.messages():
             match message:
                 case Sent(_Line(text)):
@@ -153,8 +153,6 @@ def race(
                     raise AssertionError(f"{child.name} says {message!r}")
             if len(run.decided) == len(questions):
                 break
-            while waiting and len(run.left) < jobs:
-                run.start(waiting.pop(0), questions)
         return {one.rule.id: _best(one, run) for one in questions}
 
 

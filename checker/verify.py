@@ -345,7 +345,7 @@ def _race_open(task: Task, options: Options, argument: EveryN, rules: Sequence[R
         argument.seconds[rule.id] = argument.seconds.get(rule.id, 0.0) + spent
     if questions:
         started = time.monotonic()
-        argument.answers |= race(task, questions, options.jobs, options.memory_mb)
+        argument.answers |= race(task, questions, options.memory_mb)
         spent = time.monotonic() - started
         for one in questions:
             argument.seconds[one.rule.id] += spent

@@ -74,7 +74,7 @@ def stubborn_session(system: System, options: Options, soft_end: float | None, e
     assert soft_end is not None
     emit(Line("at work"))
     emit(Found("One", Answer(ProvedFor(2), "zones")))
-    spins(emit)
+    time.sleep(600)
 
 
 def entrant(work: Work, emit: Emit) -> None:
@@ -83,7 +83,7 @@ def entrant(work: Work, emit: Emit) -> None:
         if work.engine == "zones":
             if question.rule.id == "One":
                 os._exit(3)
-            spins(emit)
+            time.sleep(600)
         time.sleep(0.3)  # so that the other one is at work
         emit(Answered(question.rule.id, Answer(ProvedFor(2), "bmc"), ()))
 
