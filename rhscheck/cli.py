@@ -67,6 +67,7 @@ def cli() -> None:
         "rhscheck verify my.sm -n 3 --set CallTimeout=2m --without D1 --format json",
         "rhscheck verify my.sm --format sarif -o verify.sarif",
         "rhscheck verify rhs --all-readings",
+        "rhscheck verify fischer --what-if CheckAfter=1s..5s",
     ),
 )
 @spec_argument
@@ -123,6 +124,19 @@ def cli() -> None:
     is_flag=True,
     help="A table: every rule under every reading, one reading at a time.",
 )
+@click.option(
+    "--what-if",
+    metavar="P=LOW..HIGH",
+    help="At which value of a parameter do verdicts flip? Exact thresholds.",
+)
+@click.option(
+    "--grid",
+    type=click.IntRange(2, 1000),
+    default=9,
+    show_default=True,
+    metavar="K",
+    help="Of --what-if: values to look at before the thresholds between them.",
+)
 @click.option("--times/--no-times", default=True, help="Whether to say how long it took.")
 @common("the report", ci=True)
 def verify(
@@ -142,6 +156,8 @@ def verify(
     certificate: str | None,
     witnesses: bool,
     all_readings: bool,
+    what_if: str | None,
+    grid: int,
     times: bool,
 ) -> int:
     """Prove or refute the rules of SPEC, for every number of instances where possible.
@@ -151,15 +167,21 @@ def verify(
     """
     if paranoid and engine is not None:
         raise click.UsageError("--paranoid asks every engine; leave --engine out")
-    if all_readings and (paranoid or memory_mb is not None or certificate is not None):
-        raise click.UsageError("--all-readings takes no --paranoid, --memory or --certificate")
-    if all_readings:
+    table = "--all-readings" if all_readings else "--what-if" if what_if is not None else None
+    if table is not None and (paranoid or memory_mb is not None or certificate is not None):
+        raise click.UsageError(f"{table} takes no --paranoid, --memory or --certificate")
+    if table is not None:
         from rhscheck.checker.verify import DEFAULT_DEPTH, Options
         from rhscheck.readings_output import show_readings
+        from rhscheck.what_if_output import show_what_if
 
         depth = DEFAULT_DEPTH if depth is None else depth
         options = Options(rules, n, depth, timeout_s, engine, without)
-        return show_readings(out, spec, settings, options, jobs)
+        if what_if is None:
+            return show_readings(out, spec, settings, options, jobs)
+        if all_readings:
+            raise click.UsageError("--what-if and --all-readings are two questions; ask one")
+        return show_what_if(out, spec, settings, what_if, options, grid, jobs)
     began = time.monotonic()
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)

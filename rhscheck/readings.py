@@ -155,10 +155,11 @@ def _variant(
         )
     except api.InputError as error:
         return f"{reading}={option}: {error}" if choice else str(error)
-    return Variant(reading, option, sentence, tuple(_cells(report.results)), report.exit)
+    return Variant(reading, option, sentence, tuple(cells(report.results)), report.exit)
 
 
-def _cells(results: Sequence[v.Result]) -> Iterator[Cell]:
+def cells(results: Sequence[v.Result]) -> Iterator[Cell]:
+    """What is kept of verdicts: what pickles in a moment."""
     for one in results:
         verdict = one.verdict
         yield Cell(

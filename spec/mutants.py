@@ -125,10 +125,12 @@ class _Mutation:
         at = self.first(start) - 1
         while self.words[at].text != word:
             at -= 1
+        return Edit(self.after_words(at), end, "")
+
+    def after_words(self, at: int) -> int:
+        """Where the blanks before a word begin, its own start where there is a remark."""
         before, start = self.words[at - 1].end, self.words[at].start
-        if not self.source.text[before:start].strip():  # no remark between them
-            start = before
-        return Edit(start, end, "")
+        return start if self.source.text[before:start].strip() else before
 
     def item(self, spans: list[Span], at: int, separators: tuple[str, ...]) -> Edit:
         """Leave out one of a list, with the separator beside it."""
@@ -136,7 +138,7 @@ class _Mutation:
         here = self.first(start)
         after = self.first(end)
         if at > 0 and self.words[here - 1].text in separators:
-            return Edit(self.words[here - 1].start, end, "")
+            return Edit(self.after_words(here - 1), end, "")
         if after < len(self.words) and self.words[after].text in separators:
             following = self.words[after + 1].start if after + 1 < len(self.words) else end
             return Edit(start, following, "")
@@ -392,7 +394,7 @@ class _Mutation:
         if clauses.sync is not None:
             yield "drop-sync", (self.from_word("sync", clauses.sync.span),), name
         if clauses.resets is not None:
-            yield "drop-resets", (_gone(clauses.resets.span),), name
+            yield "drop-resets", (self.from_word("resets", clauses.resets.span),), name
             if clauses.resets.where is not None:
                 yield from self._condition("where", clauses.resets.where, f"{name} resets")
         if clauses.then_call is not None:
@@ -428,7 +430,7 @@ class _Mutation:
             if len(effects) == 1:
                 before = self.first(effect.span.start) - 1
                 after = self.first(effect.span.end)
-                edit = Edit(self.words[before].start, self.words[after].end, "")
+                edit = Edit(self.after_words(before), self.words[after].end, "")
             else:
                 edit = self.item(spans, at, (",", ";", "\n"))
             what = f"{name} [{self.text(effect.span)}]"
