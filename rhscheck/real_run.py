@@ -23,6 +23,8 @@ import msgspec
 from rhscheck import api, terminal
 from rhscheck.options import Out
 from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
+from rhscheck.tracer.events import Notice, Received
+from rhscheck.tracer.real.journal import Entry, RcmEntry
 from rhscheck.tracer.real.run_files import StepFile, TraceFile
 from rhscheck.tracer.real.runtime import (
     GroupNews,
@@ -37,8 +39,6 @@ from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 
 EXIT_ABORTED = 130
-# Where RCM leaves a resource that has failed: to be restarted later, or not.
-_AFTER_FAILURE: Final = ("DelayRestartingResource", "Failed")
 _INTERRUPTED: Final = "taking every group offline; once more: end everything now"
 
 
@@ -75,11 +75,19 @@ class _Board:
     pids: dict[str, int] = field(default_factory=dict)
     deaths: int = 0  # of monitor processes that did not end when asked to
 
+    def count(self, step: Entry) -> None:
+        """Count what RHS reports as failed; what a dying monitor took along did not fail."""
+        match step:
+            case RcmEntry(event=Received(message=Notice(res, "Failed", dying=False))):
+                self.resources[res].failures += 1
+            case _:
+                pass
+
     def take(self, news: News) -> None:
+        """Note what changed."""
         match news:
             case ResourceNews():
-                before = self.resources[news.resource].failures
-                failures = before + (news.state in _AFTER_FAILURE)
+                failures = self.resources[news.resource].failures
                 self.resources[news.resource] = _Line(
                     news.group, news.monitor, news.state, news.at_us, news.why, failures
                 )
@@ -155,7 +163,7 @@ def host(request: Request, out: Out) -> int:
         stack.callback(directory.release)
         identity = f"{Path(file.path).stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
         trace = None
-        sinks: list[Callable[..., None]] = []
+        sinks: list[Callable[[Entry], None]] = [board.count]
         if request.trace is not None:
             stream = stack.enter_context(_create(request.trace, request.cluster))
             trace = TraceFile(

@@ -65,11 +65,14 @@ def monitors_of(pid: int) -> list[int]:
 def test_ctrl_c_takes_everything_offline_in_order(tmp_path: Path) -> None:
     trace = str(tmp_path / "t.jsonl")
     run = begin(tmp_path, SLEEPER, "--trace", trace)
+    os.kill(pid_in(tmp_path), signal.SIGKILL)
+    assert run.stdout is not None
+    assert any("sleeper: Online (" in line for line in run.stdout)
     application = pid_in(tmp_path)
     run.send_signal(signal.SIGINT)
     out, errors = run.communicate(timeout=60)
     assert run.returncode == 0
-    assert out.splitlines()[-1].endswith(f"0 failures, 0 monitors died, the trace {trace} conforms")
+    assert out.splitlines()[-1].endswith(f"1 failure, 0 monitors died, the trace {trace} conforms")
     assert errors == "taking every group offline; once more: end everything now\n"
     assert is_gone(application)
 

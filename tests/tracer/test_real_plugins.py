@@ -243,3 +243,46 @@ def test_a_parameter_that_is_wrong_is_named_with_its_line(cluster: Start, tmp_pa
         5,
         "resource `it`: parameter `command`: expected array, got str",
     )
+
+
+@POSIX
+def test_a_stopped_monitor_does_not_answer_and_is_ended(cluster: Start, tmp_path: Path) -> None:
+    body = "class Quiet(Good):\n    def online(self): return Handle()\n"  # nothing is due
+    run = cluster(tmp_path, one_resource("Quiet"), body)
+    run.until_state("it", "Online")
+    pid = run.runtime.pid_of("shared")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert end.why.startswith("it has not answered for ")
+    assert "; RCM ended it" in end.why
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_a_monitor_that_always_dies_is_restarted_so_often_and_no_more(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = "class Bad(Good):\n    def open(self, recover): os._exit(1)\n"
+    text = one_resource("Bad") + "[monitor_restarts]\nrestarts = 2\n"
+    run = cluster(tmp_path, text, body)
+    run.until_state("it", "Failed")
+    run.finish()
+    assert [one.why for one in run.ends()] == [
+        "a plug-in ended the process with status 1 (during Open of it)"
+    ] * 3
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_a_plugin_that_closes_every_file_ends_its_monitor(cluster: Start, tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def online(self):\n"
+        "        if self.once(): os.closerange(0, 100)\n"
+        "        self.up = True\n"
+    )
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online", 1)
+    run.finish()
+    assert len(run.ends()) == 1
+    assert run.verdict().verdict in CONFORMS

@@ -167,7 +167,7 @@ def test_terminate_cancels_the_worker_and_waits_for_it(cluster: Start, tmp_path:
         def terminate(self): self.host.log("terminate returns")
         def is_alive(self): return True
     """
-    run = cluster(tmp_path, one_resource("It"), body, scale=500)
+    run = cluster(tmp_path, one_resource("It"), body, scale=200)
     run.until_state("it", "Online")
     run.finish()
     assert run.log().splitlines()[:2] == ["terminate returns", "the worker ends"]

@@ -165,10 +165,10 @@ class Monitor:
                 self.tickets.answer(effect.ticket, effect.exit_state)
             case Watch():
                 signalled = Signaled(effect.res, effect.handle)
-                handle = self.tickets.handles[effect.handle]
+                handle = self.tickets.handles.pop(effect.handle)  # watched once
                 handle.when_signalled(lambda: self.agenda.submit(signalled))
             case Unwatch():
-                self.tickets.handles.pop(effect.handle, None)
+                pass  # a signal of a handle that is watched no more is ignored by the core
             case WriteDump():
                 self.agenda.submit(DumpWritten(self.write_dump(effect)))
             case Exit():

@@ -1,0 +1,149 @@
+"""The parts of the real runtime that need no process: order of deadlines and steps, dumps, ends."""
+
+from __future__ import annotations
+
+import time
+
+from rhscheck.tracer.configuration import Timeouts
+from rhscheck.tracer.events import (
+    Command,
+    Crashed,
+    DumpWritten,
+    Exit,
+    Returned,
+    Start,
+    Tick,
+    TimedOut,
+    WriteDump,
+)
+from rhscheck.tracer.real.aftermath import Shadow
+from rhscheck.tracer.real.agenda import Agenda, Due, Happened
+from rhscheck.tracer.real.dump import Frame, crashed_operation, guilty, read_dump
+from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry
+
+DUMP = """\
+the Terminate call did not return (it)
+Timeout (0:00:03)!
+Thread 0x00007f01 (most recent call first):
+  File "/usr/lib/python3.11/threading.py", line 1119 in join
+  File "/x/tracer/real/hosting.py", line 285 in _terminate
+  File "/x/tracer/real/hosting.py", line 190 in _enter
+
+Thread 0x00007f02 [worker] (most recent call first):
+  File "/usr/lib/python3.11/socket.py", line 700 in recv
+  File "/home/me/res.py", line 20 in ask
+  File "/home/me/res.py", line 10 in work
+  File "/x/tracer/real/hosting.py", line 300 in _work
+
+Current thread 0x00007f03 (most recent call first):
+  File "/home/me/res.py", line 33 in is_alive
+  File "/x/tracer/plugin.py", line 213 in looks_alive
+  File "/x/tracer/real/hosting.py", line 190 in _enter
+
+Thread 0x00007f04 (most recent call first):
+  File "/x/tracer/real/agenda.py", line 60 in next
+cut of"""
+
+
+def test_a_dump_names_the_plugins_frames_and_not_the_librarys() -> None:
+    stacks = read_dump(DUMP)
+    assert [len(one.frames) for one in stacks] == [3, 4, 3, 1]
+    assert guilty(stacks, "IsAlive") == (Frame("/home/me/res.py", 33, "is_alive"),)
+    assert guilty(stacks[:2], "Terminate") == (
+        Frame("/home/me/res.py", 20, "ask"),
+        Frame("/home/me/res.py", 10, "work"),
+    )
+    assert guilty(stacks[:1], "Terminate") == ()
+    assert crashed_operation(stacks) == "LooksAlive"
+    assert read_dump("") == ()
+
+
+def agenda(tolerance_us: int) -> Agenda[str]:
+    return Agenda(time.monotonic_ns() - 10**9, tolerance_us)  # one second ago
+
+
+def test_a_deadline_seen_a_little_late_is_dated_when_it_was_due() -> None:
+    one = agenda(tolerance_us=10**9)
+    one.submit("later")
+    due = one.next(900_000, 0.0)
+    assert isinstance(due, Due)
+    assert due.now_us == 900_000
+    assert due.late_us >= 100_000
+    event = one.next(None, 0.0)
+    assert isinstance(event, Happened)
+    assert event.event == "later"
+    assert event.now_us >= 1_000_000
+    assert one.next(None, 0.0) is None
+
+
+def test_a_deadline_seen_too_late_shows_it() -> None:
+    due = agenda(tolerance_us=1).next(500_000, 0.0)
+    assert isinstance(due, Due)
+    assert due.now_us >= 1_000_000
+    assert due.now_us == 500_000 + due.late_us
+
+
+def test_what_happened_before_a_deadline_goes_first() -> None:
+    one = agenda(tolerance_us=10**9)
+    one.submit("before")
+    assert isinstance(one.next(one.clock_us() + 10_000, 0.0), Happened)
+
+
+def test_the_journal_holds_a_step_back_until_nothing_can_come_before_it() -> None:
+    told: list[Entry] = []
+    journal = Journal([told.append])
+    journal.open(RCM, 0)
+    journal.open("shared/1", 0)
+    step = [RcmEntry(at, Start(), []) for at in (5, 7, 9)]
+    journal.add(RCM, step[0])
+    journal.add(RCM, step[2])
+    assert told == []
+    journal.add("shared/1", step[1])
+    assert told == step[:2]
+    journal.reach("shared/1", 8)
+    assert told == step[:2]
+    journal.close("shared/1")
+    assert told == step
+
+
+TIMES = Timeouts(call_us=100, pending_us=100, looks_alive_us=1000, is_alive_us=5000, dump_us=50)
+
+
+def shadow_of_a_call() -> Shadow:
+    """A process whose Open was called at 10 and has not returned."""
+    shadow = Shadow(TIMES)
+    shadow.follow(Command(1, "it", "Open"), 10)
+    return shadow
+
+
+def test_a_process_that_said_nothing_more_had_missed_its_deadline() -> None:
+    steps = shadow_of_a_call().conclude(500, None, "", dumped=True)
+    assert [(at, event) for at, event, _ in steps] == [(110, Tick()), (110, DumpWritten(True))]
+    kinds = [type(effect) for _, _, effects in steps for effect in effects]
+    assert TimedOut in kinds
+    assert WriteDump in kinds
+    assert kinds[-1] is Exit
+
+
+def test_a_process_that_died_in_a_call_crashed_in_it() -> None:
+    shadow = shadow_of_a_call()
+    call = shadow.call_of(None)
+    assert call is not None
+    steps = shadow.conclude(50, call.call, "killed", dumped=False)
+    assert [event for _, event, _ in steps] == [Crashed(call.call, "killed"), DumpWritten(False)]
+    assert shadow.ended
+
+
+def test_a_process_that_died_between_calls_is_concluded_nothing_about() -> None:
+    shadow = shadow_of_a_call()
+    shadow.follow(Returned(1, 0), 20)
+    assert shadow.call_of(None) is None
+    assert shadow.conclude(10_000, None, "", dumped=True) == []
+
+
+def test_no_call_is_invented_for_a_process_that_was_dead_when_it_was_due() -> None:
+    shadow = shadow_of_a_call()
+    shadow.follow(Returned(1, 0), 20)
+    shadow.follow(Command(2, "it", "Online"), 30)
+    shadow.follow(Returned(2, 0), 40)
+    assert shadow.conclude(3_000, None, "", dumped=True) == []
