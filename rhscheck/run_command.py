@@ -92,7 +92,7 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
     "resources",
     multiple=True,
     metavar="NAME",
-    help="Simulate only this resource (repeatable).",
+    help="Simulate only this resource (repeatable), as if all that it depends on were there.",
 )
 @click.option("--users/--no-users", default=True, help="Whether simulated users want things.")
 @click.option(
@@ -187,8 +187,8 @@ def _refuse(context: click.Context, names: Sequence[str], *, simulated: bool) ->
     for parameter in context.command.params:
         given = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and given is not ParameterSource.DEFAULT:
-            when = "not with --simulate" if simulated else "only with --simulate"
-            raise click.UsageError(f"{parameter.opts[0]} can be used {when}")
+            rule = "cannot be used with" if simulated else "can be used only with"
+            raise click.UsageError(f"{parameter.opts[0]} {rule} --simulate")
 
 
 def _simulate(
@@ -212,7 +212,7 @@ def _simulate(
 
         configuration = _configuration(cluster)
         if resources:
-            configuration = simulated_runs.only(configuration, resources)
+            configuration = _only(configuration, resources)
         options = Options(duration_us=max(1, round(minutes * 60_000_000)))
         names = [one.name for one in configuration.resources]
         wanted = simulated_runs.Wanted(
@@ -252,6 +252,18 @@ def _configuration(path: str) -> ClusterConfiguration:
         return read_cluster(text, path).configuration
     except ClusterFileError as error:
         raise api.InputError(str(error)) from None
+
+
+def _only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterConfiguration:
+    """The cluster with these resources alone. Raises InputError for one that is not there."""
+    from rhscheck.spec.diagnostic import did_you_mean
+    from rhscheck.tracer.configuration import only
+
+    known = [one.name for one in configuration.resources]
+    for name in names:
+        if name not in known:
+            raise api.InputError(f"there is no resource `{name}`; {did_you_mean(name, known)}")
+    return only(configuration, names)
 
 
 def _fault(text: str, resources: Sequence[str]) -> Fault:

@@ -26,7 +26,7 @@ def again(cluster: str, wanted: Wanted, violation: Violation) -> str:
     case, run = violation.shrunk.case, violation.judged.run
     words = ["rhscheck", "run", cluster, "--simulate", "--seed", str(run.seed)]
     if case.options.duration_us != Options().duration_us:
-        words += ["--minutes", f"{case.options.duration_us / _MINUTE_US:g}"]
+        words += ["--minutes", f"{case.options.duration_us / _MINUTE_US}"]
     if not case.options.user_every_us:
         words += ["--no-users"]
     if len(case.configuration.resources) < len(wanted.configuration.resources):

@@ -8,7 +8,7 @@ module hands it a function that complains. It prints nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rhscheck import api
@@ -194,22 +194,3 @@ def _shrunk(
 
     shrunk = shrink(case, found.run, attempt)
     return Violation(found, shrunk, latest)
-
-
-def only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterConfiguration:
-    """The cluster with these resources alone.
-
-    Raises InputError for a resource that is not there, or that needs one which is left out.
-    """
-    known = [one.name for one in configuration.resources]
-    for name in names:
-        if name not in known:
-            raise api.InputError(f"there is no resource `{name}`; there are: {', '.join(known)}")
-    kept = tuple(one for one in configuration.resources if one.name in names)
-    for one in kept:
-        for need in one.depends_on:
-            if need not in names:
-                raise api.InputError(
-                    f"`{one.name}` depends on `{need}`: name that with --resource, too"
-                )
-    return replace(configuration, resources=kept)

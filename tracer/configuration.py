@@ -9,8 +9,8 @@ All times are integer microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 SECOND: Final = 1_000_000
@@ -158,6 +158,16 @@ class ClusterConfiguration:
     def monitors(self) -> tuple[str, ...]:
         """The monitors that host something when the cluster starts."""
         return tuple(dict.fromkeys(resource.monitor for resource in self.resources))
+
+
+def only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterConfiguration:
+    """The cluster with the resources `names` alone; nothing depends on those left out any more."""
+    kept = tuple(
+        replace(one, depends_on=tuple(need for need in one.depends_on if need in names))
+        for one in configuration.resources
+        if one.name in names
+    )
+    return replace(configuration, resources=kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rhscheck.tracer.configuration import ClusterConfiguration
-from rhscheck.tracer.faults import FaultPlan
+from rhscheck.tracer.configuration import ClusterConfiguration, only
+from rhscheck.tracer.faults import Fault, FaultPlan
 from rhscheck.tracer.simulator import Options, Run
 
 MAX_ATTEMPTS: Final = 80
+_SHORT_US: Final = 60_000_000  # a run of a minute is short enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def shrink(case: Case, run: Run, attempt: Callable[[Case], Run | None]) -> Shrun
     best, attempts, progress = Shrunk(case, run, 0), 0, True
     while progress:
         progress = False
-        for smaller in _smaller(best.case, best.run):
+        for smaller in _smaller(best.case, best.run.struck):
             if attempts == MAX_ATTEMPTS:
                 return replace(best, attempts=attempts)
             attempts += 1
@@ -56,12 +57,12 @@ def shrink(case: Case, run: Run, attempt: Callable[[Case], Run | None]) -> Shrun
     return replace(best, attempts=attempts)
 
 
-def _smaller(case: Case, run: Run) -> Iterator[Case]:
-    """Cases that are smaller than `case`, the boldest first."""
+def _smaller(case: Case, struck: tuple[Fault, ...]) -> Iterator[Case]:
+    """Cases that are smaller than `case`, the boldest first. `struck`: the faults of its run."""
     plan, options = case.plan, case.options
     if plan.random_seed is not None:
         # The same faults by name: nothing is drawn any more, and single ones can be left out.
-        yield replace(case, plan=replace(plan, faults=run.struck, random_seed=None))
+        yield replace(case, plan=replace(plan, faults=struck, random_seed=None))
         return
     if options.user_every_us:
         yield replace(case, options=replace(options, user_every_us=0))
@@ -73,21 +74,17 @@ def _smaller(case: Case, run: Run) -> Iterator[Case]:
         faults = plan.faults[:at] + plan.faults[at + 1 :]
         yield replace(case, plan=replace(plan, faults=faults))
     yield from _fewer_resources(case)
-    if run.ended_us < options.duration_us // 2:
+    if options.duration_us >= 2 * _SHORT_US:
         yield replace(case, options=replace(options, duration_us=options.duration_us // 2))
 
 
 def _fewer_resources(case: Case) -> Iterator[Case]:
-    resources = case.configuration.resources
-    if len(resources) == 1:
-        return
-    for one in resources:
-        if any(one.name in other.depends_on for other in resources):
-            continue
-        left = tuple(other for other in resources if other is not one)
-        faults = tuple(fault for fault in case.plan.faults if fault.res != one.name)
+    names = [one.name for one in case.configuration.resources]
+    for name in names if len(names) > 1 else ():
+        kept = [one for one in names if one != name]
+        faults = tuple(fault for fault in case.plan.faults if fault.res != name)
         yield replace(
             case,
-            configuration=replace(case.configuration, resources=left),
+            configuration=only(case.configuration, kept),
             plan=replace(case.plan, faults=faults),
         )

@@ -1,0 +1,169 @@
+"""`rhscheck run --simulate` as users meet it: what it prints, writes, and how it exits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from planted_bugs import BUGS
+
+from rhscheck import cli, simulated_runs
+from rhscheck.tracer.faults import Fault
+
+CLUSTER = """\
+[timeouts]
+looks_alive = "30s"
+is_alive = "100s"
+
+[resource.db]
+group = "web"
+plugin = "shop:Database"
+
+[resource.site]
+group = "web"
+plugin = "shop:Site"
+depends_on = ["db"]
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "shop.toml"
+    path.write_text(CLUSTER, encoding="utf-8")
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "shop.toml", *words])
+    said = capsys.readouterr()
+    return int(str(ended.value.code)), said.out, said.err
+
+
+WATCHED = ("--simulate", "--judge", "watch", "--minutes", "5")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, *WATCHED, "--seed", "3") == (
+        0,
+        "shop.toml: seed 3: 76 events in 6 min 18 s of virtual time, error in Open 1 of db: "
+        "conforms (judged by the watch alone)\n",
+        "",
+    )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_range_of_seeds(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, *WATCHED, "--seeds", "0-19")
+    assert status == 0
+    assert out.startswith("shop.toml: seeds 0-19: 20 runs, ")
+    assert out.endswith(": 20 conform (judged by the watch alone)\n")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_trace_is_the_same_every_time_and_conforms(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = (
+        "--simulate",
+        "--judge",
+        "watch",
+        "--minutes",
+        "3",
+        "--fault",
+        "db:Online:1:hang-until-terminate",
+    )
+    assert run(capsys, *words, "--trace", "one.jsonl")[0] == 0
+    assert run(capsys, *words, "--trace", "two.jsonl")[0] == 0
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", "one.jsonl", "--format", "json"])
+    (trace,) = json.loads(capsys.readouterr().out)["traces"]
+    assert ended.value.code == 0
+    assert (trace["verdict"], trace["findings"]) == ("conforms", [])
+
+
+@pytest.mark.usefixtures("cluster")
+def test_broken_promises_are_the_plug_ins(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--simulate", "--minutes", "2", "--fault",
+                         "db:Online:1:early-status")  # fmt: skip
+    assert status == 0
+    assert out.endswith("early-status in Online 1 of db: only the plug-in breaks promises\n")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_violation_is_shown_small_with_the_command_that_shows_it_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug = next(one for one in BUGS if one.name == "online-without-open")
+    wanted = simulated_runs.Wanted
+    monkeypatch.setattr(simulated_runs, "Wanted", lambda *given: wanted(*given, cores=bug.cores))
+    status, out, _ = run(capsys, *WATCHED, "--seeds", "0-9")
+    lines = out.splitlines()
+    assert status == 1
+    assert lines[0].startswith("seed 0: R1strict: Online of site is called before Open")
+    assert lines[-2] == (
+        "again: rhscheck run shop.toml --simulate --seed 0 --minutes 1.25 "
+        "--resource site --no-faults --judge watch"
+    )
+    assert lines[-1].endswith(": 1 violated")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, *WATCHED, "--seeds", "0-1", "--format", "json")
+    found = json.loads(out)
+    assert status == 0
+    assert (found["version"], found["command"], found["mode"]) == (1, "run", "simulate")
+    assert (found["seeds"], found["runs"], found["verdicts"]) == ([0, 1], 2, {"conforms": 2})
+    assert (found["judge"], found["violation"], found["exit"]) == ("watch", None, 0)
+
+
+# ---- wrong use -----------------------------------------------------------------------------------
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--seed", "1"), "--seed can be used only with --simulate"),
+        (("--simulate", "--time-scale", "9"), "--time-scale cannot be used with --simulate"),
+        (("--simulate", "--seed", "1", "--seeds", "0-1"), "--seed and --seeds exclude each other"),
+        (("--simulate", "--seeds", "9-1"), "`9-1` is not of the form A-B with A <= B"),
+        (("--simulate", "--judge", "none"), "--judge none is for real runs"),
+        (("--judge", "watch"), "--judge watch is for --simulate"),
+        (("--simulate", "--no-faults", "--fault", "db:Open:1:hang"), "exclude each other"),
+        (("--simulate", "--resource", "dbs"), "there is no resource `dbs`; did you mean `db`?"),
+        (("--simulate", "--fault", "db:Online"), "is not of the form RES:OP:N:KIND"),
+        (
+            ("--simulate", "--fault", "db:Onlin:1:hang"),
+            "there is no entry point `Onlin`; did you mean",
+        ),
+        (("--simulate", "--fault", "db:Close:1:error"), "Close has no fault `error`"),
+        (("--simulate", "--fault", "db:Online:0:hang"), "is not of the form RES:OP:N:KIND"),
+    ],
+)
+def test_wrong_use_says_what_would_be_right(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_wrong_cluster_file_is_quoted_by_line(
+    capsys: pytest.CaptureFixture[str], cluster: Path
+) -> None:
+    cluster.write_text(CLUSTER.replace('["db"]', '["dbx"]'), encoding="utf-8")
+    status, _, err = run(capsys, "--simulate")
+    assert status == 2
+    assert "shop.toml:12: `site` depends on `dbx`, which does not exist" in err
+
+
+def test_faults_are_written_as_they_are_read() -> None:
+    from rhscheck.run_output import fault_text  # noqa: PLC0415
+
+    fault = Fault("a:b", "Online", 2, "hang")
+    assert fault_text(fault) == "a:b:Online:2:hang"

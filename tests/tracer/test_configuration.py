@@ -1,0 +1,79 @@
+"""Contradictions of a cluster's configuration, all at once and with what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from rhscheck.tracer.configuration import (
+    ClusterConfiguration,
+    GroupConfiguration,
+    ResourceConfiguration,
+    RestartPolicy,
+    Timeouts,
+    problems,
+)
+
+
+def messages(configuration: ClusterConfiguration) -> list[str]:
+    return [one.message for one in problems(configuration)]
+
+
+def test_a_usable_cluster_has_no_problems() -> None:
+    resources = (
+        ResourceConfiguration("a", "g"),
+        ResourceConfiguration("b", "g", depends_on=("a",), monitor="own"),
+    )
+    cluster = ClusterConfiguration(resources, nodes=("n1", "n2"))
+    assert messages(cluster) == []
+    assert cluster.monitors == ("shared", "own")
+    assert [one.name for one in cluster.all_groups] == ["g"]
+
+
+def test_every_problem_is_reported() -> None:
+    cluster = ClusterConfiguration(
+        (
+            ResourceConfiguration("a", "g", depends_on=("x",)),
+            ResourceConfiguration("a", "g"),
+            ResourceConfiguration("c", "h", depends_on=("a",), monitor=""),
+            ResourceConfiguration(
+                "RHS d", "g", monitor="a (own)", restart=RestartPolicy(threshold=-1)
+            ),
+        ),
+        groups=(GroupConfiguration("g", nodes=("n9",), failovers=-1),),
+        nodes=("n1", "n2", "n3"),
+        timeouts=Timeouts(pending_us=0),
+    )
+    assert messages(cluster) == [
+        "the time-out `pending` must be more than 0",
+        "`a` is there twice; rename one",
+        "there are 3 nodes; at most 2 are possible",
+        "there is no node `n9`",
+        "`failovers` must be 0 or more",
+        "`a` depends on `x`, which does not exist",
+        "`c` depends on `a` of another group (`g`); a group is owned by one node as a whole, so "
+        "put them into one group",
+        "a monitor needs a name",
+        "`threshold` must be 0 or more",
+        "names that end in `(own)` are for resources that are isolated later",
+        "names that begin with `RHS ` are for host processes",
+    ]
+
+
+def test_a_circle_is_reported_once() -> None:
+    resources = (
+        ResourceConfiguration("a", "g", depends_on=("b",)),
+        ResourceConfiguration("b", "g", depends_on=("c",)),
+        ResourceConfiguration("c", "g", depends_on=("a",)),
+        ResourceConfiguration("d", "g", depends_on=("d",)),
+    )
+    assert messages(ClusterConfiguration(resources)) == [
+        "`a` depends on itself: a → b → c → a",
+        "`d` depends on itself: d → d",
+    ]
+
+
+def test_times_are_scaled_and_never_vanish() -> None:
+    scaled = Timeouts(looks_alive_us=50).scaled(100)
+    assert (scaled.call_us, scaled.looks_alive_us) == (3_000_000, 1)
+    with pytest.raises(ValueError, match="1 or more"):
+        Timeouts().scaled(0)

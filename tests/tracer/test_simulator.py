@@ -1,0 +1,183 @@
+"""Simulated runs: the same from the same seed, never a complaint, and accepted by replay."""
+
+from __future__ import annotations
+
+from planted_bugs import BUGS, CLUSTER, RUN
+
+from rhscheck.simulated_runs import Wanted, case_of, judge_seed, search, spec_for
+from rhscheck.tracer.configuration import (
+    MINUTE,
+    SECOND,
+    ClusterConfiguration,
+    ResourceConfiguration,
+    Timeouts,
+)
+from rhscheck.tracer.faults import (
+    BREAKS_PROMISE,
+    Fault,
+    FaultPlan,
+    FaultSource,
+    plan_for,
+    single_faults,
+)
+from rhscheck.tracer.rule_watch import RuleWatch
+from rhscheck.tracer.simulator import Options, Run, simulate
+from rhscheck.traces.format import CallEvent, ExitEvent, NamedEvent, StatusEvent, TimeoutEvent
+
+NAMES = [one.name for one in CLUSTER.resources]
+TWO_NODES = ClusterConfiguration(
+    (
+        ResourceConfiguration("db", "data"),
+        ResourceConfiguration("web", "data", depends_on=("db",), monitor="flaky"),
+        ResourceConfiguration("mail", "post"),
+    ),
+    nodes=("north", "south"),
+    timeouts=Timeouts(looks_alive_us=30 * SECOND, is_alive_us=100 * SECOND),
+)
+
+
+def run_with(*faults: Fault, minutes: int = 1) -> Run:
+    quiet = Options(duration_us=minutes * MINUTE, user_every_us=0)
+    return simulate(CLUSTER, 1, FaultPlan(faults), quiet, judge=RuleWatch(CLUSTER))
+
+
+# ---- determinism ---------------------------------------------------------------------------------
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    wanted = Wanted(CLUSTER, RUN, promises_kept=False)
+    first, again = (judge_seed(wanted, None, 501, case_of(wanted, 501)) for _ in range(2))
+    assert first.trace.encode() == again.trace.encode()
+    assert first.run.struck == again.run.struck
+
+
+def test_another_seed_gives_another_run() -> None:
+    plan = FaultPlan()
+    assert simulate(CLUSTER, 1, plan, RUN).events != simulate(CLUSTER, 2, plan, RUN).events
+
+
+def test_a_random_plan_and_the_same_faults_by_name_give_the_same_run() -> None:
+    drawn = simulate(CLUSTER, 1001, plan_for(1001, NAMES), RUN)
+    named = simulate(CLUSTER, 1001, FaultPlan(drawn.struck), RUN)
+    assert len(drawn.struck) == 4
+    assert named.events == drawn.events
+
+
+# ---- fault plans ---------------------------------------------------------------------------------
+def test_seeds_try_every_single_fault_before_pairs() -> None:
+    singles = single_faults(NAMES)
+    assert plan_for(0, NAMES).faults == ()
+    assert [plan_for(seed, NAMES).faults for seed in (1, len(singles))] == [
+        (singles[0],),
+        (singles[-1],),
+    ]
+    assert len(plan_for(2 * len(singles), NAMES).faults) == 2
+    assert plan_for(2 * len(singles) + 1, NAMES).random_seed == "1081:faults"
+    assert len({str(one) for one in singles}) == len(singles) == 540
+
+
+def test_promises_are_kept_on_demand() -> None:
+    source = FaultSource(FaultPlan((), "1:faults", promises_kept=True), "a")
+    kinds = {source.strike("Online") for _ in range(2_000)}
+    assert not kinds & BREAKS_PROMISE
+    assert None in kinds
+    assert len(kinds) == 16
+
+
+# ---- what faults do ------------------------------------------------------------------------------
+def kinds(run: Run, *types: type) -> list[str]:
+    return [
+        f"{getattr(one, 'op', None) or getattr(one, 'why', None) or getattr(one, 'name', None)}"
+        for one in run.events
+        if isinstance(one, types)
+    ]
+
+
+def test_a_hung_online_is_declared_dead_and_its_terminate_after_it() -> None:
+    hung = Fault("ip", "Online", 1, "hang")
+    run = run_with(hung, minutes=11)
+    assert kinds(run, TimeoutEvent) == ["Online", "Terminate"]
+    ends = [one for one in run.events if isinstance(one, NamedEvent)]
+    assert [one.name for one in ends] == ["exit", "recover"]
+    assert run.complaint is None
+
+
+def test_a_call_that_ends_with_terminate_does_not_kill_the_process() -> None:
+    run = run_with(Fault("ip", "Online", 1, "hang-until-terminate"), minutes=6)
+    assert kinds(run, TimeoutEvent) == ["Online"]
+    assert kinds(run, ExitEvent) == ["stop", "stop"]
+
+
+def test_a_killed_monitor_has_no_exit_in_the_protocol() -> None:
+    run = run_with(Fault("ip", "Open", 1, "monitor-killed"))
+    assert kinds(run, NamedEvent) == []
+    assert kinds(run, ExitEvent) == ["killed", "stop", "stop"]
+
+
+def test_a_frozen_monitor_is_killed_by_its_parent() -> None:
+    run = run_with(Fault("ip", "Open", 1, "monitor-frozen"))
+    assert kinds(run, ExitEvent)[0] == "killed: no answer"
+
+
+def test_a_cut_connection_ends_the_monitor() -> None:
+    run = run_with(Fault("ip", "Open", 1, "pipe-cut"))
+    assert kinds(run, ExitEvent)[0] == "manager-gone"
+
+
+def test_a_dump_that_hangs_is_not_waited_for() -> None:
+    run = run_with(
+        Fault("ip", "IsAlive", 1, "dump-hangs"),
+        Fault("ip", "Online", 1, "slow"),
+        minutes=14,
+    )
+    by_name = [(one.ts, one.name) for one in run.events if isinstance(one, NamedEvent)]
+    stuck = next(one.ts or 0 for one in run.events if isinstance(one, TimeoutEvent))
+    assert by_name[0] == (stuck + 60 * SECOND, "exit")
+
+
+def test_status_after_terminate_is_refused() -> None:
+    run = run_with(
+        Fault("ip", "Online", 1, "status-after-terminate"),
+        Fault("ip", "IsAlive", 1, "application-dies"),
+        minutes=3,
+    )
+    reports = [one for one in run.events if isinstance(one, StatusEvent) and one.res == "ip"]
+    assert [one.state for one in reports if one.rc == 1] == ["success"]
+    assert run.complaint is None
+
+
+def test_an_isolated_resource_gets_a_monitor_of_its_own() -> None:
+    run = run_with(Fault("ip", "ResourceControl", 1, "hang"), Fault("ip", "Open", 1, "crash"))
+    monitors = [one.mon for one in run.events if isinstance(one, CallEvent) and one.res == "ip"]
+    assert list(dict.fromkeys(monitors)) == ["shared#1", "ip (own)#1"]
+
+
+# ---- replay accepts ------------------------------------------------------------------------------
+def test_replay_accepts_simulated_runs() -> None:
+    wanted = Wanted(CLUSTER, RUN)
+    found = search(wanted, range(0, 540, 9), lambda _: None)
+    assert (found.runs, found.verdicts) == (60, (("conforms", 60),))
+
+
+def test_replay_accepts_random_faults_on_two_nodes() -> None:
+    options = Options(duration_us=5 * MINUTE, user_every_us=10 * SECOND)
+    found = search(Wanted(TWO_NODES, options), range(2001, 2031), lambda _: None)
+    assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
+
+
+def test_broken_promises_are_blamed_on_the_plug_in() -> None:
+    wanted = Wanted(CLUSTER, RUN, (Fault("ip", "Online", 1, "early-status"),), promises_kept=False)
+    judged = judge_seed(wanted, spec_for(CLUSTER), 3, case_of(wanted, 3))
+    assert judged.verdict == "plug-in"
+    assert judged.report is not None
+    assert [(one.rule, one.actor) for one in judged.report.findings] == [("D2", "DLL")]
+
+
+# ---- violations ----------------------------------------------------------------------------------
+def test_the_first_violation_is_made_small() -> None:
+    bug = next(one for one in BUGS if one.name == "poll-after-failure")
+    found = search(Wanted(CLUSTER, RUN, cores=bug.cores), range(600), lambda _: None)
+    assert found.violation is not None
+    case = found.violation.shrunk.case
+    assert found.violation.judged.rules == ("R5", "P11")
+    assert len(case.configuration.resources) == 1
+    assert case.options.user_every_us == 0
+    assert len(found.violation.judged.run.events) < len(found.violation.found.run.events)
