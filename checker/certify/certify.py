@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rhscheck.checker.certify import cvc5_script, form
-from rhscheck.checker.certify.form import Argument, Certificate, Claim, Refusal, Shown
+from rhscheck.checker.certify.claims import require_complete, system_of
+from rhscheck.checker.certify.form import Certificate, Refusal
 from rhscheck.checker.certify.jobs import Held, Invariants, Named, Refused, Script, Undecided
 from rhscheck.checker.process import ChildFailure, Crew, Done, Ended, Failed, Job, Sent
-from rhscheck.spec.diagnostic import SpecErrors
 from rhscheck.spec.fingerprint import fingerprint
-from rhscheck.spec.load import Loaded, load_texts
-from rhscheck.spec.source import Source
-from rhscheck.spec.system import System
+from rhscheck.spec.load import Loaded
 
 Say = Callable[[str], None]
+_JOBS = "rhscheck.checker.certify.jobs"
+_ORDER = ("enumeration", "z3", "cvc5")  # in reports
 NO_SECOND_SOLVER = (
     "cvc5 is not installed: only one solver checked; install it with "
     "pip install 'rhscheck[certify]'"
@@ -84,198 +84,121 @@ def certify(
     `expected`: the spec that it has to be about, read with the certificate's settings; None: any.
     `timeout_s`: what has no answer then is undecided. Raises OSError where there is no certificate.
     """
+    until = None if timeout_s is None else time.monotonic() + timeout_s
     certificate: Certificate | None = None
     try:
         say("certify: hashes")
         certificate, files = form.read(folder)
-        say("certify: the spec")
-        system = _system(certificate, files)
-        if expected is not None and fingerprint(expected.system) != fingerprint(system):
-            raise Refusal("spec", "the certificate is about another spec, or other settings")
-        _require_complete(certificate, system)
+        scripts = tuple(_scripts(certificate, files))
+        with Crew() as crew:
+            hearing = _Hearing(crew, say)
+            hearing.ask("z3", Job(f"{_JOBS}:by_z3", (scripts,)), _asks(scripts))
+            if cvc5_script.installed():
+                hearing.ask("cvc5", Job(f"{_JOBS}:by_cvc5", (scripts,)), _asks(scripts))
+            say("certify: the spec")  # meanwhile; if it is another one, nobody is listened to
+            system = system_of(certificate, files)
+            if expected is not None and fingerprint(expected.system) != fingerprint(system):
+                raise Refusal("spec", "the certificate is about another spec, or other settings")
+            require_complete(certificate, system)
+            invariants = tuple(_invariants(certificate, files))
+            given = (system, certificate.spec.assumptions, invariants, certificate.runs)
+            looks = sum(len(one.parts) for one in invariants) + len(certificate.runs)
+            hearing.ask("enumeration", Job(f"{_JOBS}:by_enumeration", given), looks)
+            hearing.listen(until, f"time-out after {timeout_s or 0:g} s")
     except Refusal as refusal:
         objection = Objection("rhscheck", refusal.query, refusal.reason)
         return Certification(certificate, (), (objection,), (), ())
-    return _checked(certificate, files, system, say, timeout_s)
-
-
-# ---- what needs no solver ------------------------------------------------------------------------
-def _system(certificate: Certificate, files: dict[str, bytes]) -> System:
-    """The System of the certificate's texts, which has to be the one that it is about."""
-    spec = certificate.spec
-    texts = []
-    for text in spec.texts:
-        try:
-            texts.append(Source(text.name, files[text.file].decode("utf-8")))
-        except UnicodeDecodeError:
-            raise Refusal("spec", f"{text.file} is no UTF-8 text") from None
-    if not texts:
-        raise Refusal("spec", "the certificate has no spec")
-    try:
-        system = load_texts(texts, spec.settings).system
-    except SpecErrors as error:
-        raise Refusal("spec", f"its texts are no spec: {error.diagnostics[0].message}") from None
-    if fingerprint(system) != spec.system_sha256:
-        raise Refusal(
-            "spec",
-            f"its texts mean another System than it is about (it was made by {certificate.tool})",
-        )
-    if system.name != spec.name:
-        raise Refusal("spec", f"its texts are the spec {system.name}, not {spec.name}")
-    known = {one.id for one in system.assumptions}
-    for one in spec.assumptions:
-        if one not in known:
-            raise Refusal("spec", f"there is no assumption {one}")
-    return system
-
-
-def _require_complete(certificate: Certificate, system: System) -> None:
-    """Raise Refusal unless all that the claims rest on is there and is asked."""
-    rules = {rule.id: rule for rule in system.rules}
-    arguments = {argument.id: argument for argument in certificate.arguments}
-    if len(arguments) < len(certificate.arguments):
-        raise Refusal("format", "two arguments have one name")
-    for argument in certificate.arguments:
-        for name in argument.woven:
-            if name not in rules:
-                raise Refusal(f"argument {argument.id}", f"there is no rule {name}")
-        _require_asked(argument)
-    seen: set[str] = set()
-    named = [
-        *(one.rule for one in certificate.claims),
-        *(one.rule for one in certificate.runs),
-        *(one.rule for one in certificate.uncertified),
-    ]
-    for name in named:
-        if name not in rules or name in seen:
-            raise Refusal(f"claim {name}", "there is no such rule, or two claims about it")
-        seen.add(name)
-    said: list[Claim | Shown] = [*certificate.claims, *certificate.runs]
-    for one in said:
-        rule = rules[one.rule]
-        if (one.sentence, one.kind) != (rule.sentence, rule.kind):
-            raise Refusal(f"claim {one.rule}", "the spec says something else")
-        good = ("proved", "violated") if rule.kind != "can" else ("impossible", "witnessed")
-        if one.verdict not in good:
-            raise Refusal(f"claim {one.rule}", f"a rule of this kind is never {one.verdict}")
-    for claim in certificate.claims:
-        found = arguments.get(claim.argument)
-        if found is None or not any(claim.rule in part.excludes for part in found.parts):
-            raise Refusal(f"claim {claim.rule}", "no argument excludes it")
-        if found.n is not None and found.n != claim.n:
-            raise Refusal(
-                f"claim {claim.rule}", f"it is about N={claim.n}, its argument about N={found.n}"
-            )
-        if isinstance(claim.n, int) and claim.n < 1:
-            raise Refusal(f"claim {claim.rule}", f"{claim.n} is no number of instances")
-        if (claim.time is not None) != (claim.kind == "within"):
-            raise Refusal(f"claim {claim.rule}", "what it rests on is not said, or without need")
-
-
-def _require_asked(argument: Argument) -> None:
-    """Raise Refusal unless the scripts ask about initiation, consecution and all excluded rules."""
-    wanted = {"initiation", "consecution"}
-    wanted |= {f"safety: {rule}" for part in argument.parts for rule in part.excludes}
-    for where, queries in (
-        (argument.id, argument.queries),
-        *((f"{argument.id} N={n}", asked) for n, asked in argument.instances.items()),
-    ):
-        missing = wanted - {ask for query in queries for ask in query.asks}
-        if missing:
-            raise Refusal(f"{where}: {min(missing)}", "no script asks that")
-
-
-# ---- what the processes do -----------------------------------------------------------------------
-def _checked(
-    certificate: Certificate,
-    files: dict[str, bytes],
-    system: System,
-    say: Say,
-    timeout_s: float | None,
-) -> Certification:
-    scripts = tuple(_scripts(certificate, files))
-    invariants = tuple(
-        Invariants(
-            argument.woven,
-            argument.n,
-            tuple(
-                (part.invariant, files[part.invariant], part.excludes) for part in argument.parts
-            ),
-        )
-        for argument in certificate.arguments
+    heard = [hearing.heard[name] for name in _ORDER if name in hearing.heard]
+    return Certification(
+        certificate,
+        tuple(Checker(one.name, one.held, one.states, one.seconds) for one in heard),
+        tuple(objection for one in heard for objection in one.refused),
+        tuple(objection for one in heard for objection in one.undecided),
+        tuple(_notes(certificate)),
     )
-    jobs = "rhscheck.checker.certify.jobs"
-    work = {
-        "enumeration": Job(
-            f"{jobs}:by_enumeration",
-            (system, certificate.spec.assumptions, invariants, certificate.runs),
-        ),
-        "z3": Job(f"{jobs}:by_z3", (scripts,)),
-    }
-    notes = []
-    if cvc5_script.installed():
-        work["cvc5"] = Job(f"{jobs}:by_cvc5", (scripts,))
-    else:
-        notes.append(NO_SECOND_SOLVER)
+
+
+def _notes(certificate: Certificate) -> Iterator[str]:
+    """What the claims rest on beside what was checked."""
+    if not cvc5_script.installed():
+        yield NO_SECOND_SOLVER
     timed = [claim.rule for claim in certificate.claims if claim.time == "verify"]
     if timed:
-        notes.append(
+        yield (
             "that time cannot stop, which a bounded response needs, was proved when the "
             f"certificate was written and is not part of it: {', '.join(timed)}"
         )
-    expected = {
-        "enumeration": sum(len(one.parts) for one in invariants) + len(certificate.runs),
-        "z3": sum(len(script.asks) for script in scripts),
-    }
-    expected["cvc5"] = expected["z3"]
-    checkers = {name: Checker(name, 0, 0, 0.0) for name in work}
-    refused: dict[str, list[Objection]] = {name: [] for name in work}
-    undecided: dict[str, list[Objection]] = {name: [] for name in work}
-    began = time.monotonic()
-    until = None if timeout_s is None else began + timeout_s
-    ended: set[str] = set()
-    with Crew() as crew:
-        for name, job in work.items():
-            crew.start(name, job)
-        say(f"certify: {', '.join(work)}")
-        for child, message in crew.messages(until):
-            checker = checkers[child.name]
+
+
+# ---- what the processes say ----------------------------------------------------------------------
+@dataclass(slots=True)
+class _Heard:
+    """What one of them said so far. `wanted`: how many answers it owes."""
+
+    name: str
+    wanted: int
+    held: int = 0
+    states: int = 0
+    seconds: float = 0.0
+    ended: bool = False
+    refused: list[Objection] = field(default_factory=list)
+    undecided: list[Objection] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Hearing:
+    crew: Crew
+    say: Say
+    began: float = field(default_factory=time.monotonic)
+    heard: dict[str, _Heard] = field(default_factory=dict)
+
+    def ask(self, name: str, job: Job, wanted: int) -> None:
+        """Start one of them."""
+        self.heard[name] = _Heard(name, wanted)
+        self.crew.start(name, job)
+
+    def listen(self, until: float | None, late: str) -> None:
+        """Hear all of them out, or until the clock says so. Raises ChildFailure."""
+        self.say(f"certify: {', '.join(self.heard)}")
+        for child, message in self.crew.messages(until):
+            one = self.heard[child.name]
             match message:
                 case Sent(Named(full)):
-                    checkers[child.name] = replace(checker, name=full)
+                    one.name = full
                 case Sent(Held(query, states)):
-                    say(f"{checker.name}: {query}")
-                    checkers[child.name] = replace(
-                        checker, queries=checker.queries + 1, states=checker.states + states
-                    )
+                    self.say(f"{one.name}: {query}")
+                    one.held += 1
+                    one.states += states
                 case Sent(Refused(query, reason)):
-                    refused[child.name].append(Objection(checker.name, query, reason))
+                    one.refused.append(Objection(one.name, query, reason))
                 case Sent(Undecided(query, reason)):
-                    undecided[child.name].append(Objection(checker.name, query, reason))
+                    one.undecided.append(Objection(one.name, query, reason))
                 case Done():
-                    ended.add(child.name)
-                    seconds = time.monotonic() - began
-                    checkers[child.name] = replace(checker, seconds=seconds)
+                    one.ended = True
+                    one.seconds = time.monotonic() - self.began
                 case Failed():
                     raise ChildFailure(child.name, message)
                 case Ended(reason):
-                    ended.add(child.name)
-                    undecided[child.name].append(Objection(checker.name, "everything else", reason))
+                    one.ended = True
+                    one.undecided.append(Objection(one.name, "everything else", reason))
                 case _:
                     raise AssertionError(f"{child.name} says {message!r}")
-    for name in work:
-        if name not in ended:
-            late = f"time-out after {timeout_s:g} s"
-            undecided[name].append(Objection(checkers[name].name, "everything else", late))
-        elif not refused[name] and not undecided[name] and checkers[name].queries != expected[name]:
-            raise AssertionError(f"{name} did not answer everything")
-    return Certification(
-        certificate,
-        tuple(checkers.values()),
-        tuple(one for objections in refused.values() for one in objections),
-        tuple(one for objections in undecided.values() for one in objections),
-        tuple(notes),
-    )
+        for one in self.heard.values():
+            if not one.ended:
+                one.undecided.append(Objection(one.name, "everything else", late))
+            elif not one.refused and not one.undecided and one.held != one.wanted:
+                raise AssertionError(f"{one.name} did not answer everything")
+
+
+# ---- what they are asked -------------------------------------------------------------------------
+def _asks(scripts: tuple[Script, ...]) -> int:
+    return sum(len(script.asks) for script in scripts)
+
+
+def _invariants(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Invariants]:
+    for argument in certificate.arguments:
+        parts = ((part.invariant, files[part.invariant], part.excludes) for part in argument.parts)
+        yield Invariants(argument.woven, argument.n, tuple(parts))
 
 
 def _scripts(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Script]:

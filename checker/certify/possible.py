@@ -327,6 +327,8 @@ class Reader:
         self, left: Expr, right: Expr, bound: Bound, made: Callable[[int, int], int]
     ) -> Values:
         one, two = self.values(left, bound), self.values(right, bound)
+        if not callable(one) and not callable(two):
+            return _few(frozenset(made(a, b) for a in one for b in two))
         return lambda state: _few(
             frozenset(made(a, b) for a in _in(one, state) for b in _in(two, state))
         )

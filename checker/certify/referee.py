@@ -68,7 +68,7 @@ class _Case:
     transition: Transition
     ways: Ways
     writes: tuple[tuple[int, Values], ...]
-    resets: frozenset[Place]
+    resets: frozenset[int]
     states: Sequence[State]
 
 
@@ -102,8 +102,9 @@ class _Judge:
     places: tuple[Place, ...] = field(init=False)
     clocks: tuple[Place, ...] = field(init=False)
     inside: dict[State, list[Region]] = field(init=False)
-    _active: Callable[[State], tuple[Place, ...]] = field(init=False)
+    _active: Callable[[State], tuple[int, ...]] = field(init=False)
     _by: dict[int, dict[int, list[State]]] = field(default_factory=dict)
+    _ways: dict[Way, tuple[Difference, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._require_one_family()
@@ -199,38 +200,33 @@ class _Judge:
         for i, j, bound, strict in zone:
             if not (0 <= i <= len(self.clocks) and 0 <= j <= len(self.clocks)):
                 raise self._malformed()
-            yield (
-                self.clocks[i - 1] if i else ZERO,
-                self.clocks[j - 1] if j else ZERO,
-                bound,
-                strict,
-            )
+            yield (i, j, bound, strict)  # clocks are counted as in the file
 
-    def _activity(self) -> Callable[[State], tuple[Place, ...]]:
-        """The tracked clocks that run in a state."""
+    def _activity(self) -> Callable[[State], tuple[int, ...]]:
+        """The tracked clocks (by number) that run in a state."""
         if not self.clocks:
             return lambda _state: ()
         declared = {clock.name: clock for clock in self.system.clocks}
-        runs: list[tuple[Place, Truth]] = []
+        runs: list[tuple[int, str, Truth]] = []
         reads: set[str] = set()
-        for clock in self.clocks:
+        for number, clock in enumerate(self.clocks, start=1):
             one = declared[clock[0]]
             bound: Bound = {} if one.family is None else {SELF: clock[1]}  # type: ignore[dict-item]
-            runs.append((clock, self.reader.truth(one.active, bound)))
+            runs.append((number, clock[0], self.reader.truth(one.active, bound)))
             reads |= {ref.name for ref in refs(one.active)}
         positions = [at for at, place in enumerate(self.places) if place[0] in reads]
-        known: dict[State, tuple[Place, ...]] = {}
+        known: dict[State, tuple[int, ...]] = {}
 
-        def active(state: State) -> tuple[Place, ...]:
+        def active(state: State) -> tuple[int, ...]:
             key = tuple([state[at] for at in positions])
             if key not in known:
-                found = [(clock, _at(truth, state)) for clock, truth in runs]
-                for clock, truth in found:
+                found = [(number, name, _at(truth, state)) for number, name, truth in runs]
+                for _, name, truth in found:
                     if truth not in (YES, NO):
                         raise NotExpressible(
-                            f"whether clock `{clock[0]}` runs depends on what is left out"
+                            f"whether clock `{name}` runs depends on what is left out"
                         )
-                known[key] = tuple(clock for clock, truth in found if truth == YES)
+                known[key] = tuple(number for number, _, truth in found if truth == YES)
             return known[key]
 
         return active
@@ -289,22 +285,23 @@ class _Judge:
                         f"{self.name}: consecution: delay", f"it leads out of {self._told(values)}"
                     )
 
-    def _deadlines(self) -> list[tuple[Place | None, Difference, Truth]]:
+    def _deadlines(self) -> list[tuple[int | None, Difference, Truth]]:
         """What deadlines on tracked clocks ask of the end of a delay, and whether they bind.
 
         One that surely binds and has no clock (None) lets no time pass. Others count for nothing.
         """
-        found: list[tuple[Place | None, Difference, Truth]] = []
+        found: list[tuple[int | None, Difference, Truth]] = []
         for deadline in self.system.deadlines:
             family = deadline.family
             owners = (None,) if family is None else self.reader.instances(family)
             for owner in owners:
-                clock = None if deadline.clock is None else (deadline.clock, owner)
-                if clock is None or clock in self.clocks:
-                    truth = self.reader.truth(
-                        deadline.active, {} if family is None else {SELF: owner}
-                    )
-                    found.append((clock, (clock, ZERO, deadline.bound, deadline.strict), truth))
+                place = (deadline.clock, owner)
+                if deadline.clock is not None and place not in self.clocks:
+                    continue
+                clock = None if deadline.clock is None else self.clocks.index(place) + 1
+                bound: Bound = {} if family is None else {SELF: owner}
+                truth = self.reader.truth(deadline.active, bound)
+                found.append((clock, (clock or ZERO, ZERO, deadline.bound, deadline.strict), truth))
         return found
 
     # ---- steps -----------------------------------------------------------------------------------
@@ -340,7 +337,9 @@ class _Judge:
                     # Of several updates of one variable the last one counts.
                     writes[self.places.index(place)] = self._stored(update, scope)
         places = [reader.place(reset.clock, reset.index, bound) for reset in transition.resets]
-        resets = frozenset(place for place in places if place in self.clocks)
+        resets = frozenset(
+            number for number, clock in enumerate(self.clocks, start=1) if clock in places
+        )
         if not writes and not resets:
             return _Case(transition, (), (), resets, ())
         ways = reader.ways(transition.guard, bound)
@@ -418,11 +417,25 @@ class _Judge:
             kept = set(self._active(values)) & set(active) - case.resets
             for one in self.inside[values]:
                 for way in ways:
-                    before = limited(one, _as_differences(way, one.clocks))
+                    before = limited(one, self._read(way)) if way else one
                     if before is not None and not self._includes(
                         state, restarted(before, kept, active)
                     ):
                         raise self._leaves(case, values, state)
+
+    def _read(self, way: Way) -> tuple[Difference, ...]:
+        """Comparisons of clocks as differences of their numbers."""
+        if way not in self._ways:
+            found: list[Difference] = []
+            for clock, minus, op, bound in way:
+                left = self.clocks.index(clock) + 1
+                right = ZERO if minus is None else self.clocks.index(minus) + 1
+                if op in ("<", "<="):
+                    found.append((left, right, bound, op == "<"))
+                else:
+                    found.append((right, left, -bound, op == ">"))
+            self._ways[way] = tuple(found)
+        return self._ways[way]
 
     def _leaves(self, case: _Case, before: State, after: State) -> Refusal:
         return Refusal(
@@ -437,7 +450,7 @@ class _Judge:
         for values, regions in self.inside.items():
             for way in _now(broken, values):
                 for one in regions:
-                    if limited(one, _as_differences(way, one.clocks)) is not None:
+                    if limited(one, self._read(way)) is not None:
                         raise Refusal(
                             f"{self.name}: safety: {rule}",
                             f"{self._told(values)} is inside and may break it",
@@ -482,14 +495,3 @@ def _at(truth: Truth, state: State) -> int:
 
 def _now(ways: Ways, state: State) -> tuple[Way, ...]:
     return ways(state) if callable(ways) else ways
-
-
-def _as_differences(way: Way, clocks: Sequence[object]) -> Iterator[Difference]:
-    """Comparisons as differences; a clock that does not run is 0."""
-    for clock, minus, op, bound in way:
-        left = clock if clock in clocks else ZERO
-        right = ZERO if minus is None or minus not in clocks else minus
-        if op in ("<", "<="):
-            yield (left, right, bound, op == "<")
-        else:
-            yield (right, left, -bound, op == ">")
