@@ -3,12 +3,13 @@
 Owns the catalogue of faults and which of them break a promise of the plug-in. A plan is data; what
 a fault does is `tracer.plugin_model`'s and the simulator's.
 
-Seed 0 has no fault. The next seeds have one fault each, every kind at every site it fits; then
-pairs of those and random plans take turns. So a range of seeds from 0 first tries all of them.
+Seed 0 has no fault. The next seeds have one fault each, every kind at every site it fits; then all
+pairs of those and random plans take turns. So a range of seeds from 0 tries them systematically.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,8 +122,23 @@ def plan_for(seed: int, resources: Sequence[str], *, promises_kept: bool = False
         return FaultPlan((singles[seed - 1],), promises_kept=promises_kept)
     if seed % 2:
         return FaultPlan((), f"{seed}:faults", promises_kept)
-    draw = random.Random(f"{seed}:pair")
-    return FaultPlan(tuple(draw.sample(singles, 2)), promises_kept=promises_kept)
+    pair = _pair(singles, (seed - len(singles)) // 2)
+    return FaultPlan(pair, promises_kept=promises_kept)
+
+
+def _pair(singles: Sequence[Fault], turn: int) -> tuple[Fault, ...]:
+    """The pair of this turn: every pair comes once, and soon ones differ in both of their faults.
+
+    Pairs are numbered row by row, (0,1) (0,2) (1,2) (0,3) …, and visited with a stride that has no
+    divisor in common with their number, near the golden section of it.
+    """
+    number = len(singles) * (len(singles) - 1) // 2
+    stride = int(number * 0.618) or 1
+    while math.gcd(stride, number) != 1:
+        stride += 1
+    at = turn * stride % number
+    second = (1 + math.isqrt(8 * at + 1)) // 2
+    return singles[at - second * (second - 1) // 2], singles[second]
 
 
 class FaultSource:

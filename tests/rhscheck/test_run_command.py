@@ -109,7 +109,7 @@ def test_a_violation_is_shown_small_with_the_command_that_shows_it_again(
         "again: rhscheck run shop.toml --simulate --seed 0 --minutes 1.25 "
         "--resource site --no-faults --judge watch"
     )
-    assert lines[-1].endswith(": 1 violated")
+    assert lines[-1].endswith(": 1 violated (judged by the watch alone)")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -17,6 +17,7 @@ from rhscheck.tracer.faults import (
     Fault,
     FaultPlan,
     FaultSource,
+    _pair,
     plan_for,
     single_faults,
 )
@@ -72,6 +73,14 @@ def test_seeds_try_every_single_fault_before_pairs() -> None:
     assert len(plan_for(2 * len(singles), NAMES).faults) == 2
     assert plan_for(2 * len(singles) + 1, NAMES).random_seed == "1081:faults"
     assert len({str(one) for one in singles}) == len(singles) == 540
+
+
+def test_pairs_come_once_each() -> None:
+    few = [Fault("a", "Online", visit, "hang") for visit in range(1, 8)]
+    pairs = [_pair(few, turn) for turn in range(21)]
+    assert len({frozenset(pair) for pair in pairs}) == 21
+    assert {len(set(pair)) for pair in pairs} == {2}
+    assert _pair(few, 21) == pairs[0]
 
 
 def test_promises_are_kept_on_demand() -> None:
