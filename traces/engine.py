@@ -54,8 +54,13 @@ class Engine:
         self.alone = found is not None
         self.places = Places(self.world)
         self.sets = Possibilities(self.places)
+        self._numbers: dict[object, int] = {}
         self._anywhere: dict[object, Step] = {}
         self.hits = tuple(duty.hits for duty in self.world.duties)
+
+    def number(self, meaning: object) -> int:
+        """A number for what an event says, the same for every recording."""
+        return self._numbers.setdefault(meaning, len(self._numbers))
 
     @cached_property
     def initial(self) -> tuple[Values, ...]:
@@ -104,6 +109,14 @@ class Engine:
         )
 
     @cached_property
+    def _lasting(self) -> int:
+        """The rules (as bits) that some state breaks by itself."""
+        found = 0
+        for values in self.everything:
+            found |= self.places.broken(values)[0]
+        return found
+
+    @cached_property
     def calls(self) -> tuple[int, ...]:
         """The slots that say whether a call is in flight."""
         slots = self.world.ground.slots
@@ -119,6 +132,8 @@ class Engine:
         """
         calls = self.calls
         books = tuple(sorted({book for book in books if any(one != CALL_IDLE for one in book)}))
+        # Only a rule about states can still be broken then; what breaks in steps is forgotten.
+        told &= self._lasting
         key = (books, told)
         known = self._anywhere.get(key)
         if known is not None:

@@ -114,6 +114,12 @@ class Follower:
             self._arrive(time)
         return True
 
+    def rests_until(self, time: int) -> bool:
+        """Whether nothing at all changes until `time`, so that nobody has to look."""
+        if self.now >= time:
+            return True
+        return self.node.inside and self.change(self.late - self.now) > time
+
     def _leave(self, *, lenient: bool) -> bool:
         step = self.sets.leave(self.node, lenient=lenient)
         if not step.node.items:

@@ -13,6 +13,7 @@ Owns these steps and blame. Which events concern a unit, and when, is `traces.ju
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -21,6 +22,7 @@ from rhscheck.spec.expr import Lit
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
+from rhscheck.traces.format import Event
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
@@ -37,15 +39,55 @@ _GOES_ON: Final = (
 _TOO_MANY: Final = "more states are possible than can be followed"
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Events from number `start` up to `end`; number 0 stands on line `line`."""
+
+    events: Sequence[Event]
+    line: int
+    start: int
+    end: int
+
+
 @dataclass(slots=True)
 class Window:
-    """The times and lines of the last events: which line was the first after a moment."""
+    """The last lines and their times: which line was the first after a moment. `size`: how many."""
 
-    lines: list[tuple[int, int]] = field(default_factory=list)
+    size: int = 0
+    _parts: list[tuple[int, int] | _Span] = field(default_factory=list)
+
+    def add(self, time: int, line: int) -> None:
+        """An event's time and line."""
+        self._parts.append((time, line))
+        self.size += 1
+
+    def add_span(self, events: Sequence[Event], line: int, start: int, end: int) -> None:
+        """The events from number `start` up to `end`, all with exact times; 0 is on `line`."""
+        self._parts.append(_Span(events, line, start, end))
+        self.size += end - start
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        self._parts.clear()
+        self.size = 0
 
     def first_after(self, time: int) -> tuple[int, int] | None:
         """(time, line) of the first event later than `time`, None if there is none."""
-        return next(((at, line) for at, line in self.lines if at > time), None)
+        for part in self._parts:
+            if not isinstance(part, _Span):
+                if part[0] > time:
+                    return part
+                continue
+            # The times of a span are exact and in order.
+            number = bisect_right(part.events, time, part.start, part.end, key=_time)
+            if number < part.end:
+                return _time(part.events[number]), part.line + number
+        return None
+
+
+def _time(event: Event) -> int:
+    assert event.ts is not None
+    return event.ts
 
 
 class Inspector:
@@ -94,7 +136,7 @@ class Inspector:
                 return False
             unit.follower = before
             self.inspect(unit, replace(site, text=f"the time before {site.text}", actors=()))
-            positions = self._positions(reading)
+            positions = self.positions(reading)
             after = before.copy()
             taken = bool(positions) and contradiction is None
             if not (taken and after.take(("event", reading.labels, reading.actor), positions)):
@@ -121,7 +163,7 @@ class Inspector:
             before = follower.copy()
             if not before.advance(time, late):
                 if unit.settling:
-                    self.lose(unit, time, late, tuple(unit.books))
+                    self.lose(unit, time, late)
                 else:
                     self._late(unit, before, site, None, time, late)
                 return
@@ -135,16 +177,17 @@ class Inspector:
     def pass_time(self, unit: Unit, now: int) -> None:
         """Let time pass until `now` without an event of the unit."""
         follower = unit.follower
-        if follower is None or follower.now >= now:
+        if follower is None or follower.rests_until(now):
             return
         trial = follower.copy()
         try:
             if trial.advance(now, now):
                 unit.follower = trial
-                at, line = self._window.first_after(follower.now) or (now, 0)
-                self.inspect(unit, Site(line, unit.name, at, "the time before this line"))
+                if trial.node.some or unit.suspected:
+                    at, line = self._window.first_after(follower.now) or (now, 0)
+                    self.inspect(unit, Site(line, unit.name, at, "the time before this line"))
             elif unit.settling:
-                self.lose(unit, now, now, tuple(unit.books))
+                self.lose(unit, now, now)
             else:
                 found = self._window.first_after(trial.now)
                 assert found is not None  # `now` is a line's time
@@ -153,7 +196,7 @@ class Inspector:
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
 
-    def _positions(self, reading: Observation) -> tuple[int, ...]:
+    def positions(self, reading: Observation) -> tuple[int, ...]:
         """The transitions that the event may be."""
         world = self._world
         return tuple(
@@ -264,7 +307,7 @@ class Inspector:
         forced = overrun
         if reading is not None:
             allowed = overrun.copy()
-            positions = self._positions(reading)
+            positions = self.positions(reading)
             taken = allowed.take(("event", reading.labels, reading.actor), positions)
             forced = allowed if taken else self._forced(overrun, reading)
         self._diverge(unit, stuck, forced, reading, site, Fault(owners, unmet, repair))
@@ -307,7 +350,7 @@ class Inspector:
         for node in (before.node, forced.node):
             for number, _, _, _ in node.items:
                 unit.books[tuple(places[number].values[at] for at in calls)] = None
-        self.lose(unit, forced.now, forced.late, tuple(unit.books))
+        self.lose(unit, forced.now, forced.late)
 
     # ---- being found again ---------------------------------------------------------------------
     def lose(
@@ -334,11 +377,11 @@ class Inspector:
             for book in list(unit.books):
                 unit.books[(*book[:number], value, *book[number + 1 :])] = None
         agrees = follower.advance(time, late) and follower.take(
-            ("event", reading.labels, reading.actor), self._positions(reading)
+            ("event", reading.labels, reading.actor), self.positions(reading)
         )
         if not agrees:
             unit.settling = SETTLING
-            self.lose(unit, time, late, tuple(unit.books))
+            self.lose(unit, time, late)
             return
         self.inspect(unit, Site(0, None, 0, ""))
         unit.settling -= 1

@@ -40,13 +40,15 @@ from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding, TraceReport
+from rhscheck.traces.steady import Steady
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.verdicts import Recording, report_of
 from rhscheck.traces.wording import clock_time, parameter_text
 
 # Units that are brought up to date whenever something shared happens; more wait for their turn.
 _AT_ONCE = 32
-_SWEEP_EVERY = 4096
+_SWEEP_EVERY = 16_384
+_LONGEST_WINDOW = 200_000
 _INSTANCE = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
@@ -116,6 +118,7 @@ class Judge:
     _hosts: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
     _window: Window = field(default_factory=Window, repr=False)
     _inspector: Inspector = field(init=False, repr=False)
+    _steady: Steady = field(init=False, repr=False)
     _now: int | None = None
     _unread: int | None = None  # a line since the last event that could not be read
     _lossy: bool = False
@@ -145,6 +148,7 @@ class Judge:
         self._inspector = Inspector(
             self._engine, self._wording, self._recording, self._window, self._add
         )
+        self._steady = Steady(self._engine, self._meaning)
         self._begin(header)
 
     # ---- what the header promises --------------------------------------------------------------
@@ -245,7 +249,7 @@ class Judge:
         if self._now is None:
             self._start(event, time, late)
         self._now = time
-        self._window.lines.append((time, line))
+        self._window.add(time, line)
         actors = (reading.actor,) if reading.actor else self._engine.world.actors(reading.labels)
         site = Site(
             line, event.res, event.ts if event.ts is not None else time, reading.text, actors
@@ -258,11 +262,53 @@ class Judge:
         if self._lossy_event(site, reading, role, time, late, event):
             return
         self._own(event, site, reading, time, late, instance)
+        self._steady.now, self._steady.host, self._steady.seq = time, event.host, event.seq
         if self._is_time_to_sweep():
             self._sweep()
 
+    def feed_all(self, line: int, events: Sequence[Event]) -> None:
+        """The next events, which stand on `line` and the lines after it without a gap."""
+        at = 0
+        while at < len(events):
+            if self._may_be_steady():
+                steady = self._steady
+                end = steady.run(events, at)
+                if end > at:
+                    self._recording.events += end - at
+                    self._recording.judged += end - at
+                    self._recording.last_line = line + end - 1
+                    self._window.add_span(events, line, at, end)
+                    self._now = steady.now
+                    self._hosts[steady.host] = (steady.seq, steady.now)
+                    at = end
+                    if self._is_time_to_sweep():
+                        self._sweep()
+                    continue
+            self.feed(line + at, events[at])
+            at += 1
+
+    def _may_be_steady(self) -> bool:
+        return (
+            self._waiting is None
+            and self._now is not None
+            and self._engine.alone
+            and not self._lossy
+            and self._unread is None
+            and not self._recording.stopped
+        )
+
+    def _meaning(self, event: Event) -> tuple[Observation, tuple[int, ...]] | None:
+        """An own event's reading and transitions, None if it is of any other kind."""
+        role, instance = self._role(event)
+        reading = self._read(event, role, instance)
+        if role != "own" or not isinstance(reading, Observation) or reading.unknown:
+            return None
+        if self._inspector.others(reading):
+            return None
+        return reading, self._inspector.positions(reading)
+
     def _is_time_to_sweep(self) -> bool:
-        return len(self._window.lines) >= max(_SWEEP_EVERY, 4 * len(self._units))
+        return self._window.size >= min(max(_SWEEP_EVERY, 32 * len(self._units)), _LONGEST_WINDOW)
 
     def finish(self, finish: Finish | None = None) -> TraceReport:
         """The verdict. `finish` says how the recording ended; None: nobody knows."""
@@ -270,6 +316,10 @@ class Judge:
             self._count_instances(self._waiting)
         recording = self._recording
         self._sweep()
+        for unit in self._units.values():
+            unit.events += unit.steady
+            unit.judged += unit.steady
+            unit.steady = 0
         ending = finish or Finish(
             "missing", recording.last_line, recording.events, "there is no end line"
         )
@@ -448,6 +498,7 @@ class Judge:
     def _share(self, entry: _Shared) -> None:
         """Something that concerns every unit: at once if they are few, else when they get to it."""
         self._log.append(entry)
+        self._steady.units.clear()
         if len(self._units) <= _AT_ONCE or self._is_time_to_sweep():
             self._sweep()
 
@@ -502,7 +553,7 @@ class Judge:
         self._dropped += len(self._log)
         self._shared_lines.clear()
         self._log.clear()
-        del self._window.lines[:-1]
+        self._window.clear()
 
     # ---- one event of one unit -------------------------------------------------------------------
     def _lossy_event(
@@ -547,6 +598,7 @@ class Judge:
         contradiction = _call_fault(unit, event)
         if self._inspector.observe(unit, site, reading, time, late, contradiction=contradiction):
             self._recording.judged += 1
+        self._steady.admit(unit)
         others = self._inspector.others(reading)
         if others and self._engine.alone:
             self._share(_Shared(site.line, time, late, site, reading, unit.name))

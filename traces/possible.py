@@ -19,8 +19,9 @@ Owns these sets and their steps. It knows no labels, no lines and no verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from rhscheck.spec.ground import GroundDeadline
@@ -64,14 +65,38 @@ class Step:
 
     node: Node
     kept: tuple[int, ...]
+    # The times of the moments kept, from those before and the step's own.
+    pick: Callable[[tuple[int, ...]], tuple[int, ...]]
+    # All moments before are kept, and the step's own is not.
+    same: bool
+
+
+def _step(node: Node, kept: tuple[int, ...], *, same: bool = False) -> Step:
+    pick: Callable[[tuple[int, ...]], tuple[int, ...]]
+    if len(kept) > 1:
+        pick = itemgetter(*kept)
+    elif kept:
+        only = kept[0]
+
+        def pick(times: tuple[int, ...]) -> tuple[int, ...]:
+            return (times[only],)
+    else:
+
+        def pick(times: tuple[int, ...]) -> tuple[int, ...]:
+            return ()
+
+    return Step(node, kept, pick, same)
 
 
 class Node:
     """A set of possible states. Made by `Possibilities` only, once for each set."""
 
     __slots__ = (
+        "ahead",
         "certain",
+        "clean",
         "constants",
+        "crossed",
         "doubtful",
         "exact",
         "inside",
@@ -80,6 +105,7 @@ class Node:
         "left",
         "most",
         "moved",
+        "numbered",
         "some",
         "steps",
         "waits",
@@ -114,6 +140,12 @@ class Node:
             (_next(some, low), _next(some, high))
             for some, low, high in zip(constants, least, most, strict=True)
         )
+        # For who takes well-known steps at exact times (`traces.steady`): the moments whose age
+        # comes to a constant next, the step to there, and steps by the number of an event.
+        self.clean = self.exact and not self.some and not doubtful and bool(items)
+        self.ahead = tuple((at, low) for at, (low, _) in enumerate(self.waits) if low is not None)
+        self.crossed: dict[int, Step] = {}
+        self.numbered: dict[int, Step | None] = {}
         self.left: Step | None = None
         self.moved: dict[tuple[tuple[Reach, ...], tuple[Reach, ...], Reach], Step] = {}
         self.steps: dict[object, Step | None] = {}
@@ -220,6 +252,19 @@ class Possibilities:
         step = self._at(raw, all_least, all_most, now)
         node.moved[key] = step
         return step
+
+    def cross(self, node: Node, moment: int) -> Step:
+        """The moment at which the age of one moment, and of no other, comes to its next constant.
+
+        All stamps of `node` are exact.
+        """
+        known = node.crossed.get(moment)
+        if known is None:
+            reached = node.waits[moment][0]
+            assert reached is not None
+            least = (*node.least[:moment], (reached, True), *node.least[moment + 1 :])
+            known = node.crossed[moment] = self.arrive(node, least, least, EXACTLY_NOW)
+        return known
 
     def _is_beyond(self, number: int, stamps: tuple[int, ...], least: tuple[Reach, ...]) -> bool:
         """Whether a strict deadline's bound has been reached: so far time could not come."""
@@ -403,7 +448,7 @@ class Possibilities:
         low = tuple(_reach(least[at], wanted[at]) for at in kept)
         high = tuple(_reach(most[at], wanted[at]) for at in kept)
         if not final:
-            return Step(self.empty, ())
+            return _step(self.empty, ())
         key = (final, low, high, inside, doubtful)
         node = self._nodes.get(key)
         if node is None:
@@ -411,13 +456,15 @@ class Possibilities:
                 self._forget()
             node = Node(final, low, high, constants, doubtful, inside=inside)
             self._nodes[key] = node
-        return Step(node, kept)
+        return _step(node, kept, same=kept == tuple(range(len(least) - 1)))
 
     def _forget(self) -> None:
         """Drop all nodes but those that somebody holds: memory stays flat, they are made anew."""
         for node in self._nodes.values():
             node.steps.clear()
             node.moved.clear()
+            node.crossed.clear()
+            node.numbered.clear()
             node.left = None
         self._nodes.clear()
 

@@ -36,6 +36,7 @@ class Unit:
     seen: int = 0  # entries of the shared log that it has seen
     events: int = 0
     judged: int = 0
+    steady: int = 0  # of both, those that were counted by the way
     violated: int = 0  # rules (as bits) found violated
     suspected: dict[int, Site] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
