@@ -127,9 +127,11 @@ def _text(folder: str, done: Certification, status: int, *, times: bool, quiet: 
             lines.append(f"  read with {', '.join(settings)}")
         lines.append(f"  under the assumptions {', '.join(made.spec.assumptions) or '(none)'}")
         lines.append("")
-        lines += [f"{c.rule}  {_scope(c)}  {c.sentence}" for c in made.claims]
-        lines += [f"{r.rule}  {r.verdict} for N={r.n}  {r.sentence}" for r in made.runs]
-        lines += [f"{u.rule}  not certified: {u.reason}" for u in made.uncertified]
+        rows = [(c.rule, _scope(c), c.sentence) for c in made.claims]
+        rows += [(r.rule, f"{r.verdict} for N={r.n}", r.sentence) for r in made.runs]
+        rows += [(u.rule, "not certified", u.reason) for u in made.uncertified]
+        first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
+        lines += [f"{rule:<{first}}  {what:<{second}}  {why}" for rule, what, why in rows]
         lines.append("")
         for one in done.checkers:
             took = f", {one.seconds:.2f} s" if times else ""
@@ -164,7 +166,7 @@ def _last(done: Certification, status: int) -> str:
         return click.style("undecided", fg="yellow")
     who = ", ".join(one.name for one in done.checkers)
     rest = f"; {len(made.uncertified)} not certified" if made.uncertified else ""
-    return (
-        click.style("accepted", fg="green")
-        + f": {len(made.claims)} claims, {len(made.runs)} runs{rest}; checked by {who}"
-    )
+    from rhscheck.output import counted  # noqa: PLC0415  loads what rendering needs
+
+    held = f"{counted(len(made.claims), 'proof')}, {counted(len(made.runs), 'run')}"
+    return click.style("accepted", fg="green") + f": {held}{rest}; checked by {who}"

@@ -20,7 +20,7 @@ from random_systems import Shape, rules, systems
 
 from rhscheck.checker.answer import Task
 from rhscheck.checker.certificate import build, write
-from rhscheck.checker.certify import form
+from rhscheck.checker.certify import cvc5_script, form
 from rhscheck.checker.certify.certify import Certification, certify
 from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
 from rhscheck.checker.certify.referee import check
@@ -70,6 +70,9 @@ rules Door {
 """
 
 
+SOLVERS = ("z3", "cvc5") if cvc5_script.installed() else ("z3",)
+
+
 def read(text: str = SMALL, path: str = "small.sm") -> Loaded:
     return load_source(Source(path, text))
 
@@ -108,7 +111,7 @@ def test_everything_that_was_shown_is_accepted(tmp_path: Path, n: int | None) ->
     certificate, files = made(n)
     done = judged(put(tmp_path / "c", certificate, files, {}), read())
     assert done.holds
-    assert {one.name.split(" ")[0] for one in done.checkers} == {"enumeration", "z3", "cvc5"}
+    assert [one.name.split(" ")[0] for one in done.checkers] == ["enumeration", *SOLVERS]
     scope = "every" if n is None else n
     assert [(c.rule, c.verdict, c.n, c.time) for c in certificate.claims] == [
         ("K1", "proved", scope, None),
@@ -119,8 +122,7 @@ def test_everything_that_was_shown_is_accepted(tmp_path: Path, n: int | None) ->
         ("K4", "witnessed"),
         ("K5", "violated"),
     ]
-    assert len(done.notes) == 1
-    assert "time cannot stop" in done.notes[0]
+    assert ["time cannot stop" in note for note in done.notes][-1]
 
 
 def test_without_a_second_solver_that_is_said(
@@ -315,10 +317,9 @@ def test_a_script_that_is_not_unsatisfiable_is_refused_with_the_step(tmp_path: P
     # Without the last assertion, that the state after the step is outside, any step will do.
     weaker = f"{text[: text.rindex('(assert')]}(check-sat)\n"
     done = judged(put(tmp_path / "c", certificate, files, {path: weaker.encode()}))
-    (z3, one), (cvc5, two) = refusals(done)
-    assert (z3, cvc5) == ("z3", "cvc5")
     keys = certificate.arguments[0].steps
-    assert {one, two} <= {f"A1: consecution: {key}" for key in keys}
+    assert tuple(solver for solver, _ in refusals(done)) == SOLVERS
+    assert {query for _, query in refusals(done)} <= {f"A1: consecution: {key}" for key in keys}
 
 
 def test_a_script_is_not_what_a_claim_rests_on_alone(tmp_path: Path) -> None:
@@ -336,7 +337,7 @@ def test_a_script_is_not_what_a_claim_rests_on_alone(tmp_path: Path) -> None:
 def test_a_script_that_is_none_is_refused(tmp_path: Path, silly: bytes) -> None:
     certificate, files = made()
     done = judged(put(tmp_path / "c", certificate, files, {"queries/A1-initiation.smt2": silly}))
-    assert refusals(done) == [("z3", "A1: initiation"), ("cvc5", "A1: initiation")]
+    assert refusals(done) == [(solver, "A1: initiation") for solver in SOLVERS]
 
 
 def test_another_specs_certificate_is_refused(tmp_path: Path) -> None:
