@@ -171,15 +171,26 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def progress(first: str, *, quiet: bool) -> Iterator[Report]:
-    """A live line on standard error, beginning with `first`; nothing unless it is a terminal.
+    """A live line on standard error, beginning with `first`, and the time that has passed.
 
-    The line disappears at the end; what is yielded replaces it.
+    Nothing unless that is a terminal. The line disappears at the end; what is yielded replaces it.
     """
     if quiet or not _is_terminal(sys.stderr):
         yield lambda _line: None
         return
     from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
-    with Console(stderr=True).status(escape(first)) as status:
-        yield lambda line: status.update(escape(line))
+    columns = (
+        SpinnerColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(first)
+        yield lambda line: shown.update(task, description=line)
