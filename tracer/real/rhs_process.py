@@ -212,10 +212,9 @@ def _take_pipes() -> tuple[int, int]:
     if hasattr(os, "register_at_fork"):
 
         def after_fork() -> None:
-            """A process that a plug-in forks must neither speak to RCM nor outlive this one."""
+            """A process that a plug-in forks must not speak to RCM, nor keep its pipes open."""
             os.close(commands)
             os.close(answers)
-            _die_with_parent()
 
         os.register_at_fork(after_in_child=after_fork)
     return commands, answers
