@@ -8,6 +8,7 @@ never sees. What the cluster does is `tracer.real`'s.
 from __future__ import annotations
 
 import contextlib
+import queue
 import signal
 import threading
 import time
@@ -39,6 +40,8 @@ from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 
 EXIT_ABORTED = 130
+MAX_UNREAD: Final = 10_000  # lines
+UNREAD_S: Final = 5.0  # how long the end of a run waits for a reader
 _INTERRUPTED: Final = "taking every group offline; once more: end everything now"
 
 
@@ -139,6 +142,8 @@ def host(request: Request, out: Out) -> int:
     trace breaks a rule or an assumption; 3: it could not be judged; 130: broken off by a second
     Ctrl-C. Raises InputError for files that cannot be used.
     """
+    if request.trace is not None and request.trace == request.steps:
+        raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
     file = _read(request.cluster)
     configuration = scaled(file.configuration, request.time_scale)
     if len(configuration.nodes) > 1:
@@ -197,7 +202,8 @@ def host(request: Request, out: Out) -> int:
             tell = (lambda text: show(LogNews(_clock(began), "", text))) if live else None
             stack.enter_context(_signals(runtime, tell or terminal.write_message))
             if request.seconds is not None:
-                timer = threading.Timer(request.seconds, runtime.stop)
+                wait_s = min(request.seconds, threading.TIMEOUT_MAX)
+                timer = threading.Timer(wait_s, runtime.stop)
                 timer.daemon = True
                 timer.start()
                 stack.callback(timer.cancel)
@@ -210,8 +216,10 @@ def host(request: Request, out: Out) -> int:
 
 
 def _read(path: str) -> ClusterFile:
+    if Path(path).exists() and not Path(path).is_file():
+        raise api.InputError(f"{path} is no file")  # reading a device may never end
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # editors on Windows like to add a mark
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error})"
         raise api.InputError(f"cannot read {path}: {reason}") from None
@@ -269,7 +277,54 @@ def _view(board: _Board, out: Out) -> Iterator[Callable[[News], None]]:
         with _live_table(board) as show:
             yield show
         return
-    yield lambda news: terminal.write_line(news_text(news))
+    with _Printer(lambda news: terminal.write_line(news_text(news))) as printer:
+        yield printer.tell
+
+
+class _Printer:
+    """Shows news in a thread of its own: a reader that stops reading must not stop RCM.
+
+    What it has not read while `MAX_UNREAD` more came is not shown, and that is said.
+    """
+
+    def __init__(self, show: Callable[[News], None]) -> None:
+        self._show = show
+        self._news: queue.Queue[News | None] = queue.Queue(MAX_UNREAD)
+        self._lost = 0
+        self._error: terminal.OutputError | None = None
+        self._thread = threading.Thread(target=self._run, name="printer", daemon=True)
+
+    def __enter__(self) -> _Printer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Show the rest, as long as somebody reads it. Raises OutputError."""
+        with contextlib.suppress(queue.Full):
+            self._news.put(None, timeout=UNREAD_S)
+            self._thread.join(UNREAD_S)
+        if self._error is not None:
+            raise self._error
+
+    def tell(self, news: News) -> None:
+        """Have the news shown. Never blocks."""
+        if self._lost:
+            news_lost = LogNews(news.at_us, "", f"{self._lost} lines were not read and are lost")
+            with contextlib.suppress(queue.Full):
+                self._news.put_nowait(news_lost)
+                self._lost = 0
+        try:
+            self._news.put_nowait(news)
+        except queue.Full:
+            self._lost += 1
+
+    def _run(self) -> None:
+        while (news := self._news.get()) is not None:
+            try:
+                self._show(news)
+            except terminal.OutputError as error:
+                self._error = error
+                return
 
 
 @contextlib.contextmanager
@@ -303,7 +358,7 @@ def _live_table(board: _Board) -> Iterator[Callable[[News], None]]:
             )
         return made
 
-    with Live(console=console, get_renderable=table, refresh_per_second=4):
+    with Live(console=console, get_renderable=table, refresh_per_second=4) as live:
 
         def show(news: News) -> None:
             # States are in the table; why something had to be terminated would be gone at once.
@@ -312,7 +367,9 @@ def _live_table(board: _Board) -> Iterator[Callable[[News], None]]:
             ):
                 console.print(news_text(news), markup=False, soft_wrap=True)
 
-        yield show
+        with _Printer(show) as printer:
+            yield printer.tell
+        live.refresh()
 
 
 # ---- the end -----------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ class _Reader:
         resources = root.table("resource")
         if not resources.values:
             self.complain((), "there is no resource: add `[resource.NAME]` with a `plugin`")
+        self.names_of_files(resources)
         groups = root.table("group")
         return ClusterConfiguration(
             resources=tuple(self.resource(resources, name) for name in resources.values),
@@ -161,6 +162,15 @@ class _Reader:
             timeouts=self.timeouts(root.table("timeouts")),
             monitor_restarts=self.intensity(root.table("monitor_restarts")),
         )
+
+    def names_of_files(self, resources: _Table) -> None:
+        """Resources have directories, and many file systems do not tell `a` from `A`."""
+        seen: dict[str, str] = {}
+        for name in resources.values:
+            other = seen.setdefault(name.casefold(), name)
+            if other != name:
+                message = f"`{name}` and `{other}` differ only in capitals; rename one"
+                self.complain((*resources.path, name), message)
 
     def timeouts(self, table: _Table) -> Timeouts:
         default = Timeouts()

@@ -187,3 +187,22 @@ def test_a_closed_pipe_ends_nothing(tmp_path: Path) -> None:
     assert run.stderr is not None
     assert run.stderr.read() == ""
     run.stderr.close()
+
+
+@POSIX
+def test_a_reader_that_does_not_read_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(
+        "from rhscheck.tracer.resources.generic_application import GenericApplication\n"
+        "class Chatty(GenericApplication):\n"
+        "    def offline(self):\n"
+        "        for _ in range(3000): self.host.log('x' * 100)\n"
+        "        return super().offline()\n",
+        encoding="utf-8",
+    )
+    run = begin(tmp_path, SLEEPER.replace("GenericApplication", "./chatty.py:Chatty"))
+    application = pid_in(tmp_path)
+    run.send_signal(signal.SIGINT)
+    assert is_gone(application, 30.0)  # taken offline although 300 KB wait in a pipe of 64 KB
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert out.count("x" * 100) == 3000

@@ -107,6 +107,7 @@ PLUGIN = 'plugin = "GenericApplication"\n'
         (f"[resource.a]\n{PLUGIN}depends_on = ['b']", "c.toml:3: `a` depends on `b`, which does "),
         (f"[resource.a]\n{PLUGIN}depends_on = ['a']", "c.toml:3: `a` depends on itself: a → a"),
         (f"[resource.'a/b']\n{PLUGIN}", "c.toml:1: `a/b` is no name: use letters, digits, "),
+        (f"[resource.a]\n{PLUGIN}[resource.A]\n{PLUGIN}", "c.toml:3: `A` and `a` differ only in "),
         (f"[resource.a]\n{PLUGIN}restart = 'none'", "c.toml:3: `restart` has to be a table: "),
         (
             f"[resource.a]\n{PLUGIN}restart = {{ action = 'no' }}",
