@@ -8,8 +8,9 @@ a file would cost more than the work.
 
 from __future__ import annotations
 
+import itertools
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rhscheck.spec.load import Loaded
     from rhscheck.spec.source import Span
     from rhscheck.spec.system import System
+    from rhscheck.trace_files import TraceFiles
+    from rhscheck.traces.batches import Part
     from rhscheck.traces.format import Header
     from rhscheck.traces.report import TraceReport
     from rhscheck.traces.simulate import Simulation
@@ -244,58 +247,138 @@ def simulate(system: System, *, n: int = 1, seed: int = 0, steps: int = 100) -> 
 
 
 def replay(
-    path: str, *, spec: str | None = None, settings: Mapping[str, str] | None = None
+    path: str,
+    *,
+    spec: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    slack_us: int | None = None,
+    strict: bool = False,
 ) -> TraceReport:
     """Whether a spec allows the recorded run in the file `path` (rhs-trace/1).
 
     Without `spec` the shipped spec that the header names judges, or `rhs` where it names none. The
-    header's parameters and readings are used unless `settings` say otherwise. Raises InputError for
-    a file that cannot be read or is no trace at all, and SpecErrors.
+    header's parameters, time-outs and readings are used unless `settings` say otherwise.
+    `slack_us`: how late a step may be, instead of the header's. `strict`: refuse a file with a line
+    that cannot be read. Raises InputError for a file that cannot be read or is no trace at all, and
+    SpecErrors.
     """
-    from rhscheck.hosted_runs import judge_run
-    from rhscheck.spec.load import shipped
-    from rhscheck.traces.format import load_trace
-    from rhscheck.traces.replay import ReplayError
+    return Replayer(spec, settings or {}, slack_us, strict=strict).replay(path)
 
-    refuse_device(path)
-    try:
-        with Path(path).open("rb") as stream:
-            loaded = load_trace(stream)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"cannot read the trace {path}: {reason}") from None
-    if loaded.header is None and not loaded.events and loaded.problems:
-        first = loaded.problems[0]
-        where = f"line {first.line}, column {first.column}"
-        raise InputError(f"{path} is no rhs-trace/1: {where}: {first.message}")
-    named = "" if loaded.header is None else loaded.header.spec.removesuffix(".sm")
-    if spec is None and named and named not in shipped():
-        raise InputError(f"{path} was made for {named}, which is not shipped: name it with --spec")
-    judge_spec = spec if spec is not None else named or DEFAULT_SPEC
-    chosen = dict(settings or {})
-    system = load(judge_spec, chosen).system
-    recorded = {} if loaded.header is None else _recorded_settings(loaded.header, system)
-    notes: tuple[str, ...] = ()
-    taken = {name: value for name, value in recorded.items() if name not in chosen}
-    if taken:
-        system = load(judge_spec, {**taken, **chosen}).system
-        made = ", ".join(f"{name} = {value}" for name, value in taken.items())
-        notes = (f"judged with {made}, as the header says",)
-    try:
-        report = judge_run(system, loaded, file=path)
-    except ReplayError as error:
-        raise InputError(f"{path}: {error}") from None
-    return replace(report, notes=notes + report.notes)
+
+class Replayer:
+    """Judges files one after the other as `replay` does; specs are compiled once for all."""
+
+    def __init__(
+        self,
+        spec: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        slack_us: int | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._spec = spec
+        self._settings = dict(settings or {})
+        self._slack_us = slack_us
+        self._strict = strict
+        self._systems: dict[tuple[tuple[str, str], ...], System] = {}
+        self._files: dict[tuple[tuple[str, str], ...], TraceFiles] = {}
+
+    def replay(self, path: str) -> TraceReport:
+        """The report on one file. Raises what `api.replay` raises."""
+        from rhscheck.traces.batches import read_batches
+        from rhscheck.traces.format import Finish, HeaderLine, Malformed
+        from rhscheck.traces.judge import ReplayError
+
+        refuse_device(path)
+        try:
+            stream = Path(path).open("rb")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise InputError(f"cannot read the trace {path}: {reason}") from None
+        with stream:
+            try:
+                parts = iter(read_batches(stream))
+                first, second = next(parts), next(parts, None)
+                header = first.header if isinstance(first, HeaderLine) else None
+                if isinstance(first, Malformed) and isinstance(second, Malformed | Finish):
+                    where = f"line {first.line}, column {first.column}"
+                    raise InputError(f"{path} is no rhs-trace/1: {where}: {first.message}")
+                opening = [] if header is not None else [first]
+                opening += [] if second is None else [second]
+                rest: Iterable[Part] = itertools.chain(opening, parts)
+                files, notes = self._judges(path, header)
+                report = files.judge(header, _readable(path, rest) if self._strict else rest, path)
+            except ReplayError as error:
+                raise InputError(f"{path}: {error}") from None
+            except OSError as error:
+                raise InputError(f"cannot read the trace {path}: {error.strerror}") from None
+        return replace(report, notes=notes + report.notes)
+
+    def _judges(self, path: str, header: Header | None) -> tuple[TraceFiles, tuple[str, ...]]:
+        """Who judges a file with this header, and what to say about it."""
+        from rhscheck.spec.load import shipped
+        from rhscheck.trace_files import TraceFiles
+        from rhscheck.traces.judge import Options
+
+        named = "" if header is None else header.spec.removesuffix(".sm")
+        if self._spec is None and named and named not in shipped():
+            raise InputError(
+                f"{path} was made for {named}, which is not shipped: name it with --spec"
+            )
+        judge_spec = self._spec if self._spec is not None else named or DEFAULT_SPEC
+        system = self._system(judge_spec, self._settings)
+        recorded = {} if header is None else _recorded_settings(header, system)
+        taken = {name: one for name, one in recorded.items() if name not in self._settings}
+        notes: tuple[str, ...] = ()
+        settings = self._settings
+        if taken:
+            settings = {**taken, **settings}
+            system = self._system(judge_spec, settings)
+            made = ", ".join(f"{name} = {value}" for name, value in taken.items())
+            notes = (f"judged with {made}, as the header says",)
+        key = (("", judge_spec), *sorted(settings.items()))
+        if key not in self._files:
+            self._files[key] = TraceFiles(system, Options(slack_us=self._slack_us))
+        return self._files[key], notes
+
+    def _system(self, spec: str, settings: Mapping[str, str]) -> System:
+        key = (("", spec), *sorted(settings.items()))
+        if key not in self._systems:
+            self._systems[key] = load(spec, dict(settings)).system
+        return self._systems[key]
+
+
+def _readable(path: str, parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts of a file of which every line can be read. Raises InputError for the first not."""
+    from rhscheck.traces.format import Malformed, UnknownLine
+
+    for part in parts:
+        if isinstance(part, Malformed):
+            where = f"line {part.line}, column {part.column}"
+            raise InputError(f"{path}, {where}: {part.message} (refused because of --strict)")
+        if isinstance(part, UnknownLine):
+            raise InputError(
+                f"{path}, line {part.line}: an event of the unknown kind `{part.kind}` "
+                "(refused because of --strict)"
+            )
+        yield part
 
 
 def _recorded_settings(header: Header, system: System) -> dict[str, str]:
-    """The header's parameters that differ from the System's, as settings."""
+    """The header's parameters and time-outs that differ from the System's, as settings."""
+    from rhscheck.traces.judge import time_out_parameter
+
     found: dict[str, str] = {}
     for constant in system.constants:
         value = header.params.get(constant.name)
         own = constant.value * (system.unit_us if constant.is_time else 1)
         if isinstance(value, int) and value != own:
             found[constant.name] = f"{value}us" if constant.is_time else str(value)
+    for limit, millis in header.timeouts_ms.items():
+        name = time_out_parameter(system, limit)
+        known = {one.name: one.value * system.unit_us for one in system.constants}
+        if name is not None and name not in found and known[name] != millis * 1000:
+            found[name] = f"{millis}ms"
     for reading in system.readings:
         option = header.params.get(reading.name)
         if isinstance(option, str) and option != reading.chosen:

@@ -60,8 +60,9 @@ class _Part:
 class HostJudge:
     """Judges recordings by one System; what was worked out for one serves the next."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, options: Options | None = None) -> None:
         self._system = system
+        self._options = options or Options()
         self._alone: dict[tuple[str, ...], System] = {}
         self._engines: dict[tuple[tuple[str, ...], Setting], Engine] = {}
 
@@ -74,7 +75,7 @@ class HostJudge:
         header = loaded.header
         shape = None if header is None else _shape(header, self._system)
         if header is None or shape is None or all(one.event.mon is None for one in loaded.events):
-            return replay(self._system, loaded, file=file)
+            return replay(self._system, loaded, file=file, options=self._options)
         reports: list[tuple[_Part, TraceReport]] = []
         for part in _parts(loaded.events):
             report = self._judge_part(header, shape, part, loaded, file)
@@ -93,10 +94,10 @@ class HostJudge:
         if families not in self._alone:
             self._alone[families] = _first_process(self._system, families)
         system = self._alone[families]
-        setting = setting_of(own, Options())
+        setting = setting_of(own, self._options)
         single = replace(setting, n=None)
         engine = self._engines.get((families, single)) or self._engines.get((families, setting))
-        judge = Judge(system, own, file=file, engine=engine)
+        judge = Judge(system, own, self._options, file=file, engine=engine)
         lines: list[EventLine | Malformed | UnknownLine] = [
             *part.lines,
             *loaded.problems,
@@ -117,6 +118,11 @@ class HostJudge:
 def judge_run(system: System, loaded: Loaded, *, file: str) -> TraceReport:
     """The verdict on one recording, process by process where it has several (see HostJudge)."""
     return HostJudge(system).report(loaded, file)
+
+
+def is_by_process(header: Header, system: System) -> bool:
+    """Whether a recording with this header may have to be taken apart."""
+    return _shape(header, system) is not None
 
 
 def _shape(header: Header, system: System) -> _Shape | None:

@@ -341,8 +341,10 @@ def _column(line: bytes, offset: int) -> int:
     return len(line[: max(offset, 0)].decode("utf-8", "replace")) + 1
 
 
-def _malformed(number: int, line: bytes, error: Exception) -> Malformed:
+def malformed(number: int, line: bytes, error: Exception) -> Malformed:
     """The place and reason of a decoding error, from what the decoder says about it."""
+    if not line:
+        return Malformed(number, 1, "an empty line")
     if isinstance(error, RecursionError):
         return Malformed(number, 1, "nested too deeply")
     message = str(error)
@@ -366,7 +368,7 @@ def _malformed(number: int, line: bytes, error: Exception) -> Malformed:
     return Malformed(number, _column(line, len(line)), "not JSON: the line ends too early")
 
 
-class _Reader:
+class LineReader:
     """Decoders, and the running sum over the lines read."""
 
     def __init__(self) -> None:
@@ -378,6 +380,7 @@ class _Reader:
         self.events = 0
 
     def first(self, line: bytes) -> Record:
+        """What stands on the first line. Raises what the decoder raises."""
         kind = self.kind.decode(line)
         if kind.rhs is UNSET:
             return Malformed(1, 1, "not a trace: the first line has no 'rhs' key")
@@ -388,6 +391,7 @@ class _Reader:
         return HeaderLine(1, self.header.decode(line))
 
     def later(self, number: int, line: bytes) -> Record | End:
+        """What stands on line `number`. Raises what the decoder raises."""
         if line.startswith(b'{"rhs"'):
             return self.special(number, line)
         try:
@@ -407,6 +411,7 @@ class _Reader:
         return EventLine(number, event)
 
     def special(self, number: int, line: bytes) -> Record | End:
+        """What a line with an `rhs` key says."""
         kind = self.kind.decode(line)
         if kind.kind == "end":
             return self.end.decode(line)
@@ -421,7 +426,7 @@ def read_trace(stream: BinaryIO) -> Iterator[Record]:
     A byte-order mark and carriage returns at line ends (a file that went through an editor) are
     ignored. Raises only what reading the stream raises (OSError).
     """
-    reader = _Reader()
+    reader = LineReader()
     number = 0
     malformed_tail = False
     while chunk := stream.readline(MAX_LINE_BYTES + 1):
@@ -438,11 +443,10 @@ def read_trace(stream: BinaryIO) -> Iterator[Record]:
         try:
             record = reader.first(line) if number == 1 else reader.later(number, line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            record = (
-                _malformed(number, line, error) if line else Malformed(number, 1, "an empty line")
-            )
+            record = malformed(number, line, error)
         if isinstance(record, End):
-            yield from _close(record, reader, number, stream)
+            beyond = bool(stream.readline(MAX_LINE_BYTES))
+            yield from after_end(record, reader, number, beyond=beyond)
             return
         reader.sum.update(line + b"\n")
         if isinstance(record, EventLine | UnknownLine):
@@ -455,11 +459,16 @@ def read_trace(stream: BinaryIO) -> Iterator[Record]:
         yield Finish("missing", number, reader.events, "there is no end line")
 
 
-def _close(end: End, reader: _Reader, number: int, stream: BinaryIO) -> Iterator[Record]:
-    """What follows the end line, and whether it agrees with what was read."""
+def after_end(
+    end: End, reader: LineReader, number: int, *, beyond: bool
+) -> Iterator[Malformed | Finish]:
+    """Whether the end line, on line `number`, agrees with what was read.
+
+    `beyond`: there is something after it.
+    """
     ending: Ending = "complete"
     message = "complete"
-    if stream.readline(MAX_LINE_BYTES):
+    if beyond:
         yield Malformed(number + 1, 1, "there is text after the end line")
         ending, message = "mismatch", "the end line is not the last line"
     elif end.events != reader.events:
