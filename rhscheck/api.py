@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, BinaryIO, Literal, assert_never
 
 from rhscheck.spec.diagnostic import Code, SpecErrors, did_you_mean
 
@@ -290,12 +290,7 @@ class Replayer:
         from rhscheck.traces.judge import ReplayError
 
         refuse_device(path)
-        try:
-            stream = Path(path).open("rb")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise InputError(f"cannot read the trace {path}: {reason}") from None
-        with stream:
+        with _opened(path) as stream:
             try:
                 parts = iter(read_batches(stream))
                 first, second = next(parts), next(parts, None)
@@ -346,6 +341,14 @@ class Replayer:
         if key not in self._systems:
             self._systems[key] = load(spec, dict(settings)).system
         return self._systems[key]
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read the trace {path}: {reason}") from None
 
 
 def _readable(path: str, parts: Iterable[Part]) -> Iterator[Part]:

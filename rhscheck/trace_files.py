@@ -24,7 +24,7 @@ class TraceFiles:
     """Judges files by one System; what was worked out for one serves the next."""
 
     system: System
-    options: Options = Options()
+    options: Options
     _engines: dict[Setting, Engine] = field(default_factory=dict)
     _by_process: HostJudge | None = None
 
