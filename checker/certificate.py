@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import Literal
 
 from rhscheck.checker.certify import form
-from rhscheck.checker.established import Established
+from rhscheck.checker.certify.progress import check_progress
+from rhscheck.checker.established import Established, established
+from rhscheck.checker.explore import explore
+from rhscheck.checker.local import Dependence
+from rhscheck.checker.model import Model
+from rhscheck.checker.recheck import identity, recheck
 from rhscheck.checker.smt.script import Script
 from rhscheck.checker.smt.solve import version as solver_version
 from rhscheck.checker.verdict import (
@@ -36,7 +41,9 @@ from rhscheck.checker.verdict import (
 from rhscheck.checker.verify import Report
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.load import Loaded
-from rhscheck.spec.system import LeadsTo, Within
+from rhscheck.spec.system import Assumption, LeadsTo, System, Within
+
+_MOST_STATES = 20_000  # that show that time cannot stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +84,13 @@ def build(
     loaded: Loaded, settings: Mapping[str, str], report: Report, tool: str
 ) -> tuple[form.Certificate, dict[str, bytes]]:
     """The certificate of `report` on `loaded` (read with `settings`), and its files by path."""
-    making = _Making()
+    without = set(report.options.without)
+    relied = tuple(one for one in report.system.assumptions if one.id not in without)
+    making = _Making(report.system, relied)
     for number, source in enumerate(loaded.sources, start=1):
         making.files[f"spec/{number}.sm"] = source.text.encode("utf-8")
     for result in report.results:
         making.add(result, report.established)
-    without = set(report.options.without)
     spec = form.SpecId(
         name=report.system.name,
         texts=tuple(
@@ -90,7 +98,7 @@ def build(
             for number, source in enumerate(loaded.sources, start=1)
         ),
         settings=dict(sorted(settings.items())),
-        assumptions=tuple(a.id for a in report.system.assumptions if a.id not in without),
+        assumptions=tuple(one.id for one in relied),
         system_sha256=fingerprint(report.system),
     )
     certificate = form.Certificate(
@@ -109,11 +117,16 @@ def build(
 
 @dataclass(slots=True)
 class _Making:
+    system: System
+    assumptions: tuple[Assumption, ...]
     claims: list[form.Claim] = field(default_factory=list)
     runs: list[form.Shown] = field(default_factory=list)
     uncertified: list[form.Uncertified] = field(default_factory=list)
     arguments: dict[int, form.Argument] = field(default_factory=dict)  # by id() of an Established
     files: dict[str, bytes] = field(default_factory=dict)
+    kept: list[Established] = field(default_factory=list)  # so that their id() stays theirs
+    # For what number of instances (None: every) which argument shows that time cannot stop.
+    progress: dict[int | None, str] = field(default_factory=dict)
 
     def add(self, result: Result, established: Sequence[Established]) -> None:
         match result.verdict:
@@ -163,11 +176,24 @@ class _Making:
                 verdict="impossible" if isinstance(result.verdict, Impossible) else "proved",
                 n="every" if n == "every" else int(n),
                 argument=self.arguments[id(chosen)].id,
-                time="verify" if isinstance(rule.obligation, Within) else None,
+                time=self._time(chosen.n) if isinstance(rule.obligation, Within) else None,
             )
         )
 
-    def _argument(self, one: Established) -> form.Argument:
+    def _time(self, n: int | None) -> str:
+        """The argument that time cannot stop; "verify" where none can be put into a certificate."""
+        if n not in self.progress:
+            shown = _progress(self.system, self.assumptions, n)
+            if shown is None:
+                self.progress[n] = "verify"
+            else:
+                made = self._argument(shown, progress=True)
+                self.arguments[id(shown)] = made
+                self.kept.append(shown)
+                self.progress[n] = made.id
+        return self.progress[n]
+
+    def _argument(self, one: Established, *, progress: bool = False) -> form.Argument:
         label = f"A{len(self.arguments) + 1}"
         parts = []
         for number, (rules, invariant) in enumerate(one.parts, start=1):
@@ -182,6 +208,7 @@ class _Making:
             steps=one.steps,
             queries=self._queries(label, one.scripts),
             instances={n: self._queries(f"{label}-N{n}", made) for n, made in one.instances},
+            progress=progress,
         )
 
     def _queries(self, label: str, scripts: Sequence[Script]) -> tuple[form.Query, ...]:
@@ -191,6 +218,35 @@ class _Making:
             self.files[path] = script.text.encode("utf-8")
             made.append(form.Query(file=path, asks=script.asks))
         return tuple(made)
+
+
+def _progress(
+    system: System, assumptions: tuple[Assumption, ...], n: int | None
+) -> Established | None:
+    """All states that can be reached whatever the timing, if they show that time cannot stop.
+
+    Judged here by the same enumeration that will judge the certificate. None where they do not:
+    what `verify` proved with clocks, or in too many states, it has to vouch for itself.
+    """
+    model = Model(system, (), assumptions)
+    if n is None and isinstance(model.abstraction, Dependence):
+        return None
+    at = model.local if n is None else model.ground(n)
+    compiled = model.local_compiled if n is None else model.compiled(n)
+    found = explore(at, {}, limit=_MOST_STATES, compiled=compiled)
+    if not found.complete:
+        return None
+    copy = identity(found.invariant(), at)
+    checked = recheck(at, [copy], {}, scripts=True)
+    if not checked.proved:
+        return None
+    families = system.parametric if n is None else ()
+    made = established((), n, at, [((), copy)], checked.scripts, families=families)
+    try:
+        check_progress("time", model.system, n, made.parts[0][1])
+    except form.Refusal:
+        return None
+    return made
 
 
 def _shown(

@@ -191,7 +191,7 @@ class _Check:
                 script("consecution: delay", encoding, (*delay, encoding.outside(self._late)), {})
             )
         reached = {f"safety: {rule}": encoding.holds(goal) for rule, goal in self._goals.items()}
-        return [*found, script("safety", encoding, inside, reached)]
+        return [*found, script("safety", encoding, inside, reached)] if reached else found
 
     def steps(self) -> bool:
         """All transitions at once; only if that fails, one by one for the name of the first."""

@@ -198,7 +198,7 @@ def _asks(scripts: tuple[Script, ...]) -> int:
 def _invariants(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Invariants]:
     for argument in certificate.arguments:
         parts = ((part.invariant, files[part.invariant], part.excludes) for part in argument.parts)
-        yield Invariants(argument.woven, argument.n, tuple(parts))
+        yield Invariants(argument.woven, argument.n, tuple(parts), argument.progress)
 
 
 def _scripts(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Script]:

@@ -50,6 +50,8 @@ def require_complete(certificate: Certificate, system: System) -> None:
     if len(arguments) < len(certificate.arguments):
         raise Refusal("format", "two arguments have one name")
     for argument in certificate.arguments:
+        if argument.progress and not argument.parts:
+            raise Refusal(f"argument {argument.id}", "nothing shows that time cannot stop")
         for name in argument.woven:
             if name not in rules:
                 raise Refusal(f"argument {argument.id}", f"there is no rule {name}")
@@ -84,6 +86,10 @@ def require_complete(certificate: Certificate, system: System) -> None:
             raise Refusal(f"claim {claim.rule}", f"{claim.n} is no number of instances")
         if (claim.time is not None) != (claim.kind == "within"):
             raise Refusal(f"claim {claim.rule}", "what it rests on is not said, or without need")
+        if claim.time not in (None, "verify"):
+            shows = arguments.get(claim.time or "")
+            if shows is None or not shows.progress or shows.n not in (None, claim.n):
+                raise Refusal(f"claim {claim.rule}", "no argument shows that time cannot stop")
 
 
 def _require_asked(argument: Argument) -> None:

@@ -89,7 +89,8 @@ class Argument(_Struct, frozen=True, kw_only=True):
     `woven`: the rules whose observers the System has. `n`: its number of instances; None: one
     instance and the environment of all others. `steps`: the keys of the transitions `step.0`, … of
     `queries`, which are about all parts together. `instances`: the same questions about what the
-    parts say of one instance among so many.
+    parts say of one instance among so many. `progress`: in the states of the parts time can always
+    go on.
     """
 
     id: Name
@@ -99,13 +100,14 @@ class Argument(_Struct, frozen=True, kw_only=True):
     steps: tuple[str, ...]
     queries: tuple[Query, ...]
     instances: dict[int, tuple[Query, ...]]
+    progress: bool
 
 
 class Claim(_Struct, frozen=True, kw_only=True):
     """A verdict. `n`: every number of instances, or this one. `argument` is an Argument's id.
 
-    `time`: for a bounded response, whose proof needs that time cannot stop, how that is known
-    (`"verify"`: by the run that wrote the certificate; it is not part of it). Null elsewhere.
+    `time`: for a bounded response, whose proof needs that time cannot stop, the argument that shows
+    it, or `"verify"`: the run that wrote the certificate, which is not part of it. Null elsewhere.
     """
 
     rule: Name
@@ -114,7 +116,7 @@ class Claim(_Struct, frozen=True, kw_only=True):
     verdict: Literal["proved", "impossible"]
     n: int | Literal["every"]
     argument: str
-    time: Literal["verify"] | None
+    time: str | None
 
 
 class RunStep(_Struct, frozen=True, kw_only=True):

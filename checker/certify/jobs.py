@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rhscheck.checker.certify import form, runs
 from rhscheck.checker.certify.form import Refusal
+from rhscheck.checker.certify.progress import check_progress
 from rhscheck.checker.certify.referee import check
 from rhscheck.spec.rules import Woven, weave
 from rhscheck.spec.system import System
@@ -61,11 +62,15 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Invariants:
-    """One argument for the enumeration: files by path, and the rules that each excludes."""
+    """One argument for the enumeration: files by path, and the rules that each excludes.
+
+    `progress`: also, that time can always go on.
+    """
 
     woven: tuple[str, ...]
     n: int | None
     parts: tuple[tuple[str, bytes, tuple[str, ...]], ...]
+    progress: bool
 
 
 def by_z3(scripts: tuple[Script, ...], emit: Emit) -> None:
@@ -111,7 +116,10 @@ def by_enumeration(
                         raise Refusal(f"{path}: safety: {rule}", "it is no safety property")
                 invariant = form.decoded(data, form.InvariantFile, path)
                 bad = {rule: world.bad[rule] for rule in excludes}
-                emit(Held(path, check(path, world.system, argument.n, invariant, bad)))
+                states = check(path, world.system, argument.n, invariant, bad)
+                if argument.progress:
+                    check_progress(path, world.system, argument.n, invariant)
+                emit(Held(path, states))
             except Refusal as refusal:
                 emit(Refused(refusal.query, refusal.reason))
     for run in shown:

@@ -212,7 +212,7 @@ class Reader:
                     self.values(then, bound),
                     self.values(other, bound),
                 )
-                return lambda state: _choice(_at(chosen, state), first, second, state)
+                return lambda state: _choice(whether(chosen, state), first, second, state)
             case In(arg, wanted):
                 tested = self.values(arg, bound)
                 return mapped(tested, lambda found: frozenset(int(v in wanted) for v in found))
@@ -339,8 +339,14 @@ class Reader:
 
 
 # ---- sets of truths, values and ways -------------------------------------------------------------
-def _at(truth: Truth, state: State) -> int:
+def whether(truth: Truth, state: State) -> int:
+    """What a truth is in a state: NO, YES or EITHER."""
     return truth if isinstance(truth, int) else truth(state)
+
+
+def now(ways: Ways, state: State) -> tuple[Way, ...]:
+    """What ways there are in a state."""
+    return ways(state) if callable(ways) else ways
 
 
 def _in(values: Values, state: State) -> frozenset[int]:

@@ -39,6 +39,8 @@ from rhscheck.checker.certify.possible import (
     Ways,
     joined,
     mapped,
+    now,
+    whether,
 )
 from rhscheck.checker.certify.regions import (
     ZERO,
@@ -81,7 +83,7 @@ def check(
     call the invariant. Returns the number of states looked at; raises Refusal.
     """
     try:
-        judge = _Judge(name, system, n, invariant)
+        judge = Judge(name, system, n, invariant)
         judge.initiation()
         judge.delays()
         judge.steps()
@@ -93,7 +95,12 @@ def check(
 
 
 @dataclass(slots=True)
-class _Judge:
+class Judge:
+    """One invariant before the enumeration. `inside`: its states, with the values of the clocks.
+
+    Raises Refusal for a file that is none, NotExpressible where instances are told apart.
+    """
+
     name: str
     system: System
     n: int | None
@@ -220,7 +227,7 @@ class _Judge:
         def active(state: State) -> tuple[int, ...]:
             key = tuple([state[at] for at in positions])
             if key not in known:
-                found = [(number, name, _at(truth, state)) for number, name, truth in runs]
+                found = [(number, name, whether(truth, state)) for number, name, truth in runs]
                 for _, name, truth in found:
                     if truth not in (YES, NO):
                         raise NotExpressible(
@@ -242,20 +249,20 @@ class _Judge:
         for number, values in enumerate(itertools.product(*choices)):
             if number >= MOST_STATES:
                 raise Refusal(f"{self.name}: initiation", "too many initial states to enumerate")
-            if not _now(initially, values):
+            if not now(initially, values):
                 continue
             active = self._active(values)
             start = region(active, [(clock, ZERO, 0, False) for clock in active])
             if start is None or not self._includes(values, start):
                 raise Refusal(
-                    f"{self.name}: initiation", f"the initial state {self._told(values)} is outside"
+                    f"{self.name}: initiation", f"the initial state {self.told(values)} is outside"
                 )
 
     def _includes(self, values: State, reached: Region) -> bool:
         regions = self.inside.get(values)
         return regions is not None and covered(reached, regions)
 
-    def _told(self, values: State) -> str:
+    def told(self, values: State) -> str:
         """A state for people, as far as the invariant speaks of it."""
         return ", ".join(
             f"{name}{'' if of is None else f'[{of}]'}={value}"
@@ -273,7 +280,7 @@ class _Judge:
             binding = [
                 (clock, difference)
                 for clock, difference, truth in deadlines
-                if (clock is None or clock in active) and _at(truth, values) == YES
+                if (clock is None or clock in active) and whether(truth, values) == YES
             ]
             if not active or any(clock is None for clock, _ in binding):
                 continue
@@ -282,7 +289,7 @@ class _Judge:
                 reached = limited(later(one), limits)
                 if reached is not None and not covered(reached, regions):
                     raise Refusal(
-                        f"{self.name}: consecution: delay", f"it leads out of {self._told(values)}"
+                        f"{self.name}: consecution: delay", f"it leads out of {self.told(values)}"
                     )
 
     def _deadlines(self) -> list[tuple[int | None, Difference, Truth]]:
@@ -325,7 +332,22 @@ class _Judge:
 
     def _case(self, transition: Transition, bound: Bound) -> _Case:
         reader = self.reader
-        writes: dict[int, Values] = {}
+        writes = self.writes(transition, bound, reader)
+        places = [reader.place(reset.clock, reset.index, bound) for reset in transition.resets]
+        resets = frozenset(
+            number for number, clock in enumerate(self.clocks, start=1) if clock in places
+        )
+        if not writes and not resets:
+            return _Case(transition, (), (), resets, ())
+        ways = reader.ways(transition.guard, bound)
+        states = self._candidates(transition.guard, bound)
+        return _Case(transition, ways, writes, resets, states)
+
+    def writes(
+        self, transition: Transition, bound: Bound, reader: Reader
+    ) -> tuple[tuple[int, Values], ...]:
+        """What a transition writes of the known variables: positions, and what they may get."""
+        found: dict[int, Values] = {}
         for update in transition.updates:
             each = update.each
             scopes: list[Bound] = [bound]
@@ -335,20 +357,12 @@ class _Judge:
                 place = reader.place(update.var, update.index, scope)
                 if place in self.places:
                     # Of several updates of one variable the last one counts.
-                    writes[self.places.index(place)] = self._stored(update, scope)
-        places = [reader.place(reset.clock, reset.index, bound) for reset in transition.resets]
-        resets = frozenset(
-            number for number, clock in enumerate(self.clocks, start=1) if clock in places
-        )
-        if not writes and not resets:
-            return _Case(transition, (), (), resets, ())
-        ways = reader.ways(transition.guard, bound)
-        states = self._candidates(transition.guard, bound)
-        return _Case(transition, ways, tuple(sorted(writes.items(), key=_first)), resets, states)
+                    found[self.places.index(place)] = self._stored(update, scope, reader)
+        return tuple(sorted(found.items(), key=_first))
 
-    def _stored(self, update: Update, bound: Bound) -> Values:
+    def _stored(self, update: Update, bound: Bound, reader: Reader) -> Values:
         """What a variable may hold after an update: bounded integers keep to their range."""
-        values = self.reader.values(update.value, bound)
+        values = reader.values(update.value, bound)
         kind = self.system.variable(update.var).type
         if not isinstance(kind, IntType):
             return values
@@ -373,7 +387,7 @@ class _Judge:
             states: list[State] = []
             for value, those in self._buckets(at).items():
                 blank[at] = value
-                if _at(truth, tuple(blank)) & YES:
+                if whether(truth, tuple(blank)) & YES:
                     states += those
             if best is None or len(states) < len(best):
                 best = states
@@ -440,7 +454,7 @@ class _Judge:
     def _leaves(self, case: _Case, before: State, after: State) -> Refusal:
         return Refusal(
             f"{self.name}: consecution: {case.transition.key}",
-            f"it leads from {self._told(before)} to {self._told(after)}",
+            f"it leads from {self.told(before)} to {self.told(after)}",
         )
 
     # ---- safety ----------------------------------------------------------------------------------
@@ -448,12 +462,12 @@ class _Judge:
         """No state inside may be a state of `goal`."""
         broken = self._seen(goal, {})
         for values, regions in self.inside.items():
-            for way in _now(broken, values):
+            for way in now(broken, values):
                 for one in regions:
                     if limited(one, self._read(way)) is not None:
                         raise Refusal(
                             f"{self.name}: safety: {rule}",
-                            f"{self._told(values)} is inside and may break it",
+                            f"{self.told(values)} is inside and may break it",
                         )
 
     def _seen(self, goal: Expr, bound: Bound) -> Ways:
@@ -487,11 +501,3 @@ class _Judge:
 
 def _first(pair: tuple[int, Values]) -> int:
     return pair[0]
-
-
-def _at(truth: Truth, state: State) -> int:
-    return truth if isinstance(truth, int) else truth(state)
-
-
-def _now(ways: Ways, state: State) -> tuple[Way, ...]:
-    return ways(state) if callable(ways) else ways
