@@ -84,12 +84,15 @@ def _load_module(where: str, folder: Path) -> ModuleType:
     if is_file and not path.is_file():
         raise PluginError(f"there is no file {path}; paths start from the folder of CLUSTER.toml")
     try:
-        return _import_file(path) if is_file else importlib.import_module(where)
+        if is_file:
+            return _import_file(path)
+        _find_beside(folder)
+        return importlib.import_module(where)
     except ModuleNotFoundError as error:
         if error.name is not None and not is_file and where.startswith(error.name):
             raise PluginError(
-                f"there is no module `{error.name}`: install it into the environment of rhscheck, "
-                "or write `./file.py:Class`"
+                f"there is no module `{error.name}`, neither in the environment of rhscheck nor "
+                f"beside CLUSTER.toml ({folder}): install it, or write `./file.py:Class`"
             ) from error
         raise PluginError(
             f"`{where}` cannot be imported: {error} (install what it needs into the environment of "
@@ -115,15 +118,19 @@ def _import_file(path: Path) -> ModuleType:
         raise PluginError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
-    sys.path.insert(0, str(path.parent))  # as Python does for a script: neighbours are found
+    _find_beside(path.parent)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    finally:
-        sys.path.remove(str(path.parent))
     return module
+
+
+def _find_beside(folder: Path) -> None:
+    """Let modules in `folder` be imported, too: last, so that none takes the place of another."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _raised_at(error: BaseException, path: Path) -> str:

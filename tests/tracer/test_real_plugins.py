@@ -213,6 +213,7 @@ def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(
         ("./plugin.py:Bad", "class Bad(Resource): ...\n", "lacks `is_alive`, `offline`, "),
         ("./other.py:Bad", "", "there is no file"),
         ("GenericScipt", "", "did you mean `GenericScript`?"),
+        ("nowhere.at_all:It", "", "there is no module `nowhere`, neither in the environment of "),
     ],
 )
 def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
@@ -285,4 +286,15 @@ def test_a_plugin_that_closes_every_file_ends_its_monitor(cluster: Start, tmp_pa
     run.until_state("it", "Online", 1)
     run.finish()
     assert len(run.ends()) == 1
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_modules_beside_the_cluster_are_found_and_hide_nothing(
+    cluster: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library')", encoding="utf-8")
+    (tmp_path / "mine.py").write_text("from plugin import Good as Mine\n", encoding="utf-8")
+    run = cluster(tmp_path, "[resource.it]\nplugin = 'mine:Mine'\n")
+    run.until_state("it", "Online")
+    run.finish()
     assert run.verdict().verdict in CONFORMS

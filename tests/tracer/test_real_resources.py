@@ -219,3 +219,37 @@ def test_an_application_is_known_by_number_and_start(tmp_path: Path) -> None:
     assert identify(application.pid) is None
     assert not record.exists()
     assert application.exit_status == -signal.SIGKILL
+
+
+def test_a_plugin_that_breaks_a_promise_is_blamed(cluster: Start, tmp_path: Path) -> None:
+    body = """
+    class Early(Good):
+        def online(self):
+            self.host.set_resource_status(Status.PENDING)  # before Online has returned 997
+            self.up = True
+    """
+    run = cluster(tmp_path, one_resource("Early"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    report = run.verdict()
+    assert report.verdict == "violated"
+    assert [(one.rule, one.actor) for one in report.findings] == [("D2", "DLL")]
+
+
+def test_a_stubborn_application_is_killed_after_its_time(cluster: Start, tmp_path: Path) -> None:
+    text = """
+    [resource.it]
+    plugin = "GenericApplication"
+    [resource.it.parameters]
+    command = ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]
+    stop_s = 40
+    """
+    run = cluster(tmp_path, text)
+    run.until_state("it", "Online")
+    application = application_of(run)
+    run.finish()  # 0.4 s, with a report every 10 ms
+    assert is_gone(application)
+    assert run.states("it")[-3:] == ["Closing", "Closed", "Initializing"]
+    trace = (tmp_path / "trace.jsonl").read_text(encoding="utf-8")
+    assert trace.count('"op":"SetResourceStatus","state":"pending"') >= 5
+    assert run.verdict().verdict in CONFORMS

@@ -72,7 +72,8 @@ class MonitorProcess:
             flags = subprocess.CREATE_NEW_PROCESS_GROUP
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rhscheck.tracer.real.rhs_process", str(os.getpid())],
+                # -P: what lies in the current directory must not take the place of a library.
+                [sys.executable, "-P", "-m", "rhscheck.tracer.real.rhs_process", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -134,7 +135,7 @@ class MonitorProcess:
             self._deliver(self, frame)
 
     def _wait(self, process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
-        if hasattr(os, "waitid"):  # not on Windows, and on macOS only from Python 3.13 on
+        if sys.platform != "win32" and hasattr(os, "waitid"):  # on macOS from Python 3.13 on
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             with self._lock:
                 _kill_group(process)  # what it started, before its number can be used again

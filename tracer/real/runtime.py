@@ -355,7 +355,9 @@ class Runtime:
     def _heard(self, process: MonitorProcess, frame: FromProcess | Ended, now_us: int) -> None:
         monitor, epoch = process.setup.monitor, process.setup.epoch
         name = process_name(monitor, epoch)
-        known = self._processes[name]
+        known = self._processes.get(name)
+        if known is None:
+            return  # it has ended; this came from something it left behind
         match frame:
             case Loading(res):
                 known.loading = res

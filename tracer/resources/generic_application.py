@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from rhscheck.tracer.application import Application
-from rhscheck.tracer.plugin import PENDING, Cancel, Handle, Outcome, Resource, ResourceError
+from rhscheck.tracer.plugin import PENDING, Cancel, Handle, Outcome, Resource, ResourceError, Status
 
 ERROR_PROCESS_ABORTED = 1067  # "The process terminated unexpectedly."
 
@@ -24,7 +24,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `directory`: where it runs (default: the resource's state directory). `environment`: added to
     RHS's. `user` (POSIX): who it runs as. `settle_s`: it must still run so long after its start.
-    `stop_s`: how long Offline waits after asking it to end before it kills it. `watch`: let the
+    `stop_s`: how long Offline waits after asking it to end before it kills it (divided by the
+    time scale). `watch`: let the
     host wait for its end instead of polling. `recover`: what becomes of one whose RHS died.
     """
 
@@ -117,9 +118,10 @@ class GenericApplication(Resource):
         if app is None:
             return
         app.stop(signal.SIGTERM)
-        left = self.params.stop_s
-        while left > 0 and not cancel.is_set() and not app.wait(min(left, 0.05)):
-            left -= 0.05
+        left, step = self.params.stop_s / self.host.time_scale, 1.0 / self.host.time_scale
+        while left > 0 and not cancel.is_set() and not app.wait(min(left, step)):
+            left -= step
+            self.host.set_resource_status(Status.PENDING)  # ends the worker after Terminate
         app.kill()
         self._app = None
 
