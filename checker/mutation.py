@@ -101,17 +101,17 @@ class Jury:
         suspects, cleared = self._suspects(order, screened)
         open_: list[str] = []
         for rule in suspects:
-            judged = self._asked(system, rule, open_)
+            judged = self._asked(system, [rule], open_)
             if judged is not None:
                 return judged
         compared = alike(self._task.weave([]), task.weave([]))
         if isinstance(compared, Alike):
             return Judgement("equivalent", "", compared.argument)
         asked = {*suspects, *cleared}
-        for rule in order:
-            if rule in asked or self._left_alone(task, rule):
-                continue
-            judged = self._asked(system, rule, open_)
+        left = [rule for rule in order if rule not in asked]
+        alone = self._left_alone(task, left)
+        for group in _groups([rule for rule in left if rule.id not in alone]):
+            judged = self._asked(system, group, open_)
             if judged is not None:
                 return judged
         if open_:
@@ -156,39 +156,66 @@ class Jury:
         cleared = [rule for rule in order if rule.id in excluded and rule.id not in self._reached]
         return suspects, cleared
 
-    def _left_alone(self, task: Task, rule: Rule) -> bool:
-        """Whether a proved timed rule is excluded for the mutant, too."""
-        timed = isinstance(rule.obligation, Within | Early)
-        if not timed or self._known.verdicts.get(rule.id) != "proved":
-            return False
-        model = task.weave([rule])
-        if rule.id not in model.bad or isinstance(model.abstraction, Dependence):
-            return False
-        whole = model.local
-        goal = model.local_formula(rule.id)
-        slots, clocks = cone(whole, goal)
-        outcome = narrow(
-            whole, model.local_compiled, rule.id, goal, keep=skeleton(whole) | slots,
-            tracked=clocks, limit=_NARROWED, cancelled=task.budget.over,
-        )  # fmt: skip
-        return isinstance(outcome, Excluded)
+    def _left_alone(self, task: Task, rules: Sequence[Rule]) -> frozenset[str]:
+        """The proved rules with a time that are excluded for the mutant, too."""
+        timed = [
+            rule
+            for rule in rules
+            if isinstance(rule.obligation, Within | Early)
+            and self._known.verdicts.get(rule.id) == "proved"
+            and rule_dependence(task.weave([]).system, rule) is None
+        ]
+        excluded: set[str] = set()
+        # Rules about too-early events split transitions: apart, as `checker.every_n` has them.
+        for split in (False, True):
+            group = [rule for rule in timed if isinstance(rule.obligation, Early) == split]
+            model = task.weave(group)
+            if not group or isinstance(model.abstraction, Dependence):
+                continue
+            whole = model.local
+            for rule in group:
+                if rule.id not in model.bad:
+                    continue
+                goal = model.local_formula(rule.id)
+                slots, clocks = cone(whole, goal)
+                outcome = narrow(
+                    whole, model.local_compiled, rule.id, goal, keep=skeleton(whole) | slots,
+                    tracked=clocks, limit=_NARROWED, cancelled=task.budget.over,
+                )  # fmt: skip
+                if isinstance(outcome, Excluded):
+                    excluded.add(rule.id)
+                else:
+                    return frozenset(excluded)  # the first is likely to be the killer: ask it
+        return frozenset(excluded)
 
-    def _asked(self, system: System, rule: Rule, open_: list[str]) -> Judgement | None:
-        """Killed, if the verdict on `rule` changes; an answer that is missing goes to `open_`."""
-        before = self._known.verdicts.get(rule.id)
-        if before not in _DEFINITE:
+    def _asked(self, system: System, rules: Sequence[Rule], open_: list[str]) -> Judgement | None:
+        """Killed, if the verdict on one changes; answers that are missing go to `open_`."""
+        rules = [rule for rule in rules if self._known.verdicts.get(rule.id) in _DEFINITE]
+        if not rules:
             return None
         options = Options(
-            rules=(rule.id,), timeout_s=self._timeout_s, findings=False, protection=False
+            rules=tuple(rule.id for rule in rules),
+            timeout_s=self._timeout_s,
+            findings=False,
+            protection=False,
         )
-        (result,) = verify(system, options).results
-        after = name(result.verdict)
-        if after not in _DEFINITE:
-            open_.append(f"{rule.id} was {before} and is {sentence(result.verdict)}")
-            return None
-        if after == before:
-            return None
-        return Judgement("killed", rule.id, f"{before} before, now {sentence(result.verdict)}")
+        results = {one.rule.id: one for one in verify(system, options).results}
+        for rule in rules:
+            before, verdict = self._known.verdicts[rule.id], results[rule.id].verdict
+            if name(verdict) not in _DEFINITE:
+                open_.append(f"{rule.id} was {before} and is {sentence(verdict)}")
+            elif name(verdict) != before:
+                return Judgement("killed", rule.id, f"{before} before, now {sentence(verdict)}")
+        return None
+
+
+def _groups(rules: Sequence[Rule]) -> list[list[Rule]]:
+    """Rules that are asked together: permissions, liveness; each other one alone, before them."""
+    groups = [[rule] for rule in rules if not isinstance(rule.obligation, Can | LeadsTo)]
+    groups.extend(
+        [rule for rule in rules if isinstance(rule.obligation, kind)] for kind in (Can, LeadsTo)
+    )
+    return [group for group in groups if group]
 
 
 def _by_likelihood(rules: Sequence[Rule], likely: Collection[str]) -> list[Rule]:
