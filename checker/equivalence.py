@@ -12,8 +12,11 @@ over-approximates every number of instances, first without clocks, then with tho
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 from rhscheck.checker.explore import explore
 from rhscheck.checker.local import Dependence, local_goal
@@ -23,6 +26,8 @@ from rhscheck.checker.proofs import skeleton
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
+    ClockCmp,
+    ClockDiff,
     Eq,
     Exists,
     Expr,
@@ -32,8 +37,9 @@ from rhscheck.spec.expr import (
     disj,
     neg,
     refs,
+    transform,
 )
-from rhscheck.spec.source import NOWHERE
+from rhscheck.spec.source import NOWHERE, Span
 from rhscheck.spec.system import (
     SELF,
     ClockVar,
@@ -44,6 +50,8 @@ from rhscheck.spec.system import (
     Update,
 )
 
+T = TypeVar("T")
+_MADE_UP = re.compile(r"\w+'\d+")
 _MOST_TIMED = 6  # differences that are looked at with clocks
 _LIMIT = 20_000  # nodes for each of them
 
@@ -67,8 +75,11 @@ def alike(one: Model, other: Model) -> Alike | NotShown:
 
     Their actors, and what is assumed about fairness, count as behaviour, too.
     """
-    first, second = one.system, other.system
-    if _essence(first) == _essence(second):
+    unit = math.gcd(one.system.unit_us, other.system.unit_us)
+    if one.system.unit_us != unit:
+        one = Model(_in_unit(one.system, unit), (), ())
+    first, second = _essence(one.system), _essence(_in_unit(other.system, unit))
+    if first == second:
         return Alike("it means the same: the System is not changed")
     different = _incomparable(first, second)
     if different is not None:
@@ -105,13 +116,56 @@ def alike(one: Model, other: Model) -> Alike | NotShown:
     return Alike("the lines that differ never matter, given the times: no reachable state shows it")
 
 
+def _in_unit(system: System, unit_us: int) -> System:
+    """The same System with its times in units of `unit_us`, which divides its own unit."""
+    factor = system.unit_us // unit_us
+    if factor == 1:
+        return system
+
+    def bound(node: Expr) -> Expr | None:
+        if isinstance(node, ClockCmp | ClockDiff):
+            return replace(node, bound=node.bound * factor)
+        return None
+
+    return replace(
+        system,
+        clocks=tuple(
+            replace(clock, active=transform(clock.active, bound)) for clock in system.clocks
+        ),
+        transitions=tuple(
+            replace(
+                step,
+                guard=transform(step.guard, bound),
+                updates=tuple(
+                    replace(update, value=transform(update.value, bound)) for update in step.updates
+                ),
+            )
+            for step in system.transitions
+        ),
+        deadlines=tuple(
+            replace(
+                deadline,
+                active=transform(deadline.active, bound),
+                bound=deadline.bound * factor,
+            )
+            for deadline in system.deadlines
+        ),
+        initially=transform(system.initially, bound),
+        unit_us=unit_us,
+    )
+
+
 def _essence(system: System) -> System:
     """What a System means for its runs: no names of lines, no rules, no text."""
     return replace(
         system,
         title="",
         variables=tuple(replace(one, span=NOWHERE) for one in system.variables),
-        transitions=tuple(replace(one, key="", span=NOWHERE) for one in system.transitions),
+        clocks=tuple(_renumbered(one) for one in system.clocks),
+        transitions=tuple(_renumbered(_plain(one)) for one in system.transitions),
+        # Their names may hold line numbers.
+        deadlines=tuple(_renumbered(replace(one, name="")) for one in system.deadlines),
+        initially=_renumbered(system.initially),
         rules=(),
         assumptions=(),
         expectations=(),
@@ -121,14 +175,34 @@ def _essence(system: System) -> System:
         readings=(),
         source_sha256="",
         path="",
-        unit_us=0,
     )
+
+
+def _renumbered(thing: T) -> T:
+    """`thing` with the instances that have a made-up name (`host'9`) numbered from 1."""
+    names: dict[str, str] = {}
+
+    def visit(node: Any) -> Any:
+        match node:
+            case str() if _MADE_UP.fullmatch(node):
+                head = node.rpartition("'")[0]
+                return names.setdefault(node, f"{head}'{len(names) + 1}")
+            case tuple():
+                return tuple([visit(part) for part in node])
+            case Span():
+                return NOWHERE
+            case _ if is_dataclass(node) and not isinstance(node, type):
+                parts = {one.name: getattr(node, one.name) for one in fields(node)}
+                return type(node)(**{name: visit(part) for name, part in parts.items()})
+            case _:
+                return node
+
+    renamed: T = visit(thing)
+    return renamed
 
 
 def _incomparable(first: System, second: System) -> str | None:
     """Why differences between the two cannot be put as formulas over the states of the first."""
-    if first.unit_us != second.unit_us:
-        return "their times have another common unit"
     pairs = (
         ("variables", _shape(first), _shape(second)),
         ("families", first.families, second.families),
@@ -187,9 +261,9 @@ def _deadlines(first: Sequence[Deadline], second: Sequence[Deadline]) -> Iterato
         if two is not None:
             theirs.remove(two)
             formula = _xor(one.active, two.active)
-        yield f"deadline `{one.name}`", _somewhere(formula, _self(one.family))
+        yield f"a deadline on `{one.clock or 'now'}`", _somewhere(formula, _self(one.family))
     for two in theirs:
-        yield f"deadline `{two.name}`", _somewhere(two.active, _self(two.family))
+        yield f"a deadline on `{two.clock or 'now'}`", _somewhere(two.active, _self(two.family))
 
 
 def _same_bound(one: Deadline, two: Deadline) -> bool:

@@ -122,19 +122,8 @@ def verify(
     assumptions that cannot be relied on.
     """
     options = Options() if options is None else options
-    rules, assumptions, stories = _selected(system, options)
-    task = Task(
-        system,
-        tuple(rule for rule in rules if not isinstance(rule.obligation, LeadsTo)),
-        assumptions,
-        options.n,
-        options.depth,
-        MAX_NODES,
-        Budget(options.timeout_s, options.left_s),
-        progress,
-        [] if options.certificate else None,
-        answered,
-    )
+    rules, _, stories = _selected(system, options)
+    task = task_of(system, options, progress, answered)
     argument = EveryN(task)
     local = options.engine in (None, "local")
     others = second_share(task) if local and options.jobs > 1 else ()
@@ -238,6 +227,28 @@ def _protected(
         return verify(system, again, task.say).results
 
     return protected(results, options.without, decide)
+
+
+def task_of(
+    system: System,
+    options: Options,
+    progress: Say = _silent,
+    answered: Heard = unheard,
+) -> Task:
+    """What `options` ask about `system`, without its liveness rules. Raises OptionError."""
+    rules, assumptions, _ = _selected(system, options)
+    return Task(
+        system,
+        tuple(rule for rule in rules if not isinstance(rule.obligation, LeadsTo)),
+        assumptions,
+        options.n,
+        options.depth,
+        MAX_NODES,
+        Budget(options.timeout_s, options.left_s),
+        progress,
+        [] if options.certificate else None,
+        answered,
+    )
 
 
 # ---- options -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rhscheck.checker.certificate import Written
     from rhscheck.checker.certify.certify import Certification
     from rhscheck.checker.explicit import Count, Stopped
+    from rhscheck.checker.slack import TimeReport
     from rhscheck.checker.verify import Report
     from rhscheck.spec.load import Loaded
     from rhscheck.spec.source import Span
@@ -180,6 +181,31 @@ def certify(
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read the certificate in {folder}: {reason}") from None
+
+
+def slack(
+    system: System,
+    *,
+    rules: Sequence[str] = (),
+    without: Sequence[str] = (),
+    n: int | None = None,
+    timeout_s: float | None = None,
+    progress: Say = _silent,
+) -> TimeReport:
+    """How much room the deadlines of `system` leave, and its bounded responses among `rules`.
+
+    For every number of instances where one stands for all, else for `n` (None: 2). Raises
+    InputError for names and numbers that do not fit the System.
+    """
+    from rhscheck.checker import slack as checker
+    from rhscheck.checker.verify import DEFAULT_INSTANCES, OptionError, Options, task_of
+    from rhscheck.spec.rules import AssumptionError
+
+    options = Options(rules=tuple(rules), without=tuple(without), n=n, timeout_s=timeout_s)
+    try:
+        return checker.diagnose(task_of(system, options, progress), n or DEFAULT_INSTANCES)
+    except (OptionError, AssumptionError) as error:
+        raise InputError(str(error)) from None
 
 
 def states(

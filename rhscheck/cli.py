@@ -68,6 +68,7 @@ def cli() -> None:
         "rhscheck verify my.sm --format sarif -o verify.sarif",
         "rhscheck verify rhs --all-readings",
         "rhscheck verify fischer --what-if CheckAfter=1s..5s",
+        "rhscheck verify rhs --slack",
     ),
 )
 @spec_argument
@@ -130,6 +131,11 @@ def cli() -> None:
     help="At which value of a parameter do verdicts flip? Exact thresholds.",
 )
 @click.option(
+    "--slack",
+    is_flag=True,
+    help="How much room do deadlines and bounded responses leave? What does only time exclude?",
+)
+@click.option(
     "--grid",
     type=click.IntRange(2, 1000),
     default=9,
@@ -157,6 +163,7 @@ def verify(
     witnesses: bool,
     all_readings: bool,
     what_if: str | None,
+    slack: bool,
     grid: int,
     times: bool,
 ) -> int:
@@ -167,10 +174,21 @@ def verify(
     """
     if paranoid and engine is not None:
         raise click.UsageError("--paranoid asks every engine; leave --engine out")
-    table = "--all-readings" if all_readings else "--what-if" if what_if is not None else None
-    if table is not None and (paranoid or memory_mb is not None or certificate is not None):
-        raise click.UsageError(f"{table} takes no --paranoid, --memory or --certificate")
-    if table is not None:
+    asked = {"--all-readings": all_readings, "--what-if": what_if is not None, "--slack": slack}
+    tables = [name for name, wanted in asked.items() if wanted]
+    if len(tables) > 1:
+        raise click.UsageError(f"{' and '.join(tables)} are two questions; ask one")
+    if tables and (paranoid or memory_mb is not None or certificate is not None):
+        raise click.UsageError(f"{tables[0]} takes no --paranoid, --memory or --certificate")
+    if slack:
+        from rhscheck.slack_output import show_slack
+
+        if depth is not None or engine is not None:
+            raise click.UsageError("--slack takes no --depth or --engine")
+        return show_slack(
+            out, spec, settings, rules=rules, without=without, n=n, timeout_s=timeout_s
+        )
+    if tables:
         from rhscheck.checker.verify import DEFAULT_DEPTH, Options
         from rhscheck.readings_output import show_readings
         from rhscheck.what_if_output import show_what_if
@@ -179,8 +197,6 @@ def verify(
         options = Options(rules, n, depth, timeout_s, engine, without)
         if what_if is None:
             return show_readings(out, spec, settings, options, jobs)
-        if all_readings:
-            raise click.UsageError("--what-if and --all-readings are two questions; ask one")
         return show_what_if(out, spec, settings, what_if, options, grid, jobs)
     began = time.monotonic()
     # Asked before the live line, which puts a stream of its own in the place of standard output.

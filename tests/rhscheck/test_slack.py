@@ -1,0 +1,101 @@
+"""`--slack`: the room that deadlines and bounded responses leave, and what only time excludes."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from rhscheck import api
+from rhscheck.checker.slack import TimeReport
+from rhscheck.slack_output import slack_json, slack_text
+from rhscheck.spec.load import load_source
+from rhscheck.spec.source import Source
+from rhscheck.spec.system import System
+
+OVEN = """spec oven "An oven with a timer"
+actors { host H }
+entry Heat returns { done } timeout 10s
+entry Cool returns { done } timeout 10s
+machine Oven[i in 1..N] {
+  initial state Cold {
+    by H: call Heat -> Hot
+  }
+  state Hot {
+    clock x
+    clock y
+    deadline x <= 5s by H
+    deadline y <= 8s by H
+    by H: ready when x >= 2s -> Warm
+    by H: burn when x >= 3s and y <= 2500ms -> Burnt
+    on timeout Heat -> Burnt
+  }
+  state Warm { return Heat(done) -> Cooling }
+  state Cooling { by H: call Cool }
+  state Burnt
+  late return Heat(done), Cool(done)
+}
+rules Oven {
+  rule Warm "it is warm soon": when enter Hot leads to not in Hot within 30s
+  rule Late "it is done soon": when start(Heat) leads to return(Heat) within 12s
+  rule Never "not about time": never in Burnt
+}
+"""
+
+
+def measured(text: str = OVEN, **settings: str) -> tuple[System, TimeReport]:
+    system = load_source(Source("oven.sm", text), settings).system
+    return system, api.slack(system)
+
+
+def test_deadlines_and_responses() -> None:
+    system, found = measured()
+    unit = system.unit_us / 1_000_000
+    assert [
+        (one.name, one.bound * unit, None if one.slack is None else one.slack * unit, one.never,
+         one.sure, one.n)
+        for one in found.deadlines
+    ] == [
+        ("Oven.call.Heat.clock", 10, 0, False, True, None),
+        ("Oven.call.Cool.clock", 10, 0, False, True, None),
+        ("Oven.x deadline 12", 5, 0, False, True, None),
+        ("Oven.y deadline 13", 8, 3, False, True, None),
+    ]  # fmt: skip
+    assert [(one.name, one.bound * unit, one.needed, one.reason) for one in found.responses] == [
+        ("Warm", 30, 10, ""), ("Late", 12, None, "the rule itself is not proved"),
+    ]  # fmt: skip
+    assert [(one.state, one.n) for one in found.untimely] == [("Oven.Burnt", None)]
+
+
+def test_as_text_and_json() -> None:
+    system, found = measured()
+    text = click.unstyle(slack_text(system, found))
+    assert "  Oven.y deadline 13     8s  slack 3s: never more than 5s\n" in text
+    assert "  Warm  30s  slack 25s: never more than 5s\n" in text
+    assert "oven.sm:5: no run is ever in state `Oven.Burnt`: only its timing excludes it" in text
+    assert text.endswith(
+        "oven: 4 deadlines, 2 bounded responses; 3 without slack, 2 with slack, 0 never bind, "
+        "1 open; 1 state excluded by time alone\n"
+    )
+    shown = json.loads(slack_json(system, found, 3))
+    assert shown["slack"]["deadlines"][3] | {"where": None} == {
+        "name": "Oven.y deadline 13", "owner": "H", "bound_us": 8_000_000,
+        "needed_us": 5_000_000, "slack_us": 3_000_000, "never": False, "shown": True,
+        "reason": None, "n": "every", "where": None,
+    }  # fmt: skip
+
+
+def test_a_deadline_that_is_never_met_halfway() -> None:
+    text = OVEN.replace("x >= 2s -> Warm", "x >= 2s and x < 3s -> Warm").replace(
+        "    deadline x <= 5s by H\n", "    deadline x < 3s by H\n"
+    )
+    _, found = measured(text)
+    assert [one.needed for one in found.deadlines][3] == 6  # below 3 s, in units of 500 ms
+
+
+def test_instances_that_depend_on_each_other() -> None:
+    system = api.load("fischer").system
+    found = api.slack(system, n=2)
+    assert [(one.name, one.slack, one.n) for one in found.deadlines] == [
+        ("Proc.within.Setting#1", 0, 2)
+    ]
