@@ -73,6 +73,7 @@ def bounded(
     *,
     time: Literal["auto", "digital", "grid", "real"] = "auto",
     excluded: int = -1,
+    unreached: Callable[[int], bool] | None = None,
     timeout_s: float | None = None,
     on_depth: Callable[[int], None] = lambda depth: None,
 ) -> dict[str, Outcome]:
@@ -80,25 +81,29 @@ def bounded(
 
     `time`: "auto" takes whole units where all constraints are closed, else the grid. `excluded`:
     the caller has a proof that no run of at most so many steps reaches any of `bad` (say, from an
-    abstraction that needs more); those lengths are not searched again. `on_depth` is told every
+    abstraction that needs more); those lengths are not searched again. `unreached` is asked, length
+    by length until it first says no, whether that is known of one more. `on_depth` is told every
     depth that is decided; an exception from it ends the search. Raises ValueError where "digital"
     is asked for and not exact, and `EncodingMismatch` for a bug in rhscheck.
     """
     deadline = Deadline(timeout_s)
     goals = {rule: ground.expand(formula, {}) for rule, formula in bad.items()}
-    encoding = Encoding(ground, goals, _exact(ground, goals, time), depth=max(depth, 0))
-    search = _Search(encoding, goals, deadline, ordered_families(ground, tuple(goals.values())))
+    exact = exact_time(ground, goals) if time == "auto" else time
+    encoding = Encoding(ground, goals, exact, depth=max(depth, 0))
+    search = Search(encoding, goals, deadline, ordered_families(ground, tuple(goals.values())))
     outcomes: dict[str, Outcome] = {}
     for k in range(depth + 1):
-        search.extend()
         if k <= excluded:
-            search.exclude()
             continue
-        reason = search.decide(outcomes)
-        if reason is not None:
-            for rule in search.open:
-                outcomes[rule] = Stopped(k - 1, reason)
-            break
+        if unreached is not None and not unreached(k):
+            unreached = None
+        if unreached is None:
+            search.extend_to(k)
+            reason = search.decide(outcomes)
+            if reason is not None:
+                for rule in search.open:
+                    outcomes[rule] = Stopped(k - 1, reason)
+                break
         on_depth(k)
         if not search.open:
             break
@@ -107,18 +112,16 @@ def bounded(
     return {rule: outcomes[rule] for rule in bad}
 
 
-def _exact(
-    ground: Ground,
-    goals: Mapping[str, Expr],
-    time: Literal["auto", "digital", "grid", "real"],
-) -> TimeEncoding:
-    if time != "auto":
-        return time
+def exact_time(ground: Ground, goals: Mapping[str, Expr]) -> TimeEncoding:
+    """The cheapest encoding of time that is exact for `ground` and `goals`."""
     return "digital" if closedness(ground, tuple(goals.values())) is None else "grid"
 
 
-class _Search:
-    """One unrolling and the properties that are still open."""
+class Search:
+    """One unrolling of `encoding` and the `goals` that are still open.
+
+    `ordered`: families whose instances take part in the order of their numbers.
+    """
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class _Search:
         ]
         self._took_part: list[list[Formula | None]] = [[None] * len(rows) for rows in self._parts]
 
-    def extend(self) -> None:
+    def _extend(self) -> None:
         """One more step, and the delay after it."""
         self._length += 1
         at = self._encoding.at
@@ -177,8 +180,24 @@ class _Search:
                 self._solver.add(self._encoding.implies_any(now, reasons))
                 took_part[number] = now
 
-    def exclude(self) -> None:
-        """Take it as known that no open property is reached at this length."""
+    def extend_to(self, length: int) -> None:
+        """As many steps as `length`; no open property is reached by fewer, as the caller knows."""
+        while self._length < length:
+            self._extend()
+            if self._length < length:
+                self._exclude()
+
+    def unreached(self) -> bool:
+        """Whether no open property is reached at this length, which is known from then on."""
+        any_of = self._encoding.fresh()
+        here = [self._here(rule) for rule in self.open]
+        self._solver.add(self._encoding.implies_any(any_of, here))
+        if not isinstance(self._solver.check([any_of], self._deadline), Unsat):
+            return False
+        self._exclude()
+        return True
+
+    def _exclude(self) -> None:
         for rule in self.open:
             self._solver.add(self._encoding.negation(self._here(rule)))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
 from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
 from rhscheck.checker.established import established
+from rhscheck.checker.focus import Focus
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
 from rhscheck.checker.proofs import skeleton
@@ -197,6 +198,7 @@ def _bounded(query: Query) -> Answer:
         query.ground,
         {rule.id: query.goal},
         task.depth,
+        unreached=Focus(query.ground, query.goal, task.depth, task.budget.left()).unreached,
         timeout_s=task.budget.left(),
         on_depth=lambda depth: task.say(f"{rule.id}: depth {depth} done, N={n}"),
     )[rule.id]

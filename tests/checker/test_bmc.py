@@ -11,6 +11,7 @@ from random_systems import TASK, Shape, rules, systems
 
 from rhscheck.checker import bmc
 from rhscheck.checker.bmc import EncodingMismatch, Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.focus import Focus
 from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
 from rhscheck.checker.smt.atoms import constants
 from rhscheck.checker.smt.symmetry import exchangeable
@@ -595,6 +596,8 @@ def test_all_encodings_of_time_and_the_zones_agree_on_woven_rules(
     assert bounded(model, woven.bad, depth, time="grid")["R"] == outcome
     assert bounded(model, woven.bad, depth, time="real")["R"] == outcome
     goal = model.expand(woven.bad["R"], {})
+    focus = Focus(model, goal, depth, None)
+    assert bounded(model, woven.bad, depth, unreached=focus.unreached)["R"] == outcome
     match refine(model, {"goal": goal}, limit=3000)["goal"]:
         case Reached(run):
             path = [step.transition for step in run.steps if step.transition is not None]
