@@ -41,6 +41,7 @@ class Wanted:
 class Judged:
     """A run and what is said about it.
 
+    "undecided": some part could not be judged, or the run was cut short by its number of events.
     "plug-in": only promises of the plug-in are broken, which its faults do. `report`: the
     replayer's, None where only the watch judged. `rules`: what is violated, as both name it, not
     counting the plug-in's doing; `(event)` for an event that the spec does not allow.
@@ -118,7 +119,10 @@ def judge_seed(wanted: Wanted, spec: HostJudge | None, seed: int, case: Case) ->
     ours = [] if run.complaint is None else [run.complaint.partition(":")[0]]
     theirs = [] if report is None else [_rule(one) for one in _host_findings(report)]
     rules = tuple(dict.fromkeys([*theirs, *ours]))
-    return Judged(run, trace, report, _verdict(report, rules), rules)
+    verdict = _verdict(report, rules)
+    if verdict == "conforms" and not run.finished:
+        verdict = "undecided"
+    return Judged(run, trace, report, verdict, rules)
 
 
 def _replayed(spec: HostJudge, trace: Trace, name: str) -> TraceReport:

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from msgspec import UNSET
 
 from rhscheck.tracer.configuration import ClusterConfiguration, own_monitor, process_name
 from rhscheck.tracer.events import (
-    IO_PENDING,
     Answer,
     CallEntry,
     Command,
@@ -65,7 +64,8 @@ from rhscheck.traces.format import (
     TimeoutEvent,
 )
 
-_SILENCE = {"Online": "onlineSilence", "Offline": "offlineSilence"}
+NODE_DOWN: Final = "node down"
+_SILENCE: Final = {"Online": "onlineSilence", "Offline": "offlineSilence"}
 
 Write = Callable[[Event], None]
 
@@ -132,9 +132,9 @@ class Journal:
 class MonitorRecorder:
     """Writes down one monitor process. `dead`: nothing more can be said about its resources.
 
-    While a dying process writes its dump, calls still return and nobody acts on it. A worker that
-    such a return leaves behind is one that `rhs.sm` has no word for (an absorbed 997 starts none),
-    so what it reports is kept as a note, like everything that the model ignores.
+    While a process writes its last dump, calls may still return and workers report. Nobody acts on
+    it, and `rhs.sm` takes it in without effect (an absorbed 997 starts no worker there, an absorbed
+    final report ends none), so it is kept as notes: as events it would be held against the plug-in.
     """
 
     journal: Journal
@@ -145,7 +145,6 @@ class MonitorRecorder:
     checkpoints: dict[str, int] = field(default_factory=dict)
     calls: dict[int, tuple[str, Operation]] = field(default_factory=dict)
     dying: bool = False
-    unheard: dict[str, None] = field(default_factory=dict)
     dead: bool = False
 
     def __post_init__(self) -> None:
@@ -190,8 +189,9 @@ class MonitorRecorder:
         made = self.calls.pop(event.call, None)
         if made is None:
             return
-        if self.dying and event.rc == IO_PENDING and made[1] in _SILENCE:
-            self.unheard[made[0]] = None
+        if self.dying:
+            self._unheard(f"{made[1]} of {made[0]} returns {event.rc}", now_us)
+            return
         journal = self.journal
         journal.write(
             ReturnEvent(
@@ -207,9 +207,8 @@ class MonitorRecorder:
         )
 
     def _status(self, event: Status, effects: list[RhsEffect], now_us: int) -> None:
-        if event.res in self.unheard:
-            what = f"{event.res} reports {event.state} to a process that is dying"
-            _note(self.journal, now_us, what, self.mon)
+        if self.dying:
+            self._unheard(f"{event.res} reports {event.state}", now_us)
             return
         said: str = meaning(event.state, self.operations.get(event.res, "Online"))
         if said == "pending":
@@ -231,6 +230,9 @@ class MonitorRecorder:
                 rc=answer,
             )
         )
+
+    def _unheard(self, what: str, now_us: int) -> None:
+        _note(self.journal, now_us, f"{what} to a process that is dying", self.mon)
 
     def _effect(self, effect: RhsEffect, now_us: int) -> None:
         journal = self.journal
@@ -341,6 +343,11 @@ def record_manager(journal: Journal, effects: list[RcmEffect], now_us: int) -> N
                 _note(journal, now_us, "monitor started", f"{monitor}#{epoch}")
             case _:
                 pass  # commands are seen where they arrive; the rest is for users and drivers
+
+
+def record_node_down(journal: Journal, now_us: int) -> None:
+    """Write down that the node is gone, with all its processes: nothing of it runs any more."""
+    _note(journal, now_us, NODE_DOWN, None)
 
 
 def _note(journal: Journal, now_us: int, what: str, mon: str | None) -> None:

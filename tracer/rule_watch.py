@@ -19,6 +19,7 @@ from rhscheck.traces.format import (
     Event,
     ExitEvent,
     NamedEvent,
+    NoteEvent,
     ReturnEvent,
     StateEvent,
     StatusEvent,
@@ -72,6 +73,10 @@ class RuleWatch:
                 return self._state(event)
             case NamedEvent(name="handleSignaled"):
                 self._fail(self._resource(event))
+                return None
+            case NoteEvent(what="node down", host=host):
+                for nodes in self._states.values():
+                    nodes.pop(host, None)
                 return None
             case NamedEvent(name="exit") | ExitEvent():
                 self._exit(event)

@@ -37,6 +37,7 @@ from rhscheck.tracer.events import (
     MonitorStarted,
     MoveGroup,
     Notice,
+    PeerDown,
     Persist,
     RcmEffect,
     RcmEvent,
@@ -60,7 +61,12 @@ from rhscheck.tracer.events import (
 from rhscheck.tracer.faults import Fault, FaultPlan, FaultSource
 from rhscheck.tracer.plugin_model import PluginModel
 from rhscheck.tracer.rcm_core import RcmCore
-from rhscheck.tracer.recording import Journal, MonitorRecorder, record_manager
+from rhscheck.tracer.recording import (
+    Journal,
+    MonitorRecorder,
+    record_manager,
+    record_node_down,
+)
 from rhscheck.tracer.rhs_core import RhsCore
 from rhscheck.traces.format import Event
 
@@ -91,7 +97,7 @@ class Options:
     """
 
     duration_us: int = 600_000_000
-    max_events: int = 20_000
+    max_events: int = 10_000_000
     user_every_us: int = 60_000_000
     shut_down: bool = True
 
@@ -110,7 +116,7 @@ class Run:
     complaint: str | None
     steps: int
     ended_us: int
-    finished: bool
+    finished: bool  # False: cut short, by a complaint or by `max_events`
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: the end of a run
@@ -166,6 +172,7 @@ class _Node:
     journal: Journal
     draw: random.Random
     processes: dict[str, _Process] = field(default_factory=dict)
+    alive: bool = True
     tick_us: int | None = None
     peers: dict[str, _Connection] = field(default_factory=dict)
 
@@ -383,8 +390,12 @@ class Cluster:
             self._complaint,
             self._steps,
             self.scheduler.now_us,
-            len(self._finished) == len(self._nodes),
+            not self._options.shut_down or self._is_finished(),
         )
+
+    def _is_finished(self) -> bool:
+        living = [node.name for node in self._nodes.values() if node.alive]
+        return all(name in self._finished for name in living)
 
     def _stop(self) -> None:
         raise _Stop
@@ -407,11 +418,15 @@ class Cluster:
         draw, configuration = self.stream("user"), self.configuration
         resource = draw.choice(configuration.resources)
         nodes = tuple(self._nodes.values())
-        kind = draw.randrange(10)
-        if kind < 6:
+        kind = draw.randrange(20)
+        if kind == 19 and all(node.alive for node in nodes) and len(nodes) > 1:
+            self._kill_node(draw.choice(nodes))
+            self._plan_wish()
+            return
+        if kind < 12:
             self._tickets += 1
             event: RcmEvent = Control(self._tickets, resource.name, draw.randrange(1, 100))
-        elif kind < 9 or len(nodes) == 1:
+        elif kind < 17 or len(nodes) == 1:
             event = Bring(resource.group, draw.choice(("online", "online", "offline")))
         else:
             event = MoveGroup(resource.group, draw.choice(nodes).name)
@@ -419,9 +434,22 @@ class Cluster:
             self.manage(node, event)
         self._plan_wish()
 
+    def _kill_node(self, node: _Node) -> None:
+        """The node stops with all its processes; the others learn it when it is surely gone."""
+        node.alive = False
+        for process in node.processes.values():
+            process.die("killed: the node is down")
+        record_node_down(node.journal, self.scheduler.now_us)
+        for peer in self._nodes.values():
+            if peer is not node:
+                # After everything that it had sent: a Handover on its way is not lost.
+                node.peers[peer.name].send(partial(self.manage, peer, PeerDown(node.name)))
+
     # ---- RCM -----------------------------------------------------------------------------------
     def manage(self, node: _Node, event: RcmEvent) -> None:
         """Give RCM of a node an event and carry out what it wants."""
+        if not node.alive:
+            return
         now = self.scheduler.now_us
         self.count()
         effects = node.core.step(event, now)
@@ -457,7 +485,7 @@ class Cluster:
                 node.peers[peer].send(partial(self.manage, self._nodes[peer], message))
             case Finished():
                 self._finished.append(node.name)
-                if len(self._finished) == len(self._nodes):
+                if self._is_finished():
                     raise _Stop
             case Recovered() | ResourceChanged() | GroupChanged() | Persist() | ControlDone():
                 pass
