@@ -7,9 +7,11 @@ mappings that cannot be used. What a log shows is `rhscheck.traces.audit`'s busi
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rhscheck import api, terminal
-from rhscheck.options import Out, ci_text, common, examples, set_option
+from rhscheck.options import EXIT_INPUT, Out, ci_text, common, examples, set_option
 
 if TYPE_CHECKING:
     from rhscheck.spec.system import System
@@ -65,6 +67,14 @@ MAX_FILES = 10_000
     "--trace", "trace_path", metavar="FILE", help="Also write the events of the one LOG as a trace."
 )
 @click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="J",
+    help="Read so many logs at once, 1 to 64. The output is the same.",
+)
+@click.option(
     "--require",
     type=click.Choice(["any", "all"]),
     default="any",
@@ -81,6 +91,7 @@ def audit(
     settings: dict[str, str],
     wanted: tuple[str, ...],
     trace_path: str | None,
+    jobs: int,
     require: Literal["any", "all"],
 ) -> int:
     """Read logs of a failover cluster: what happened to each resource, which rules were broken,
@@ -99,13 +110,17 @@ def audit(
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     with terminal.progress("audit: reading", quiet=out.quiet) as say:
         system = api.load(spec or logmap.spec, settings).system
-        reports: list[LogReport] = []
-        engine: Engine | None = None
         trace: list[Event] = []
-        for number, path in enumerate(files):
+        if jobs > 1 and len(files) > 1:
+            judge = spec or logmap.spec
+            found = list(_audited_at_once(files, map_name, judge, settings, jobs, say))
+        else:
             keep = None if trace_path is None else trace
-            report, engine = audit_file(path, number, logmap, system, engine, say, keep)
-            reports.append(report)
+            found = list(_audited(files, logmap, system, say, keep))
+        reports = [one for one in found if not isinstance(one, str)]
+        refused = [one for one in found if isinstance(one, str)]
+        if refused and not reports:
+            raise api.InputError("\nerror: ".join(refused))
         status = audit_output.audit_status(reports, require_all=require == "all")
         names = _known_resources(wanted, reports)
         content: str | bytes
@@ -120,7 +135,9 @@ def audit(
     if trace_path is not None:
         terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=files)
     out.write(content, inputs=files)
-    return status
+    for message in refused:
+        terminal.write_message(f"error: {message}")
+    return EXIT_INPUT if refused else status
 
 
 def load_mapping(name: str) -> LogMap:
@@ -171,6 +188,70 @@ def _ordered(folders: list[str], names: list[str]) -> list[str]:
     return sorted(names)
 
 
+def _audited(
+    files: Sequence[str],
+    logmap: LogMap,
+    system: System,
+    say: terminal.Report,
+    trace: list[Event] | None,
+) -> Iterator[LogReport | str]:
+    """The audits of the files, one after the other; what is wrong with a file as text."""
+    engine: Engine | None = None
+    for number, path in enumerate(files):
+        try:
+            report, engine = audit_file(path, number, logmap, system, engine, say, trace)
+        except api.InputError as error:
+            yield str(error)
+        else:
+            yield report
+
+
+def _audited_at_once(
+    files: Sequence[str],
+    map_name: str,
+    spec: str,
+    settings: dict[str, str],
+    jobs: int,
+    say: terminal.Report,
+) -> Iterator[LogReport | str]:
+    """The same, made in several processes."""
+    from rhscheck import workers
+
+    work = functools.partial(audit_alone, map_name, spec, tuple(settings.items()))
+    for number, found in enumerate(workers.each(work, list(enumerate(files)), jobs), 1):
+        yield found
+        say(f"audit: {number:,} of {len(files):,} logs read")
+
+
+def audit_alone(
+    map_name: str, spec: str, settings: tuple[tuple[str, str], ...], item: tuple[int, str]
+) -> LogReport | str:
+    """The audit of one file in a process that audits several; what is wrong with it as text."""
+    number, path = item
+    kit = _kit(map_name, spec, settings)
+    try:
+        report, kit.engine = audit_file(
+            path, number, kit.logmap, kit.system, kit.engine, lambda _line: None, None
+        )
+    except api.InputError as error:
+        return str(error)
+    return report
+
+
+@dataclass(slots=True)
+class _Kit:
+    """What one process needs for any number of logs."""
+
+    logmap: LogMap
+    system: System
+    engine: Engine | None = None
+
+
+@functools.lru_cache(maxsize=1)
+def _kit(map_name: str, spec: str, settings: tuple[tuple[str, str], ...]) -> _Kit:
+    return _Kit(load_mapping(map_name), api.load(spec, dict(settings)).system)
+
+
 def audit_file(
     path: str,
     number: int,
@@ -184,6 +265,7 @@ def audit_file(
 
     Raises InputError for a file that cannot be read as such a log.
     """
+    from rhscheck.audit_output import printable
     from rhscheck.traces.audit.audit import audit_log
     from rhscheck.traces.logmap.read import LegacyFormat
 
@@ -192,9 +274,9 @@ def audit_file(
 
     def progress(offset: int) -> None:
         if time.monotonic() - began > 1:
-            say(f"audit {path}: {offset / 1e6:,.0f} MB read")
+            say(f"audit {printable(path)}: {offset / 1e6:,.0f} MB read")
 
-    say(f"audit {path}")
+    say(f"audit {printable(path)}")
     try:
         with Path(path).open("rb") as stream:
             seekable = stream if stream.seekable() else BytesIO(stream.read())

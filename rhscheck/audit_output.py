@@ -17,9 +17,10 @@ from rhscheck.traces.audit.model import Incident, Resource, Span
 from rhscheck.traces.audit.report import LogReport, entry_text
 from rhscheck.traces.logmap.check import MapResult
 from rhscheck.traces.report import Finding
-from rhscheck.traces.wording import elapsed_text
 
 MAX_SHOWN = 200  # resources, incidents and findings each in text; JSON has all
+MAX_NAMES = 12
+MAX_REASONS = 3  # of a finding in text
 NEAR = 0.8  # from this part of a limit on a duration is worth a warning
 _COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
 _JUDGED = ("conforms", "conforms-so-far")
@@ -227,8 +228,10 @@ def _finding(report: LogReport, one: Finding) -> Iterator[str]:
         ("missing:", one.unmet),
         ("repair:", one.repair),
     ):
-        for at, item in enumerate(items):
+        for at, item in enumerate(items[:MAX_REASONS]):
             yield f"    {title if at == 0 else '':<11} {printable(item)}"
+        if len(items) > MAX_REASONS:
+            yield f"{'':<16}… and more"
 
 
 def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
@@ -238,9 +241,7 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
     shown = click.style(verdict, fg=_COLORS.get(verdict, "yellow"), bold=True)
     yield f"{click.style(printable(resource.name), bold=True)}: {shown}{monitor}"
     if judged is not None:
-        rules = [f"{rule} {one}" for rule, one in judged.rules if one != "not-observable"]
-        if rules:
-            yield f"  rules: {', '.join(rules)}"
+        yield from _rules(judged.rules)
     for name, span in resource.spans.items():
         yield f"  {_span(span, resource.finished[name])}"
     for op, (place, asked) in resource.open.items():
@@ -257,13 +258,39 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
         yield f"  {entry.place.line:>{width}}  {clock}  {printable(entry_text(entry.told))}{again}"
 
 
+def _rules(rules: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The rules by verdict, the worst first; of many only the number."""
+    by_verdict: dict[str, list[str]] = {}
+    for rule, verdict in rules:
+        by_verdict.setdefault(verdict, []).append(rule)
+    for verdict in ("violated", "conforms", "conforms-so-far", "inconclusive"):
+        names = by_verdict.get(verdict, [])
+        if names:
+            few = len(names) <= MAX_NAMES or verdict == "violated"
+            yield f"  {verdict}: {', '.join(names) if few else counted(len(names), 'rule')}"
+
+
+def length_text(micros: int) -> str:
+    """A stretch of time in the two largest units that it has: `4 min 51 s`, `4.12 s`, `300 ms`."""
+    if micros < 1_000_000:
+        return f"{micros / 1000:g} ms"
+    seconds = micros / 1_000_000
+    if seconds < 60:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + " s"
+    minutes, rest = divmod(micros // 1_000_000, 60)
+    if minutes < 60:
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h" + (f" {minutes} min" if minutes else "")
+
+
 def _span(span: Span, count: int) -> str:
     what = "silence while pending" if span.what == "silence" else span.what
     part = span.used_us / span.limit_us if span.limit_us else 1.0
     most = "at most " if span.at_most else ""
     longest = f", the longest of {count:,}" if count > 1 else ""
     text = (
-        f"{what} used {most}{elapsed_text(span.used_us)} of {elapsed_text(span.limit_us)} "
+        f"{what} used {most}{length_text(span.used_us)} of {length_text(span.limit_us)} "
         f"(lines {span.start.line} to {span.end.line}{longest})"
     )
     return click.style(text, fg="yellow") if part >= NEAR else text

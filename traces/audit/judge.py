@@ -30,6 +30,7 @@ from rhscheck.traces.format import (
     TimeoutEvent,
 )
 from rhscheck.traces.judge import Judge, Options
+from rhscheck.traces.logmap.events import MAX_KNOWN
 from rhscheck.traces.logmap.language import LogMap
 from rhscheck.traces.report import Finding, RuleVerdict
 
@@ -170,6 +171,8 @@ class LossyBench:
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
         if type(event) not in _KINDS or event.res is None:
+            return
+        if event.res not in self._seen and len(self._seen) >= MAX_KNOWN:
             return
         signature = _signature(event)
         self._judged += 1

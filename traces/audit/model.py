@@ -114,4 +114,4 @@ class Resource:
     spans: dict[str, Span] = field(default_factory=dict)  # the longest of each kind
     finished: dict[str, int] = field(default_factory=dict)  # how many of each kind
     sayings: list[Saying] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)  # operations of which an end was seen
+    era: int = 0  # of the story: what was open in an earlier one is forgotten

@@ -61,6 +61,8 @@ class Story:
     backwards: list[Place] = field(default_factory=list)
     monitors: dict[int, int] = field(default_factory=dict)  # epoch of each RHS process id
     _ended: set[int] = field(default_factory=set)  # process ids that were seen to end
+    _hosts: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by monitor
+    _era: int = 0
     _entries: int = 0
     _names: dict[int, str] = field(default_factory=dict)  # of monitors, by process id
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
@@ -93,22 +95,23 @@ class Story:
         self._now = place.time_us
 
     def _forget(self) -> None:
-        for resource in self.resources.values():
-            resource.open.clear()
-            resource.pending = None
-            resource.quiet_since = None
-            resource.checkpoint = None
-            resource.sayings.clear()
+        """Of every resource: what is open, pending, or was said; it is done when it is next met."""
+        self._era += 1
         self._nameless.clear()
 
     def _resource(self, name: str, place: Place) -> Resource | None:
         known = self.resources.get(name)
         if known is not None:
+            if known.era != self._era:
+                known.era = self._era
+                known.open.clear()
+                known.sayings.clear()
+                self._settle(known)
             return known
         if len(self.resources) >= MAX_RESOURCES:
             self.too_many_resources += 1
             return None
-        known = self.resources[name[:MAX_NAME]] = Resource(name[:MAX_NAME], place)
+        known = self.resources[name[:MAX_NAME]] = Resource(name[:MAX_NAME], place, era=self._era)
         return known
 
     # ---- monitors ------------------------------------------------------------------------------
@@ -124,7 +127,9 @@ class Story:
                 self.monitors[pid] += 1
             epoch = self.monitors.setdefault(pid, 1)
             name = self._names[pid] = f"{pid}#{epoch}"
-        resource.monitor = name
+        if resource.monitor != name:
+            resource.monitor = name
+            self._hosts.setdefault(name, {})[resource.name] = resource
 
     def _entry(self, resource: Resource | None, told: Told, place: Place) -> None:
         if resource is None:
@@ -190,7 +195,6 @@ class Story:
 
     def _closed(self, resource: Resource, op: str, place: Place) -> None:
         opened = resource.open.pop(op, None)
-        resource.ended.add(op)
         if opened is not None:
             self._span(resource, op, opened[0], place, self.limits.call_us, at_most=opened[1])
 
@@ -245,7 +249,6 @@ class Story:
         elif resource.pending is None:
             self._closed(resource, op, place)
         resource.open.pop(op, None)
-        resource.ended.add(op)
         self._settle(resource)
         resource.state = "Failed" if failed else op
         if failed:
@@ -324,8 +327,8 @@ class Story:
             latest = self._latest(("timed-out", "crashed"), None)
             if latest is not None:
                 _prove(latest, sighting)
-        monitor = None if pid is None else f"{pid}#{self.monitors[pid]}"
-        for other in self.resources.values() if monitor is not None else ():
+        monitor = "" if pid is None else f"{pid}#{self.monitors[pid]}"
+        for other in self._hosts.pop(monitor, {}).values():
             if other.monitor == monitor:
                 other.open.clear()
                 self._settle(other)
@@ -463,12 +466,7 @@ class Story:
     def _gap(self, told: Told, resource: Resource | None, place: Place, sighting: Sighting) -> None:
         if len(self.gaps) < 1000:
             self.gaps.append(place)
-        self._forget_open()
-
-    def _forget_open(self) -> None:
-        for resource in self.resources.values():
-            resource.open.clear()
-            self._settle(resource)
+        self._forget()
 
     # ---- incidents -----------------------------------------------------------------------------
     def _latest(

@@ -31,6 +31,7 @@ from rhscheck.traces.logmap.language import LogMap, Told
 from rhscheck.traces.logmap.read import Sighting
 
 _PENDING: Final = 997  # ERROR_IO_PENDING
+MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered
 _NEVER: Final = 1 << 62
 
 
@@ -43,6 +44,12 @@ class _Known:
     checkpoint: int | None = None
     open: dict[str, tuple[int, bool]] = field(default_factory=dict)  # call id, inferred
     state: Told | None = None
+    era: int = 0  # of the maker: what was open in an earlier one is forgotten
+
+    def forget(self) -> None:
+        """Nothing is open any more."""
+        self.open.clear()
+        self.pending, self.checkpoint = False, None
 
 
 def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str) -> Header:
@@ -57,6 +64,7 @@ def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str
         complete=logmap.facts.complete,
         lossy=logmap.facts.lossy,
         start=logmap.facts.start,
+        slack_us=logmap.facts.slack_ms * 1000,
         tool=tool,
     )
 
@@ -75,6 +83,8 @@ class EventMaker:
     _seq: int = 0
     _calls: int = 0
     _known: dict[str, _Known] = field(default_factory=dict)
+    _hosts: dict[str, dict[str, _Known]] = field(default_factory=dict)  # by monitor
+    _era: int = 0
     _epochs: dict[int, int] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
     _latest: int = 0
@@ -86,9 +96,9 @@ class EventMaker:
 
     def _event(self, told: Told, sighting: Sighting) -> Iterator[Event]:
         res = told.res if told.res is not None else sighting.res
-        known = None if res is None else self._known.setdefault(res, _Known())
-        if known is not None:
-            self._host(known, sighting)
+        known = None if res is None else self._of(res)
+        if known is not None and res is not None:
+            self._host(res, known, sighting)
         place = self._place(sighting, res, known, told)
         match told.kind:
             case "call":
@@ -156,9 +166,7 @@ class EventMaker:
                     dump=told.get("dump") == "yes",
                 )
             case "gap":
-                for other in self._known.values():
-                    other.open.clear()
-                    other.pending, other.checkpoint, other.state = False, None, None
+                self._era += 1
                 yield GapEvent(**place, why=told.text("why"))
             case "note":
                 args = {key: value for key, value in told.keys if key in ("rc", "detail")}
@@ -186,7 +194,18 @@ class EventMaker:
         )
 
     # ---- places --------------------------------------------------------------------------------
-    def _host(self, known: _Known, sighting: Sighting) -> None:
+    def _of(self, res: str) -> _Known:
+        known = self._known.get(res)
+        if known is None:
+            known = _Known(era=self._era)
+            if len(self._known) < MAX_KNOWN:
+                self._known[res] = known
+        elif known.era != self._era:
+            known.era, known.state = self._era, None
+            known.forget()
+        return known
+
+    def _host(self, res: str, known: _Known, sighting: Sighting) -> None:
         """Which process speaks for the resource; RCM's lines say nothing about it."""
         pid = sighting.pid
         if pid is None or sighting.reading.message.startswith("[RCM]"):
@@ -196,9 +215,9 @@ class EventMaker:
             self._epochs[pid] += 1
         monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
         if known.monitor != monitor:
-            known.open.clear()
-            known.pending, known.checkpoint = False, None
+            known.forget()
             known.monitor = monitor
+            self._hosts.setdefault(monitor, {})[res] = known
 
     def _place(
         self, sighting: Sighting, res: str | None, known: _Known | None, told: Told
@@ -235,10 +254,9 @@ class EventMaker:
             return place
         monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
         self._ended.add(pid)
-        for known in self._known.values():
+        for known in self._hosts.pop(monitor, {}).values():
             if known.monitor == monitor:
-                known.open.clear()
-                known.pending, known.checkpoint = False, None
+                known.forget()
         return {**place, "mon": monitor}
 
 

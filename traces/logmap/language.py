@@ -132,11 +132,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the log can promise about a run, for the header of a trace made from it."""
+    """What the log can promise about a run, for the header of a trace made from it.
+
+    `slack_ms`: how late an event may be, because nobody's scheduler is exact.
+    """
 
     complete: bool = False
     lossy: bool = True
     start: Literal["initial", "unknown"] = "unknown"
+    slack_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,8 +208,14 @@ class _Reader:
     def _facts(self, number: int, column: int, rest: str) -> None:
         found = {"complete": "no", "lossy": "yes", "start": "unknown"}
         known = {"complete": ("yes", "no"), "lossy": ("yes", "no"), "start": ("initial", "unknown")}
+        slack = 0
         for key, value, _, where in self._words(number, column, rest):
-            if key not in known:
+            if key == "slack_ms":
+                if not value.isdecimal() or len(value) > 9:
+                    self.wrong(number, where, "`slack_ms` is a number of milliseconds")
+                else:
+                    slack = int(value)
+            elif key not in known:
                 self.wrong(
                     number,
                     where,
@@ -222,7 +228,7 @@ class _Reader:
         start: Literal["initial", "unknown"] = (
             "initial" if found["start"] == "initial" else "unknown"
         )
-        self.facts = Facts(found["complete"] == "yes", found["lossy"] == "yes", start)
+        self.facts = Facts(found["complete"] == "yes", found["lossy"] == "yes", start, slack)
 
     def _limits(self, number: int, column: int, rest: str) -> None:
         for key, value, _, where in self._words(number, column, rest):

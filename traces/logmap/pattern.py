@@ -187,8 +187,12 @@ def parse_pattern(source: str, tables: Tables) -> Pattern:
                 "so nobody can say where the first ends"
             )
     (parts[-1][1] if parts else head).append(text[at:])
-    if not "".join(head) and not any("".join(literal).strip() for _, literal in parts):
-        raise PatternError("the pattern has no text of its own, so it would match anything")
+    bare = not "".join(head) and not any("".join(literal).strip() for _, literal in parts)
+    if bare and [field.kind for field, _ in parts] != ["rest"]:
+        raise PatternError(
+            "the pattern has no text of its own, so it would match anything; `{text:rest}` alone "
+            "says that this is meant"
+        )
     return Pattern(text, "".join(head), tuple((field, "".join(lit)) for field, lit in parts))
 
 
