@@ -63,6 +63,7 @@ def audit_log(
                 judge.feed(sighting.line, event)
                 if keep is not None:
                     keep(event)
+    story.finish()
     report = LogReport(
         file=file,
         mapping=logmap.name,

@@ -31,7 +31,6 @@ MAX_INCIDENTS: Final = 2_000
 LONG, SHORT, TOTAL = 200, 12, 20_000
 MAX_SAYINGS: Final = 4
 MAX_EVIDENCE: Final = 50
-MAX_NAME: Final = 300
 # What the DLL said counts as a likely cause for so long.
 CAUSE_US: Final = 60_000_000
 _SERVICE_GONE: Final = "the cluster service has gone"
@@ -102,17 +101,25 @@ class Story:
     def _resource(self, name: str, place: Place) -> Resource | None:
         known = self.resources.get(name)
         if known is not None:
-            if known.era != self._era:
-                known.era = self._era
-                known.open.clear()
-                known.sayings.clear()
-                self._settle(known)
+            self._refresh(known)
             return known
         if len(self.resources) >= MAX_RESOURCES:
             self.too_many_resources += 1
             return None
-        known = self.resources[name[:MAX_NAME]] = Resource(name[:MAX_NAME], place, era=self._era)
+        known = self.resources[name] = Resource(name, place, era=self._era)
         return known
+
+    def _refresh(self, resource: Resource) -> None:
+        if resource.era != self._era:
+            resource.era = self._era
+            resource.open.clear()
+            resource.sayings.clear()
+            self._settle(resource)
+
+    def finish(self) -> None:
+        """The log is over: forget what was open before its last gap."""
+        for resource in self.resources.values():
+            self._refresh(resource)
 
     # ---- monitors ------------------------------------------------------------------------------
     def _hosted(self, resource: Resource | None, sighting: Sighting) -> None:

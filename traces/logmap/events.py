@@ -215,7 +215,8 @@ class EventMaker:
             self._epochs[pid] += 1
         monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
         if known.monitor != monitor:
-            known.forget()
+            if known.monitor is not None:
+                known.forget()
             known.monitor = monitor
             self._hosts.setdefault(monitor, {})[res] = known
 

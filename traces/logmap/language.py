@@ -46,6 +46,7 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "ends": ("op", "rc"),
     "says": ("text",),
 }
+MAX_NAME: Final = 300  # characters of a resource's name
 NUMBERS: Final = ("rc", "ckpt", "limit_ms")
 
 
@@ -115,10 +116,8 @@ def told(
         for key in KEYS[kind]
         if key in values
     )
-    res = values.get("res")
-    return Told(
-        kind, keys, inferred, once, None if res is None else str(res), str(values.get("op", ""))
-    )
+    res = None if "res" not in values else str(values["res"])[:MAX_NAME]
+    return Told(kind, keys, inferred, once, res, str(values.get("op", "")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _DIRECTIVES: Final = (
         "limits",
     ),
 )
-_WORD = re.compile(r'\s*(?:([^\s"=]+)=)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
+_WORD = re.compile(r'\s*(?:([^\s"=]+)=)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+)(?=\s|$))')
 _FORM_FIELDS: Final = ("time", "level", "pid", "tid", "host", "res", "text")
 _LABELS: Final = ("call", "return", "callback", "expiry", "timer", "event")
 
@@ -114,7 +114,8 @@ class _Reader:
             return
         word, _, rest = stripped.partition(" ")
         rest = rest.strip()
-        column = line.index(stripped) + len(word) + 2
+        start = line.index(stripped)
+        column = line.index(rest, start + len(word)) + 1 if rest else start + len(word) + 1
         if word in ("on", "log") and (self.emits or self.nothing):
             self._end_rule(number)
         if (word == "on" or (word == "log" and (self.told or self.empty))) and self.log:
@@ -148,9 +149,7 @@ class _Reader:
                 self._is(number, column, rest)
             case _:
                 hint = did_you_mean(word, _DIRECTIVES)
-                self.wrong(
-                    number, column - len(word) - 1, f"no directive is called `{word}`; {hint}"
-                )
+                self.wrong(number, start + 1, f"no directive is called `{word}`; {hint}")
 
     def _words(self, number: int, column: int, text: str) -> list[tuple[str, str, bool, int]]:
         """`key=value` and bare words: key (or empty), value, whether quoted, column."""
@@ -159,7 +158,8 @@ class _Reader:
         while at < len(text):
             match = _WORD.match(text, at)
             if match is None:
-                self.wrong(number, column + at, "a quotation mark is not closed")
+                blanks = len(text[at:]) - len(text[at:].lstrip())
+                self.wrong(number, column + at + blanks, "a quotation mark is not closed")
                 break
             quoted = match[2] is not None
             value = re.sub(r"\\(.)", r"\1", match[2]) if quoted else match[3]
@@ -261,8 +261,16 @@ class _Reader:
     # ---- rules ---------------------------------------------------------------------------------
     def _on(self, number: int, column: int, rest: str) -> None:
         pattern = self._pattern(number, column, rest)
-        if pattern is not None:
-            self.patterns.append((number, pattern))
+        if pattern is None:
+            return
+        if pattern.fits_anything:
+            self.wrong(
+                number,
+                column,
+                "the pattern has no text of its own, so it would match anything; `{text:rest}` "
+                "says that this is meant",
+            )
+        self.patterns.append((number, pattern))
 
     def _emit(self, number: int, column: int, rest: str) -> None:
         if not self.patterns:

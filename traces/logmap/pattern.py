@@ -56,6 +56,12 @@ class Pattern:
         """The names of the fields, in order."""
         return tuple(field.name for field, _ in self.parts)
 
+    @property
+    def fits_anything(self) -> bool:
+        """Whether nothing but `{x}` stands there, which is hardly meant (`{x:rest}` would be)."""
+        bare = not self.head and not any(literal.strip() for _, literal in self.parts)
+        return bare and all(field.kind in ("text", "last") for field, _ in self.parts)
+
     def match(self, text: str, tables: Tables) -> dict[str, Value] | None:
         """The fields' values if the whole of `text` (blanks normalised) fits, else None."""
         if not self.parts:
@@ -187,12 +193,6 @@ def parse_pattern(source: str, tables: Tables) -> Pattern:
                 "so nobody can say where the first ends"
             )
     (parts[-1][1] if parts else head).append(text[at:])
-    bare = not "".join(head) and not any("".join(literal).strip() for _, literal in parts)
-    if bare and [field.kind for field, _ in parts] != ["rest"]:
-        raise PatternError(
-            "the pattern has no text of its own, so it would match anything; `{text:rest}` alone "
-            "says that this is meant"
-        )
     return Pattern(text, "".join(head), tuple((field, "".join(lit)) for field, lit in parts))
 
 

@@ -22,7 +22,7 @@ from rhscheck.traces.clusterlog.line import (
     parse_line,
     section,
 )
-from rhscheck.traces.logmap.language import LogMap, Told, told
+from rhscheck.traces.logmap.language import MAX_NAME, LogMap, Told, told
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, iso_micros, normalised
 from rhscheck.traces.logmap.sieve import Sieve
@@ -310,10 +310,12 @@ class LogReader:
                 break
             parts.append(text)
             at = stop + 1
+        # Wrapped between words, or wherever the width of a page was used up.
+        for count in range(len(parts), 1, -1):
             for glue in (" ", ""):
-                reading = self._reading(canonical(glue.join(parts)), level)
+                reading = self._reading(canonical(glue.join(parts[:count])), level)
                 if reading.shape is None:
-                    return reading, len(parts)
+                    return reading, count
         return None, 1
 
     def _of_day(self, clock_us: int) -> int:
@@ -359,7 +361,7 @@ class LogReader:
                 tid if isinstance(tid, int) else None,
                 None,
                 None if host is None else str(host),
-                None if res is None else str(res),
+                None if res is None else str(res)[:MAX_NAME],
                 1,
                 reading,
             )

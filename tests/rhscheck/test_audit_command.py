@@ -1,0 +1,148 @@
+"""`rhscheck audit` and `rhscheck map` as scripts and people see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rhscheck.audit_output import length_text
+from rhscheck.cli import cli
+from rhscheck.traces.format import load_trace
+
+LOG = "00000df4.00000c04::2009/10/17-19:20:47.093 ERR   [RHS] {}\n"
+QUIET = LOG.format("Enqueuing Arbitrate call.")
+STUCK = LOG.format("RhsCall::DeadlockMonitor: Call ONLINERESOURCE timed out for resource 'T'.")
+OLD = "378.32c::1999/06/09-18:00:18.874 Cluster service started\n"
+CALLS = """2026-03-02 09:15:00.000 INFO [1a2c] d: enter Open
+2026-03-02 09:15:00.100 INFO [1a2c] d: leave Open
+2026-03-02 09:15:01.000 INFO [1a2c] d: enter ResourceControl
+2026-03-02 09:15:02.000 INFO [1a2c] d: enter Close
+"""
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return str(path)
+
+
+def test_status_3_where_nothing_is_judged(tmp_path: Path) -> None:
+    done = run("audit", write(tmp_path, "a.log", QUIET), "-q")
+    assert done.return_value == 3
+    assert done.stdout.startswith("1 log: 1 not-observable; 0 incidents; rules: ")
+
+
+def test_a_folder_with_a_log_that_is_refused(tmp_path: Path) -> None:
+    for name, text in (("b.log", QUIET), ("a.TXT", QUIET), ("old.log", OLD), ("x.csv", "")):
+        write(tmp_path, name, text)
+    done = run("audit", str(tmp_path), "--format", "json")
+    assert done.return_value == 2
+    found = json.loads(done.stdout)
+    assert [Path(one["file"]).name for one in found["logs"]] == ["a.TXT", "b.log"]
+    assert "old.log is a cluster.log of Windows 2000 or 2003" in done.stderr
+
+
+def test_json_formats_and_trace(tmp_path: Path) -> None:
+    log, trace = write(tmp_path, "a.log", STUCK), tmp_path / "t.jsonl"
+    done = run("audit", log, "--format", "json", "--trace", str(trace))
+    assert done.return_value == 0
+    (found,) = json.loads(done.stdout)["logs"]
+    assert found["verdict"] == "conforms-so-far"
+    assert found["rules"]["P5"] == "conforms-so-far"
+    assert (found["understood"], found["unparsed"], found["encoding"]) == (1, 0, "utf-8")
+    assert found["incidents"][0]["actor"] == "DLL"
+    assert found["resources"] == [
+        {
+            "name": "T",
+            "monitor": "3572#1",
+            "verdict": "conforms-so-far",
+            "rules": found["resources"][0]["rules"],
+            "events": 1,
+            "omitted": 0,
+            "timeline": [
+                {"line": 1, "time": "2009-10-17T19:20:47.093Z", "event": "Online timed out"}
+            ],
+            "durations": [],
+            "open": [],
+        }
+    ]
+    with trace.open("rb") as stream:
+        loaded = load_trace(stream)
+    assert loaded.header is not None
+    assert (loaded.header.lossy, loaded.header.complete, loaded.header.start) == (
+        *(True, False, "unknown"),
+    )
+    assert [line.event.src.l for line in loaded.events if line.event.src] == [1]
+
+
+def test_a_strict_mapping_convicts(tmp_path: Path) -> None:
+    log = write(tmp_path, "calls.log", CALLS)
+    done = run("audit", log, "--map", "entrypoints", "--format", "github")
+    assert done.return_value == 1
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("::error file=")
+    assert "line=4,title=R2 d%3A violated::call Close of d; blame: RCM" in first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("audit", "nowhere.log"), "cannot read the log nowhere.log"),
+        (("audit", "{log}", "--map", "nope"), "no file and no shipped mapping called nope"),
+        (("audit", "{log}", "--resource", "x"), "no log mentions a resource called x"),
+        (("audit", "{log}", "{log2}", "--trace", "t"), "--trace takes the events of one log"),
+        (("audit", "{empty}"), "has no file that ends in .log or .txt"),
+        (("audit", "{log}", "--map", "{bad}"), "bad.map:1:1: no directive is called `mpa`"),
+        (("audit", "{old}"), "is a cluster.log of Windows 2000 or 2003"),
+        (("map", "test", "{binary}"), "is not UTF-8"),
+    ],
+)
+def test_bad_input(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "binary.map").write_bytes(b"\xff\xfe")
+    names = {
+        "log": write(tmp_path, "a.log", QUIET),
+        "log2": write(tmp_path, "b.log", QUIET),
+        "old": write(tmp_path, "old.log", OLD),
+        "bad": write(tmp_path, "bad.map", "mpa x\n"),
+        "binary": str(tmp_path / "binary.map"),
+        "empty": str(tmp_path / "empty"),
+    }
+    done = run(*(argument.format(**names) for argument in arguments))
+    assert done.return_value == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_map_test(tmp_path: Path) -> None:
+    good = 'map m "x"\nform {text:rest}\non a\nemit gap why=x\n'
+    none = run("map", "test", write(tmp_path, "none.map", good))
+    assert none.return_value == 3
+    wrong = run("map", "test", write(tmp_path, "wrong.map", good + "log a\nis nothing\n"))
+    assert wrong.return_value == 1
+    assert "wrong.map:5: read differently" in wrong.stdout
+    both = run("map", "test", "clusterlog", "entrypoints", "--format", "json")
+    assert both.return_value == 0
+    assert [one["failures"] for one in json.loads(both.stdout)["maps"]] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (300_000, "300 ms"),
+        (4_120_000, "4.12 s"),
+        (291_000_000, "4 min 51 s"),
+        (300_000_000, "5 min"),
+        (3_600_000_000, "1 h"),
+        (7_260_000_000, "2 h 1 min"),
+    ],
+)
+def test_lengths_of_time(micros: int, text: str) -> None:
+    assert length_text(micros) == text

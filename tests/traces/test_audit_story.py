@@ -1,0 +1,178 @@
+"""What a log tells about durations, hosts, neighbours, repetitions; lines of published shapes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from rhscheck.traces.audit.report import clock_text, entry_text
+from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.format import Event, ReturnEvent, StateEvent, StatusEvent
+from rhscheck.traces.logmap.events import EventMaker
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.read import LogReader
+
+RCM = "00000fe4.00001a10::2024/05/06-10:{} INFO  [RCM] {}\n"
+RHS = "{}.00001b10::2024/05/06-10:{} INFO  [RHS] {}\n"
+ONE, TWO = "00001a00", "00001b00"
+STATUS = (
+    "Resource d called SetResourceStatusEx: checkpoint {}. Old state OnlinePending, new state {}, "
+    "AppSpErrorCode 0, Flags 0, nores=false"
+)
+
+
+def told(*lines: str) -> tuple[Story, list[Event]]:
+    reader, story, maker = LogReader(load_map("clusterlog")), Story(Limits()), EventMaker()
+    events: list[Event] = []
+    for sighting in reader.read(BytesIO("".join(lines).encode())):
+        story.take(sighting)
+        events += maker.events(sighting)
+    story.finish()
+    return story, events
+
+
+def test_a_pending_online() -> None:
+    story, events = told(
+        RCM.format("00:00.000", "Issuing Online(d) to RHS."),
+        RCM.format("00:02.000", "HandleMonitorReply: ONLINERESOURCE for 'd', gen(0) result 997/0."),
+        RHS.format(ONE, "01:00.000", STATUS.format(2, "OnlinePending")),
+        RHS.format(ONE, "03:10.000", STATUS.format(2, "OnlinePending")),
+        RHS.format(ONE, "04:00.000", "Resource d has come online. RHS is about to report status "
+                   "change to RCM"),
+    )  # fmt: skip
+    resource = story.resources["d"]
+    spans = {
+        name: (one.used_us / 1e6, one.limit_us / 1e6, one.at_most, one.start.line, one.end.line)
+        for name, one in resource.spans.items()
+    }
+    assert spans == {
+        "Online": (2.0, 300.0, True, 1, 2),
+        "silence": (130.0, 180.0, False, 3, 4),
+    }
+    assert resource.finished == {"Online": 1, "silence": 3}
+    assert resource.monitor == "6656#1"
+    assert (resource.open, resource.pending) == ({}, None)
+    # The second report has the check point of the first; the end is a report, not a return.
+    kinds = [(type(one), getattr(one, "state", None), getattr(one, "rc", None)) for one in events]
+    assert kinds[1:] == [
+        (ReturnEvent, None, 997),
+        (StatusEvent, "pending", None),
+        (StatusEvent, "repeated", None),
+        (StatusEvent, "success", None),
+    ]
+
+
+def test_an_online_that_does_not_pend() -> None:
+    asked = RCM.format("00:00.000", "Issuing Online(d) to RHS.")
+    story, events = told(
+        asked,
+        RHS.format(ONE, "04:51.000", "Resource d has come online. RHS is about to report status "
+                   "change to RCM"),
+    )  # fmt: skip
+    (span,) = story.resources["d"].spans.values()
+    assert (span.used_us, span.at_most) == (291_000_000, True)
+    last = events[-1]
+    assert isinstance(last, ReturnEvent)
+    assert (last.op, last.rc, last.cid, last.mon) == ("Online", 0, 1, "6656#1")
+    assert last.src is not None
+    assert (last.src.l, last.src.o) == (2, len(asked))
+
+
+def test_a_change_of_state_in_two_spellings_counts_once() -> None:
+    change = "TransitionToState(d) Offline-->OnlineCallIssued."
+    other = "Res d: Offline -> OnlineCallIssued( StateUnknown )"
+    back = "TransitionToState(d) OnlineCallIssued-->Offline."
+    story, events = told(
+        RCM.format("00:00.000", other),
+        RCM.format("00:00.000", change),
+        RCM.format("00:01.000", back),
+        RCM.format("00:02.000", change),
+        RCM.format("00:02.000", other),
+    )
+    assert [entry.place.line for entry in story.resources["d"].timeline] == [1, 3, 4]
+    assert [type(one) for one in events] == [StateEvent] * 3
+    assert story.events == 3
+
+
+def test_a_process_that_ends_takes_only_its_own_with_it() -> None:
+    online = "Resource {} has come online. RHS is about to report status change to RCM"
+    gone = "Cluster service has terminated. Cluster.Service.Running.Event got signaled."
+    story, _ = told(
+        RHS.format(ONE, "00:00.000", online.format("d")),
+        RHS.format(TWO, "00:00.000", online.format("e")),
+        RHS.format(ONE, "00:01.000", gone),
+        RHS.format(ONE, "09:00.000", online.format("d")),
+    )
+    assert [entry_text(one.told) for one in story.resources["d"].timeline] == [
+        "Online succeeded",
+        "the monitor ends: the cluster service has gone",
+        "Online succeeded",
+    ]
+    # The same process id after its end is another process.
+    assert story.resources["d"].monitor == "6656#2"
+    assert story.resources["e"].monitor == "6912#1"
+    assert len(story.resources["e"].timeline) == 1
+
+
+def test_nothing_is_measured_across_a_gap() -> None:
+    story, _ = told(
+        RCM.format("00:00.000", "Issuing Online(d) to RHS."),
+        "...\n",
+        RHS.format(ONE, "04:51.000", "Resource d has come online. RHS is about to report status "
+                   "change to RCM"),
+        RCM.format("05:00.000", "Issuing Offline(d) to RHS."),
+        RCM.format("01:00.000", "Issuing Online(e) to RHS."),
+    )  # fmt: skip
+    assert story.resources["d"].spans == {}
+    assert story.resources["d"].open == {}
+    assert [place.line for place in story.gaps] == [2]
+    assert [place.line for place in story.backwards] == [5]
+
+
+def test_the_dlls_own_record_of_a_call_is_the_call_that_rcm_asked_for() -> None:
+    script = "00001a00.00001b10::2024/05/06-10:{} INFO  [RES] Generic Script <d>: Entering {}"
+    story, events = told(
+        RCM.format("00:00.000", "Issuing Online(d) to RHS."),
+        script.format("00:04.000", "Online function of [x].\n"),
+        RHS.format(ONE, "00:05.000", "Resource d has come online. RHS is about to report status "
+                   "change to RCM"),
+    )  # fmt: skip
+    assert [type(one).__name__ for one in events] == ["CallEvent", "NoteEvent", "ReturnEvent"]
+    (span,) = story.resources["d"].spans.values()
+    assert (span.used_us, span.at_most) == (1_000_000, False)
+
+
+def test_records_that_were_wrapped() -> None:
+    story, _ = told(
+        "00000fe4.00001a10::2024/05/06-10:00:00.000 INFO  [RCM]\nTransitionToState(a long\n",
+        "name) Offline-->OnlineCallIssued.\n",
+        RCM.format("00:01.000", "Issuing Online(b) to RHS."),
+        "00000fe4.00001a10::2024/05/06-10:00:02.000 INFO  [RCM] TransitionToState(b) Offl\n",
+        "ine-->OnlineCallIssued.\n",
+    )
+    assert list(story.resources) == ["a long name", "b"]
+    assert entry_text(story.resources["b"].timeline[1].told) == "Offline → OnlineCallIssued"
+    assert entry_text(story.resources["a long name"].timeline[0].told) == (
+        "Offline → OnlineCallIssued"
+    )
+
+
+def test_only_the_debug_log_of_a_report_with_sections_counts() -> None:
+    reader = LogReader(load_map("clusterlog"))
+    text = (
+        "[=== Cluster ===]\nCurrent node: name (SVR1) id (1)\nBuild Number 20348\n"
+        "[=== System ===]\n"
+        + RCM.format("00:00.000", "Issuing Online(old) to RHS.")
+        + "[=== Cluster Logs ===]\n"
+        + RCM.format("00:01.000", "Issuing Online(d) to RHS.")
+    )
+    found = [one.reading.told[0].res for one in reader.read(BytesIO(text.encode("utf-16")))]
+    assert found == ["d"]
+    assert (reader.about.node, reader.about.build) == ("SVR1", "20348")
+
+
+def test_times_as_text() -> None:
+    assert clock_text(1_500_000, dated=True, local=False) == "1970-01-01T00:00:01.500Z"
+    assert clock_text(1_500_000, dated=True, local=True) == "1970-01-01T00:00:01.500"
+    assert clock_text(86_401_500_000, dated=False, local=False) == "00:00:01.500 (+1 d)"
+    assert clock_text(1 << 62, dated=True, local=False) is None
+    assert clock_text(None, dated=True, local=False) is None

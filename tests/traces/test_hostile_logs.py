@@ -1,0 +1,164 @@
+"""Logs made to do harm: bounded work and memory, and nothing in them reaches a terminal."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from io import BytesIO
+from xml.etree import ElementTree
+
+import pytest
+
+from rhscheck.audit_output import audit_checks, audit_json, audit_text, printable
+from rhscheck.github import github
+from rhscheck.junit import junit
+from rhscheck.spec.load import load
+from rhscheck.spec.system import System
+from rhscheck.traces.audit import story
+from rhscheck.traces.audit.audit import audit_log
+from rhscheck.traces.audit.report import LogReport
+from rhscheck.traces.logmap.language import LogMap
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.parse import parse_map
+from rhscheck.traces.logmap.text import MAX_LINE_BYTES, blocks, sniff
+
+HEAD = "00001a00.00001b10::2024/05/06-10:00:{:02}.000 "
+# Lines about what the DLL says need no judge, so these tests need not compile the spec for one.
+SAYS = "ERR   [RES] File Share Witness <{}>: {}\n"
+
+
+@functools.cache
+def world() -> tuple[System, LogMap]:
+    return load("rhs").system, load_map("clusterlog")
+
+
+def audited(data: bytes) -> LogReport:
+    system, logmap = world()
+    return audit_log(BytesIO(data), file="x.log", number=0, logmap=logmap, system=system)[0]
+
+
+NASTY = "a\x1b[31m\x07\u202e[bold]%0A::error::x"
+
+
+def test_control_characters_reach_no_output() -> None:
+    report = audited((HEAD.format(1) + SAYS.format(NASTY, "x\x1b]0;t\x07 <b>&")).encode())
+    assert [one.name for one in report.resources] == [NASTY]
+    text = audit_text([report], world()[0], (), quiet=False)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", text)  # our own colours
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", plain)
+    assert "a\\x1b[31m\\x07\\u202e[bold]%0A::error::x" in plain
+    checks = audit_checks([report], world()[0], 3, version="1")
+    ElementTree.fromstring(junit(checks))
+    lines = github(checks).decode().splitlines()
+    assert all(line.startswith(("::notice ", "::warning ", "rhscheck ")) for line in lines)
+    found = json.loads(audit_json([report], world()[0], 3, ()))
+    assert found["logs"][0]["resources"][0]["name"] == NASTY
+
+
+def test_printable() -> None:
+    assert printable("plain Text ü") == "plain Text ü"
+    assert printable("\x1b[0m\n\u200b\U000e0001") == "\\x1b[0m\\x0a\\u200b\\U000e0001"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_line_without_end(encoding: str) -> None:
+    # 20 MB are not read as one line; what follows is read.
+    long = (HEAD.format(1) + "INFO  [RES] " + "x" * 10_000_000).encode(encoding)
+    after = ("\n" + HEAD.format(2) + SAYS.format("w", "late")).encode(encoding)
+    report = audited(long + after)
+    assert (report.tally.lines, report.tally.cut_lines) == (2, 1)
+    assert [one.name for one in report.resources] == ["w"]
+    assert report.notes == ("only the beginning was read of lines that are too long: 1",)
+
+
+def test_lines_keep_their_places_behind_a_long_one() -> None:
+    text = b"a\n" + b"x" * (3 * MAX_LINE_BYTES) + b"\nb\n" + b"y" * (MAX_LINE_BYTES + 5) + b"\nc\n"
+    found = list(blocks(BytesIO(text), sniff(text)))
+    assert [(one.line, one.offset, len(one.data), one.cut) for one in found] == [
+        (1, 0, 2, False),
+        (2, 2, MAX_LINE_BYTES + 1, True),
+        (3, 3 * MAX_LINE_BYTES + 3, 2, False),
+        (4, 3 * MAX_LINE_BYTES + 5, MAX_LINE_BYTES + 1, True),
+        (5, 4 * MAX_LINE_BYTES + 11, 2, False),
+    ]
+
+
+def test_nul_bytes_and_no_text_at_all() -> None:
+    line = (HEAD.format(1) + SAYS.format("w", "x\0y")).encode()
+    report = audited(b"\0" * 1000 + b"\n" + line + bytes(range(256)) * 50)
+    assert [one.name for one in report.resources] == ["w"]
+    assert audited(b"").judgement.verdict == "not-observable"
+    assert audited(b"\xff\xfe").tally.lines == 0
+
+
+def test_invalid_utf_16() -> None:
+    good = (HEAD.format(1) + SAYS.format("w", "one")).encode("utf-16-le")
+    # A lone half of a surrogate pair, an odd number of bytes, a line feed at an odd position.
+    bad = b"\x00\xd8" + "x\n".encode("utf-16-le") + b"\x01\n\n\x01\n\0"
+    bad += good + b"\x41"
+    report = audited(b"\xff\xfe" + good + bad)
+    assert report.encoding == "utf-16-le"
+    (entry,) = report.resources[0].timeline
+    assert entry.place.line == 1
+    assert entry.last is not None
+    assert entry.last.line == 4
+
+
+def test_offsets_in_utf_16_are_those_of_the_file() -> None:
+    first = HEAD.format(1) + SAYS.format("w", "ä€😀")
+    text = "\ufeff" + first + HEAD.format(2) + SAYS.format("w", "two")
+    system, logmap = world()
+    events: list[int] = []
+    audit_log(
+        BytesIO(text.encode("utf-16-le")),
+        file="x",
+        number=0,
+        logmap=logmap,
+        system=system,
+        keep=lambda event: events.append(event.src.o if event.src else -1),
+    )
+    assert events == [2, 2 + len(first.encode("utf-16-le"))]
+
+
+def test_time_runs_backwards_in_every_line() -> None:
+    lines = [HEAD.format(59 - 2 * at % 60) + SAYS.format(f"w{at % 5}", at) for at in range(300)]
+    report = audited("".join(lines).encode())
+    assert len(report.resources) == 5
+    assert "the time goes back, first in line 2" in report.notes[0]
+    impossible = "00001a00.00001b10::2024/13/45-99:99:99.999 " + SAYS.format("w", "x")
+    assert audited(impossible.encode()).tally.untimed == 1
+
+
+def test_more_resources_than_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story, "MAX_RESOURCES", 100)
+    lines = [HEAD.format(1) + SAYS.format(f"w{at}", "x") for at in range(150)]
+    report = audited("".join(lines).encode())
+    assert len(report.resources) == 100
+    assert report.notes == (
+        "50 events belong to resources beyond the first 100, which are not followed",
+    )
+
+
+def test_timelines_do_not_grow_without_end() -> None:
+    lines = [HEAD.format(1) + SAYS.format("w", at) for at in range(500)]
+    (resource,) = audited("".join(lines).encode()).resources
+    assert (len(resource.timeline), resource.omitted) == (story.LONG, 500 - story.LONG)
+
+
+def test_a_name_may_be_as_long_as_it_likes() -> None:
+    line = HEAD.format(1) + SAYS.format("n" * 5000, "x")
+    (resource,) = audited((line * 2).encode()).resources
+    assert resource.name == "n" * 300
+    assert resource.events == 2
+
+
+def test_patterns_cannot_be_made_slow() -> None:
+    # What would take a backtracking matcher for ever: many fields, one letter, no end.
+    fields = "a".join(f"{{f{chr(97 + at)}}}" for at in range(26))
+    logmap = parse_map(
+        f'map slow "x"\nform {{text:rest}}\non {fields}!\nemit note what=x\n', "slow.map"
+    )
+    pattern = logmap.rules[0].patterns[0]
+    assert pattern.match("a" * 60_000, {}) is None
+    assert pattern.match("xa" * 25 + "x!", {}) is not None

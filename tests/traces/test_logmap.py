@@ -1,0 +1,185 @@
+"""The language of mappings: patterns, directives, mistakes, and the shipped ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from rhscheck.traces.logmap.check import check_map, told_text
+from rhscheck.traces.logmap.load import MapNotFound, load_map, shipped_maps
+from rhscheck.traces.logmap.match import Matcher
+from rhscheck.traces.logmap.parse import MapErrors, parse_map
+from rhscheck.traces.logmap.pattern import (
+    PatternError,
+    clock_micros,
+    iso_micros,
+    normalised,
+    parse_pattern,
+)
+
+TABLES = {"call": {"ONLINERESOURCE": "Online"}}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("Resource {res} has come online.", "Resource a b has come online.", {"res": "a b"}),
+        ("Resource {res} has come online.", "Resource a b has come online", {"res": "a b"}),
+        ("Resource {res} has come online.", "Resource  has come online.", None),
+        ("to {res} returned {rc:int}.", "to G:\\ returned 5023.", {"res": "G:\\", "rc": 5023}),
+        ("to {res} returned {rc:int}.", "to x returned y returned 5.", None),
+        ("to {res:last} returned {rc:int}.", "to x returned y returned 5.",
+         {"res": "x returned y", "rc": 5}),
+        ("Call {op:call} ends", "Call ONLINERESOURCE ends", {"op": "Online"}),
+        ("Call {op:call} ends", "Call NONE ends", None),
+        ("{a:word}={b:hex}", "x=0x1F", {"a": "x", "b": 31}),
+        ("{a:word}={b:hex}", "x y=1F", None),
+        ("{a:int}", "-12", {"a": -12}),
+        ("{a:int}", "1" * 19, None),
+        ("say {a:rest}", "say ", {"a": ""}),
+        ("{t:label}: {x}", "Physical Disk: x: y", {"t": "Physical Disk", "x": "x: y"}),
+        ("<{a}> {a}", "<x> x", {"a": "x"}),
+        ("<{a}> {a}", "<x> y", None),
+        ("{{{a}}}", "{x}", {"a": "x"}),
+        ("nothing varies.", "nothing varies", {}),
+        ("nothing varies.", "nothing varies here", None),
+        ("at {t:iso} ok", "at 2024-05-06 10:00:00 ok", {"t": 1_714_989_600_000_000}),
+        ("at {t:iso} ok", "at noon ok", None),
+        ("at {t:clock} ok", "at 00:00:01.5 ok", {"t": 1_500_000}),
+    ],
+)  # fmt: skip
+def test_patterns(pattern: str, text: str, found: dict[str, object] | None) -> None:
+    assert parse_pattern(pattern, TABLES).match(text, TABLES) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{a}{b}", "nothing stands between"),
+        ("x {A}", "small letters"),
+        ("x {a:integer}", "did you mean"),
+        ("x } y", "write `}}`"),
+    ],
+)
+def test_patterns_that_cannot_be_used(pattern: str, message: str) -> None:
+    with pytest.raises(PatternError, match=message):
+        parse_pattern(pattern, {})
+
+
+def test_blanks() -> None:
+    assert normalised("  a \t b\n") == "a b"
+    assert parse_pattern("a   b {x}", {}).match("a b c", {}) == {"x": "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [
+        ("1970/01/01-00:00:00.001", 1000),
+        ("2024-05-06T12:00:00+02:00", 1_714_989_600_000_000),
+        ("2024-05-06 10:00:00,123456789Z", 1_714_989_600_123_456),
+        ("2024-02-30 10:00:00", None),
+        ("2024-05-06 25:00:00", None),
+        ("0000-00-00 00:00:00", None),
+        ("1969-12-31 23:59:59", None),
+        ("2024-05-06", None),
+    ],
+)
+def test_times(text: str, micros: int | None) -> None:
+    assert iso_micros(text) == micros
+
+
+def test_times_of_day() -> None:
+    assert clock_micros("23:59:59.999") == 86_399_999_000
+    assert clock_micros("24:00:00") is None
+
+
+GOOD = """map tiny "a tiny one"
+form {time:iso} {text:rest}
+values op ONLINE=Online
+# a comment
+on   call {op:op} of {res}
+on   {res} gets {op:op}
+emit call {op} res={res} inferred
+log  2024-05-06 10:00:00 call ONLINE of x
+is   call Online res=x inferred
+
+on   idle
+emit nothing
+log  2024-05-06 10:00:00 idle
+is   nothing
+"""
+
+
+def test_a_small_mapping() -> None:
+    logmap = parse_map(GOOD, "tiny.map")
+    assert (logmap.name, logmap.title, logmap.spec) == ("tiny", "a tiny one", "rhs")
+    assert [rule.line for rule in logmap.rules] == [5, 11]
+    matcher = Matcher(logmap)
+    found = matcher.read("x y gets ONLINE")
+    assert found is not None
+    assert [told_text(told) for told in found[1]] == ['call Online res="x y" inferred']
+    assert matcher.read("something else") is None
+    result = check_map(logmap)
+    assert (result.samples, result.failures, result.untested) == (2, (), ())
+
+
+def test_a_sample_that_is_read_differently() -> None:
+    result = check_map(parse_map(GOOD.replace("is   nothing", "is   gap why=x"), "tiny.map"))
+    (failure,) = result.failures
+    assert (failure.line, failure.expected, failure.got) == (13, ("gap why=x",), ("nothing",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        ('map tiny "a tiny one"', "map tiny", (1, 5), "a mapping begins with"),
+        ("form {time:iso}", "fomr {time:iso}", (2, 1), "did you mean `form`"),
+        ("form {time:iso}", "form {tim:iso}", (2, 6), "has no field `tim`"),
+        ("{text:rest}", "{level}.", (2, 6), "needs a field"),
+        ("ONLINE=Online", "ONLINE", (3, 8), "needs a name and pairs"),
+        ("{op:op} of", "{op:opp} of", (5, 6), "no kind of field called `opp`"),
+        ("idle\nemit", "{x}\nemit", (11, 6), "would match anything"),
+        ("emit call", "emit cal", (7, 6), "did you mean `call`"),
+        ("res={res} inf", "rez={res} inf", (7, 16), "`call` has no `rez`"),
+        ("res={res} inf", "res={ress} inf", (7, 6), "has no such field"),
+        ("emit call {op} res={res} inferred", "emit call", (7, 6), "`call` needs `op=`"),
+        ("is   call Online res=x inferred", "", (8, 1), "needs an `is` line"),
+        ("is   call Online res=x", 'is   call Online res="x', (9, 18), "not closed"),
+        ("emit nothing", "", (11, 1), "needs an `emit` line"),
+        ("# a comment", "facts lossy=perhaps", (4, 7), "one of: yes, no"),
+        ("# a comment", "facts lost=no", (4, 7), "no fact is called"),
+        ("# a comment", "facts slack_ms=x", (4, 7), "number of milliseconds"),
+        ("# a comment", "unseen Online", (4, 8), "is no label"),
+        ("# a comment", "limits calls=X", (4, 8), "no limit is called"),
+        ("# a comment", "emit nothing", (4, 6), "needs an `on` line"),
+        ("# a comment", "is nothing", (4, 4), "needs a `log` line"),
+    ],
+)
+def test_mistakes(old: str, new: str, place: tuple[int, int], message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(MapErrors) as raised:
+        parse_map(GOOD.replace(old, new), "tiny.map")
+    first = raised.value.mistakes[0]
+    assert (first.line, first.column) == place, raised.value
+    assert message in first.message
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    with pytest.raises(MapErrors) as raised:
+        parse_map("map x\nform {y}{z}\nemit nothing\n", "bad.map")
+    assert [one.line for one in raised.value.mistakes] == [1, 2, 3]
+    assert str(raised.value).startswith("bad.map:1:5: ")
+    with pytest.raises(MapErrors, match=r"at most 1,048,576 characters"):
+        parse_map("#" * 1_048_577, "big.map")
+
+
+@pytest.mark.parametrize("name", ["clusterlog", "entrypoints"])
+def test_shipped_mappings_pass_their_own_tests(name: str) -> None:
+    result = check_map(load_map(name))
+    assert result.failures == ()
+    assert result.samples > 4
+
+
+def test_which_mappings_there_are() -> None:
+    assert shipped_maps() == ("clusterlog", "entrypoints")
+    with pytest.raises(MapNotFound, match=r"did you mean `clusterlog`"):
+        load_map("clusterlogs")
