@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,38 +10,66 @@ from pathlib import Path
 
 from rhscheck.recording import Recording
 
+SPEC = """spec store
+actors { host Host, plugin Store }
+param OpenTime = 5s
+entry Open returns { success, failure } timeout OpenTime
+entry Read returns { success }
+machine Session[i in 1..N] {
+  initial state Unopened {
+    by Host: call Open -> Opening
+  }
+  state Opening {
+    return Open(success) -> Ready
+    return Open(failure) -> Unopened
+    on timeout Open -> Hung
+  }
+  state Ready {
+    by Host: call Read
+    return Read(*)
+  }
+  state Hung {
+    late return Open(*)
+  }
+}
+rules Session {
+  rule Opened "Open comes first":
+    never start(Read) before start(Open)
+}
+"""
+
 PROJECT = """
 import pytest
 
 
 def orderly(run):
-    for number, (kind, op, code) in enumerate([("call", "Open", 0), ("return", "Open", 0),
-                                               ("call", "Online", 0), ("return", "Online", 0)]):
-        if kind == "call":
-            run.call("disk", op, at_us=number)
-        else:
-            run.returned("disk", op, code, at_us=number)
+    run.call("disk", "Open", at_us=0)
+    run.returned("disk", "Open", at_us=1_000_000)
+    run.call("disk", "Read", at_us=2_000_000)
 
 
+@pytest.mark.rhscheck(spec="store.sm")
 def test_conforms(conformance):
     orderly(conformance.recording(slack_us=0))
 
 
+@pytest.mark.rhscheck(spec="store.sm")
 def test_breaks_a_rule(conformance):
-    run = conformance.recording(slack_us=0)
-    run.call("disk", "Online", at_us=0)
+    conformance.recording(slack_us=0).call("disk", "Read", at_us=0)
 
 
+@pytest.mark.rhscheck(spec="store.sm")
 def test_is_wrong_by_itself(conformance):
-    conformance.recording(slack_us=0).call("disk", "Online", at_us=0)
+    conformance.recording(slack_us=0).call("disk", "Read", at_us=0)
     assert 1 + 1 == 3
 
 
+@pytest.mark.rhscheck(spec="store.sm")
 def test_nothing_recorded(conformance):
     conformance.recording()
 
 
-@pytest.mark.rhscheck("broken.jsonl")
+@pytest.mark.rhscheck("broken.jsonl", spec="store.sm")
 def test_marker_alone():
     pass
 
@@ -55,11 +84,16 @@ def test_wrong_option(conformance):
     pass
 
 
-@pytest.mark.rhscheck(settings={"CallTimeout": "1s"})
+@pytest.mark.rhscheck(spec="store.sm", settings={"OpenTime": "500ms"})
 def test_settings(conformance):
-    run = conformance.recording(slack_us=0)
+    orderly(conformance.recording(slack_us=0))
+
+
+@pytest.mark.rhscheck(spec="store.sm")
+def test_less_than_half_a_second_late(conformance):
+    run = conformance.recording(slack_us=500_000)
     run.call("disk", "Open", at_us=0)
-    run.returned("disk", "Open", at_us=2_000_000)
+    run.timeout("disk", "Open", at_us=5_400_000)
 
 
 def test_does_not_use_it():
@@ -67,18 +101,19 @@ def test_does_not_use_it():
 """
 
 BROKEN = (
-    '{"rhs":1,"kind":"header","spec":"rhs","clock":{"t":{"epoch":"start"}},'
+    '{"rhs":1,"kind":"header","spec":"store","clock":{"t":{"epoch":"start"}},'
     '"complete":true,"start":"initial","n":1}\n'
-    '{"ts":0,"seq":1,"host":"t","res":"Resource[1]","ev":"call","op":"Close","cid":1}\n'
+    '{"ts":0,"seq":1,"host":"t","res":"Session[1]","ev":"call","op":"Read","cid":1}\n'
 )
 
 
 def test_a_project_that_uses_it(tmp_path: Path) -> None:
     (tmp_path / "test_host.py").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / "store.sm").write_text(SPEC, encoding="utf-8")
     (tmp_path / "broken.jsonl").write_text(BROKEN, encoding="utf-8", newline="\n")
     command = (sys.executable, "-m", "pytest", "-p", "no:xdist", "--strict-markers", "-rA", "-c")
     done = subprocess.run(
-        [*command, "/dev/null" if sys.platform != "win32" else "NUL", "--rootdir", "."],
+        [*command, os.devnull, "--rootdir", "."],
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
@@ -94,9 +129,10 @@ def test_a_project_that_uses_it(tmp_path: Path) -> None:
         "test_wrong_spec": "FAILED",
         "test_wrong_option": "ERROR",
         "test_settings": "FAILED",
+        "test_less_than_half_a_second_late": "PASSED",
         "test_does_not_use_it": "PASSED",
     }, done.stdout + done.stderr
-    assert "R1 violated" in done.stdout
+    assert "Opened violated" in done.stdout
     assert "rhscheck: nothing was judged" in done.stdout
     assert "assert (1 + 1) == 3" in done.stdout
     assert "there is no shipped spec and no file called nowhere" in done.stdout
