@@ -4,7 +4,7 @@ Owns which smaller questions are asked before a bounded search of the whole Grou
 disjunction, usually one part an instance; for each part the other instances are projected away
 (`checker.project`), first without clocks and then with those of the instances that are left. What
 is out of reach in a projection is so in the whole, at that length; what is reached there may not
-be, and only then the whole is asked. So nothing that is found here is ever shown. Knows no verdicts.
+be, and only then the whole is asked. So nothing found here is ever shown. Knows no verdicts.
 """
 
 from __future__ import annotations
