@@ -72,7 +72,7 @@ FORMAT_ALONE = "the trace format stands alone"
         ("tracer/__init__.py", "import rhscheck.traces.mapping", FORMAT_ONLY),
         ("checker/bmc.py", "import z3", Z3),
         ("spec/semantics.py", "from z3 import Bool", Z3),
-        ("checker/certify/jobs.py", "import rhscheck.checker.smt.encode", CERTIFY),
+        ("checker/certify/enumeration.py", "import rhscheck.checker.smt.encode", CERTIFY),
         ("checker/certify/referee.py", "import rhscheck.checker.narrow", CERTIFY),
         ("spec/elaborate.py", "from lark import Lark", LARK),
         ("cli.py", "import lark.exceptions", LARK),

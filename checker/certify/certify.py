@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rhscheck.checker.certify import cvc5_script, form
+from rhscheck.checker.certify.answers import Held, Named, Refused, Undecided
 from rhscheck.checker.certify.claims import require_complete, system_of
+from rhscheck.checker.certify.enumeration import Invariants
 from rhscheck.checker.certify.form import Certificate, Refusal
-from rhscheck.checker.certify.jobs import Held, Invariants, Named, Refused, Script, Undecided
+from rhscheck.checker.certify.solvers import Script
 from rhscheck.checker.process import ChildFailure, Crew, Done, Ended, Failed, Job, Sent
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.load import Loaded
 
 Say = Callable[[str], None]
-_JOBS = "rhscheck.checker.certify.jobs"
+_JOBS = "rhscheck.checker.certify"
 _ORDER = ("enumeration", "z3", "cvc5")  # in reports
 NO_SECOND_SOLVER = (
     "cvc5 is not installed: only one solver checked; install it with "
@@ -92,9 +94,9 @@ def certify(
         scripts = tuple(_scripts(certificate, files))
         with Crew() as crew:
             hearing = _Hearing(crew, say)
-            hearing.ask("z3", Job(f"{_JOBS}:by_z3", (scripts,)), _asks(scripts))
+            hearing.ask("z3", Job(f"{_JOBS}.solvers:by_z3", (scripts,)), _asks(scripts))
             if cvc5_script.installed():
-                hearing.ask("cvc5", Job(f"{_JOBS}:by_cvc5", (scripts,)), _asks(scripts))
+                hearing.ask("cvc5", Job(f"{_JOBS}.solvers:by_cvc5", (scripts,)), _asks(scripts))
             say("certify: the spec")  # meanwhile; if it is another one, nobody is listened to
             system = system_of(certificate, files)
             if expected is not None and fingerprint(expected.system) != fingerprint(system):
@@ -103,7 +105,7 @@ def certify(
             invariants = tuple(_invariants(certificate, files))
             given = (system, certificate.spec.assumptions, invariants, certificate.runs)
             looks = sum(len(one.parts) for one in invariants) + len(certificate.runs)
-            hearing.ask("enumeration", Job(f"{_JOBS}:by_enumeration", given), looks)
+            hearing.ask("enumeration", Job(f"{_JOBS}.enumeration:by_enumeration", given), looks)
             hearing.listen(until, f"time-out after {timeout_s or 0:g} s")
     except Refusal as refusal:
         objection = Objection("rhscheck", refusal.query, refusal.reason)

@@ -517,7 +517,7 @@ def test_a_missing_question_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_enumeration_loads_neither_solver_nor_encoder() -> None:
-    asked = "import sys, rhscheck.checker.certify.jobs; print(*sys.modules, sep=chr(10))"
+    asked = "import sys, rhscheck.checker.certify.enumeration; print(*sys.modules, sep=chr(10))"
     done = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, encoding="utf-8", check=True
     )
