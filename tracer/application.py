@@ -127,11 +127,13 @@ class Application:
         """Start `argv` in a session of its own, its output appended to `log`.
 
         `record` remembers it; it must not name an application that still runs (see `recover`).
-        `env` is added to the environment. Raises OSError if it cannot be started.
+        `env` is added to the environment. `user` (POSIX): who it runs as, with that user's groups.
+        Raises OSError if it cannot be started, LookupError if there is no such user.
         """
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NEW_PROCESS_GROUP
+        group, groups = (None, None) if user is None else _groups_of(user)
         with log.open("ab") as output:
             child = subprocess.Popen(
                 list(argv),
@@ -144,6 +146,8 @@ class Application:
                 creationflags=flags,
                 close_fds=True,
                 user=user,
+                group=group,
+                extra_groups=groups,
             )
         identity = identify(child.pid)
         if identity is None:  # it has ended already; what it wrote is in the log
@@ -271,6 +275,16 @@ def end_group(identity: Identity, *, running: bool) -> None:
 def _group_is_ours(identity: Identity) -> bool:
     """Whether the group has members although its leader is gone: nobody can have taken it over."""
     return identify(identity.pid) is None
+
+
+def _groups_of(user: str) -> tuple[int, list[int]]:
+    """The user's own group and all groups, so that the starter's rights are not passed on."""
+    if sys.platform == "win32":
+        raise OSError("on Windows an application cannot be run as somebody else")
+    import pwd  # noqa: PLC0415  POSIX only
+
+    entry = pwd.getpwnam(user)
+    return entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
 
 
 def _write_record(record: Path, identity: Identity) -> None:

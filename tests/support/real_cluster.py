@@ -53,6 +53,7 @@ class Run:
     error: BaseException | None = None
     thread: threading.Thread | None = None
     running: Runtime | None = None
+    replayer: api.Replayer = field(default_factory=api.Replayer)
 
     @property
     def runtime(self) -> Runtime:
@@ -107,7 +108,7 @@ class Run:
         """The spec's verdict on the trace; the steps are repeated by fresh cores before."""
         assert steps_differ(*read_steps(self.folder / "steps.jsonl")) is None
         assert self.left_running() == []
-        return api.replay(str(self.folder / "trace.jsonl"))
+        return self.replayer.replay(str(self.folder / "trace.jsonl"))
 
     def left_running(self) -> list[int]:
         """Monitor processes of the run that still exist."""

@@ -21,7 +21,7 @@ import msgspec
 from rhscheck.tracer.events import Operation
 from rhscheck.tracer.real.dump import guilty, read_dump
 from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProcess, read_lines
-from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS
+from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
 
 _DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
 
@@ -191,6 +191,8 @@ class MonitorProcess:
                 pass
         if status == EXIT_LOAD_FAILED:
             return "a plug-in could not be loaded"
+        if status == EXIT_UNABLE:
+            return f"its main loop could not go on; the end of {self.log_file} says why"
         if status == 1 and "Timeout" in self.dump_text():
             return (
                 "its main loop stood still (a plug-in holds Python's lock): its watchdog ended it"

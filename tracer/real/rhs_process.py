@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, NoReturn, assert_never
@@ -61,6 +62,7 @@ from rhscheck.tracer.rhs_core import RhsCore
 # Exit statuses, below 128: above it shells and Windows mean something else.
 EXIT_STATUS: Final = {"stop": 0, "deadlock": 100, "crash": 101, "manager-gone": 102}
 EXIT_LOAD_FAILED: Final = 103
+EXIT_UNABLE: Final = 104  # the loop itself failed
 IDLE_S: Final = 1.0  # the longest sleep of the loop, so that the C-level watchdog is re-armed
 
 
@@ -242,9 +244,14 @@ def main() -> NoReturn:
             os._exit(EXIT_STATUS["manager-gone"])
 
         threading.Thread(target=read, name="commands of RCM", daemon=True).start()
-        if not monitor.load():
-            os._exit(EXIT_LOAD_FAILED)
-        monitor.run()
+        try:
+            if not monitor.load():
+                os._exit(EXIT_LOAD_FAILED)
+            monitor.run()
+        except BaseException:  # no thread can be started any more, the memory is used up …
+            with contextlib.suppress(OSError):
+                os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
+            os._exit(EXIT_UNABLE)
 
 
 if __name__ == "__main__":

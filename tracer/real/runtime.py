@@ -462,4 +462,4 @@ class Runtime:
             text = f"process {application.pid} was left behind and is ended"
             self._listener(LogNews(now_us, resource, text))
             application.kill()
-        collect_orphans(lambda _pid: False)
+        collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
