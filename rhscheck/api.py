@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rhscheck.trace_files import TraceFiles
     from rhscheck.traces.batches import Part
     from rhscheck.traces.format import Header
-    from rhscheck.traces.report import TraceReport
+    from rhscheck.traces.report import Finding, TraceReport
     from rhscheck.traces.simulate import Simulation
 
 # What is accepted. Beyond these a run would take longer than anybody waits, or fill the memory.
@@ -311,29 +311,49 @@ class Replayer:
 
     def replay(self, path: str) -> TraceReport:
         """The report on one file. Raises what `api.replay` raises."""
+        refuse_device(path)
+        with _opened(path) as stream:
+            return self.follow(path, stream)[0]
+
+    def follow(
+        self,
+        path: str,
+        stream: BinaryIO,
+        tell: Callable[[Sequence[Finding]], None] | None = None,
+        after: Header | None = None,
+    ) -> tuple[TraceReport, Header | None]:
+        """The report on a stream called `path`, and the header it was judged by.
+
+        `tell` is called with all findings so far whenever something was read. `after`: the header
+        of the trace that a stream without one continues.
+        """
+        import msgspec
+
         from rhscheck.traces.batches import read_batches
         from rhscheck.traces.format import Finish, HeaderLine, Malformed
         from rhscheck.traces.judge import ReplayError
 
-        refuse_device(path)
-        with _opened(path) as stream:
-            try:
-                parts = iter(read_batches(stream))
-                first, second = next(parts), next(parts, None)
-                header = first.header if isinstance(first, HeaderLine) else None
-                if isinstance(first, Malformed) and isinstance(second, Malformed | Finish):
-                    where = f"line {first.line}, column {first.column}"
-                    raise InputError(f"{path} is no rhs-trace/1: {where}: {first.message}")
-                opening = [] if header is not None else [first]
-                opening += [] if second is None else [second]
-                rest: Iterable[Part] = itertools.chain(opening, parts)
-                files, notes = self._judges(path, header)
-                report = files.judge(header, _readable(path, rest) if self._strict else rest, path)
-            except ReplayError as error:
-                raise InputError(f"{path}: {error}") from None
-            except OSError as error:
-                raise InputError(f"cannot read the trace {path}: {error.strerror}") from None
-        return replace(report, notes=notes + report.notes)
+        try:
+            parts = iter(read_batches(stream))
+            first, second = next(parts), next(parts, None)
+            header = first.header if isinstance(first, HeaderLine) else None
+            opening = [] if header is not None else [first]
+            opening += [] if second is None else [second]
+            if header is None and after is not None:
+                header = msgspec.structs.replace(after, start="unknown")
+            elif isinstance(first, Malformed) and isinstance(second, Malformed | Finish):
+                where = f"line {first.line}, column {first.column}"
+                raise InputError(f"{path} is no rhs-trace/1: {where}: {first.message}")
+            rest: Iterable[Part] = itertools.chain(opening, parts)
+            if self._strict:
+                rest = _readable(path, rest)
+            files, notes = self._judges(path, header)
+            report = files.judge(header, rest, path, tell)
+        except ReplayError as error:
+            raise InputError(f"{path}: {error}") from None
+        except OSError as error:
+            raise InputError(f"cannot read the trace {path}: {error.strerror}") from None
+        return replace(report, notes=notes + report.notes), header
 
     def _judges(self, path: str, header: Header | None) -> tuple[TraceFiles, tuple[str, ...]]:
         """Who judges a file with this header, and what to say about it."""

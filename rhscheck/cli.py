@@ -357,57 +357,6 @@ def simulate(
 
 
 @cli.command(
-    short_help="Say whether a spec allows recorded runs.",
-    epilog=examples(
-        "rhscheck replay t.jsonl", "rhscheck replay *.jsonl --spec my.sm --format json"
-    ),
-)
-@click.argument("traces", metavar="TRACE...", nargs=-1, required=True)
-@click.option(
-    "--spec",
-    metavar="SPEC",
-    help="Judge by this spec. Without it: the shipped spec that the trace names.",
-)
-@set_option
-@click.option(
-    "--require",
-    type=click.Choice(["any", "all"]),
-    default="any",
-    show_default=True,
-    help="all: a rule that could not be judged makes the exit status 3.",
-)
-@common("the report")
-def replay(
-    *,
-    out: Out,
-    traces: tuple[str, ...],
-    spec: str | None,
-    settings: dict[str, str],
-    require: Literal["any", "all"],
-) -> int:
-    """Say whether a spec allows recorded runs (rhs-trace/1).
-
-    Exit status 0: nothing is violated and some rule was judged in every trace; 1: a rule or an
-    assumption is violated, or no run of the spec fits; 3: nothing was judged in a trace.
-    """
-    with terminal.progress("replay: reading", quiet=out.quiet) as say:
-        replayed = []
-        for path in traces:
-            say(f"replay {path}")
-            replayed.append(api.replay(path, spec=spec, settings=settings))
-        from rhscheck import output
-
-        status = output.replay_status(replayed, require_all=require == "all")
-        text = (
-            output.replay_json(replayed, status)
-            if out.json
-            else output.replay_text(replayed, quiet=out.quiet)
-        )
-    out.write(text, inputs=traces)
-    return status
-
-
-@cli.command(
     short_help="Draw the state chart of a spec.",
     epilog=examples(
         "rhscheck graph rhs", "rhscheck graph rhs -o rhs.svg", "rhscheck graph rhs --as dot"
@@ -510,12 +459,14 @@ def _commands() -> None:
     from rhscheck.audit_command import audit, map_group
     from rhscheck.certify_command import certify
     from rhscheck.mutate_command import mutate
+    from rhscheck.replay_command import replay
     from rhscheck.run_command import run
 
     cli.add_command(audit)
     cli.add_command(certify)
     cli.add_command(map_group)
     cli.add_command(mutate)
+    cli.add_command(replay)
     cli.add_command(run)
 
 

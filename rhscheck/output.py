@@ -221,16 +221,21 @@ def _tally(names: Iterable[str]) -> str:
 
 def _trace_lines(report: TraceReport) -> list[str]:
     lines = [
-        f"{report.file}:{problem.line}:{problem.column}: {problem.message}"
+        f"{report.file}:{problem.line}:{problem.column}: {printable(problem.message)}"
         for problem in report.problems
     ]
     for finding in report.findings:
         lines.extend((*_finding_lines(report.file, finding), ""))
-    lines.extend(f"{report.file}: note: {note}" for note in report.notes)
+    lines.extend(f"{report.file}: note: {printable(note)}" for note in report.notes)
     if report.ignored:
         kinds = ", ".join(f"{number} of kind {kind}" for kind, number in report.ignored)
         lines.append(f"{report.file}: note: the spec has no word for {kinds}")
     return lines
+
+
+def finding_text(file: str, finding: Finding) -> str:
+    """One finding as it stands in the report."""
+    return "\n".join(_finding_lines(file, finding))
 
 
 def _finding_lines(file: str, finding: Finding) -> list[str]:
@@ -239,14 +244,18 @@ def _finding_lines(file: str, finding: Finding) -> list[str]:
     what = (
         f"{finding.rule} {finding.verdict}" if finding.rule else f"{finding.verdict}: not allowed"
     )
-    where = f" of {finding.resource}" if finding.resource else ""
+    where = f" of {printable(finding.resource)}" if finding.resource else ""
     lines = [
         head
         + click.style(what, fg=color, bold=True)
         + (f" “{finding.sentence}”" if finding.sentence else ""),
-        f"    event:     {finding.event}{where} at {clock_time(finding.time_us)}",
+        f"    event:     {printable(finding.event)}{where} at {clock_time(finding.time_us)}",
     ]
-    blamed = finding.actor or (
+    if finding.repeats > 1:
+        again = ", ".join(str(line) for line in finding.again)
+        more = ", …" if finding.repeats > len(finding.again) + 1 else ""
+        lines.append(f"    again:     {finding.repeats - 1} more, line {again}{more}")
+    blamed = printable(finding.actor or "") or (
         "open between " + ", ".join(finding.candidates) if finding.candidates else ""
     )
     if blamed:
@@ -257,8 +266,17 @@ def _finding_lines(file: str, finding: Finding) -> list[str]:
         ("repair:", finding.repair),
     ):
         for at, item in enumerate(items):
-            lines.append(f"    {title if at == 0 else '':<10} {item}")
+            lines.append(f"    {title if at == 0 else '':<10} {printable(item)}")
     return lines
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: control characters are shown by their codes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
 
 
 def _trace_summary(report: TraceReport) -> str:

@@ -7,7 +7,7 @@ as a whole (`hosted_runs`). What a trace is worth is `traces`' to say, which spe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rhscheck.hosted_runs import HostJudge, is_by_process
@@ -16,7 +16,7 @@ from rhscheck.traces.batches import Batch, Part
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import EventLine, Finish, Header, HeaderLine, Loaded, collect
 from rhscheck.traces.judge import Judge, Options, setting_of
-from rhscheck.traces.report import TraceReport
+from rhscheck.traces.report import Finding, TraceReport
 
 
 @dataclass(slots=True)
@@ -28,9 +28,17 @@ class TraceFiles:
     _engines: dict[Setting, Engine] = field(default_factory=dict)
     _by_process: HostJudge | None = None
 
-    def judge(self, header: Header | None, parts: Iterable[Part], file: str) -> TraceReport:
+    def judge(
+        self,
+        header: Header | None,
+        parts: Iterable[Part],
+        file: str,
+        tell: Callable[[Sequence[Finding]], None] | None = None,
+    ) -> TraceReport:
         """The verdict on the file called `file`, of which `parts` are what follows the header.
 
+        `tell` is called with all findings so far after each part of a recording that need not be
+        taken apart.
         Raises ReplayError where the System has no run to compare with, OSError as reading does.
         """
         if header is not None and is_by_process(header, self.system):
@@ -52,6 +60,8 @@ class TraceFiles:
                     pass  # judged by the one that was given
                 case _:
                     judge.unreadable(part)
+            if tell is not None:
+                tell(judge.findings)
         report = judge.finish(finish)
         made = judge.engine
         if made is not None:

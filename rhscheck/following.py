@@ -1,0 +1,114 @@
+"""Judging a trace while it is being written.
+
+Owns the waiting for more, the noticing of a rotated file, and what is said meanwhile. A rotated
+trace goes on in a new file: it is judged as a trace of its own, from every possible state, because
+nobody says that the end of the old one was seen.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from io import RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import click
+
+from rhscheck import api
+from rhscheck.output import finding_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rhscheck.traces.report import Finding, TraceReport
+
+_PAUSE_S = 0.2
+_LONGEST_READ = 1 << 16
+
+
+class Followed(RawIOBase):
+    """A file that is read on as it grows. The end comes when the file is rotated or `stop` says so.
+
+    Rotated: another file has its name, or it has become shorter.
+    """
+
+    def __init__(self, path: str, stop: Callable[[], bool]) -> None:
+        super().__init__()
+        self._path = path
+        self._file = Path(path).open("rb")  # noqa: SIM115  closed with this object
+        self._stop = stop
+        self.rotated = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes; waits for the first. Only whole lines but for the last of all."""
+        if size == 1:
+            # The question whether anything stands after the end line, which nobody waits for.
+            return self._file.read(1)
+        wanted = _LONGEST_READ if size < 0 else min(size, _LONGEST_READ)
+        while True:
+            found = self._file.read(wanted)
+            if found:
+                return found
+            if self._is_replaced():
+                self.rotated = True
+                return self._file.read(wanted)
+            if self._stop():
+                return b""
+            try:
+                time.sleep(_PAUSE_S)
+            except KeyboardInterrupt:
+                return b""  # enough: what was read is judged
+
+    def _is_replaced(self) -> bool:
+        try:
+            now = os.stat(self._path)
+        except FileNotFoundError:
+            return False  # between two names: the next look will tell
+        ours = os.fstat(self._file.fileno())
+        moved = (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
+        return moved or ours.st_size < self._file.tell()
+
+    def close(self) -> None:
+        """Close the file, too."""
+        self._file.close()
+        super().close()
+
+
+def follow_trace(
+    replayer: api.Replayer,
+    path: str,
+    *,
+    quiet: bool,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[TraceReport]:
+    """The reports on the trace at `path` and on what it is rotated to, until it ends.
+
+    It ends with an end line, when `stop` says so, or with KeyboardInterrupt. Unless `quiet`, what
+    is found is printed at once. Raises what `Replayer.replay` raises.
+    """
+    api.refuse_device(path)
+    reports: list[TraceReport] = []
+    told: dict[object, None] = {}
+
+    def tell(findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            key = (len(reports), finding.line, finding.rule, finding.resource, finding.event)
+            if key not in told and not quiet:
+                click.echo(finding_text(path, finding), err=True)
+            told[key] = None
+
+    header = None
+    while True:
+        try:
+            stream = Followed(path, stop)
+        except OSError as error:
+            raise api.InputError(f"cannot read the trace {path}: {error.strerror}") from None
+        with stream:
+            report, header = replayer.follow(
+                path, cast(BinaryIO, stream), tell, after=header if reports else None
+            )
+        reports.append(report if not reports else replace(report, file=f"{path} (rotated)"))
+        if not stream.rotated:
+            return reports

@@ -1,0 +1,162 @@
+"""`rhscheck replay`: does a spec allow recorded runs?
+
+Owns the command's options and the order of work: which files, in how many processes, once or as
+they grow. How a file is judged is `api`'s, how reports look is `output`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from rhscheck import api, terminal
+from rhscheck.options import Out, common, examples, set_option
+
+if TYPE_CHECKING:
+    from rhscheck.traces.report import TraceReport
+
+MAX_JOBS = 64
+
+
+@click.command(
+    short_help="Say whether a spec allows recorded runs.",
+    epilog=examples(
+        "rhscheck replay t.jsonl",
+        "rhscheck replay *.jsonl --spec my.sm --format json",
+        "rhscheck replay runs/*.jsonl --jobs 4 --slack 100ms",
+        "rhscheck replay live.jsonl --follow",
+    ),
+)
+@click.argument("traces", metavar="TRACE...", nargs=-1, required=True)
+@click.option(
+    "--spec",
+    metavar="SPEC",
+    help="Judge by this spec. Without it: the shipped spec that the trace names.",
+)
+@set_option
+@click.option(
+    "--slack",
+    metavar="TIME",
+    help="How late a step may be, such as 100ms (in the trace's time). Without it: what the trace "
+    "says.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a trace with a line that cannot be read.")
+@click.option(
+    "--require",
+    type=click.Choice(["any", "all"]),
+    default="any",
+    show_default=True,
+    help="all: a rule that could not be judged makes the exit status 3.",
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, MAX_JOBS),
+    default=1,
+    show_default=True,
+    help="Judge up to N files at once. The output is the same for every N.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Keep reading the one TRACE as it grows, print what is found at once, and the report when "
+    "its end line is written or after Ctrl-C. A file that is rotated is read on from its start.",
+)
+@common("the report")
+def replay(
+    *,
+    out: Out,
+    traces: tuple[str, ...],
+    spec: str | None,
+    settings: dict[str, str],
+    slack: str | None,
+    strict: bool,
+    require: Literal["any", "all"],
+    jobs: int,
+    follow: bool,
+) -> int:
+    """Say whether a spec allows recorded runs (rhs-trace/1).
+
+    Exit status 0: nothing is violated and some rule was judged in every trace; 1: a rule or an
+    assumption is violated, or no run of the spec fits; 3: nothing was judged in a trace.
+    """
+    from rhscheck import output
+
+    slack_us = None if slack is None else _microseconds(slack)
+    request = _Request(spec, tuple(sorted(settings.items())), slack_us, strict)
+    if follow:
+        if len(traces) != 1:
+            raise api.InputError("--follow reads one trace")
+        from rhscheck.following import follow_trace
+
+        replayed = follow_trace(_replayer(request), traces[0], quiet=out.quiet or out.json)
+    else:
+        replayed = _judge(request, traces, jobs, out)
+    status = output.replay_status(replayed, require_all=require == "all")
+    text = (
+        output.replay_json(replayed, status)
+        if out.json
+        else output.replay_text(replayed, quiet=out.quiet)
+    )
+    out.write(text, inputs=traces)
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of every file."""
+
+    spec: str | None
+    settings: tuple[tuple[str, str], ...]
+    slack_us: int | None
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file that cannot be judged, and why."""
+
+    reason: str
+
+
+@lru_cache(maxsize=1)
+def _replayer(request: _Request) -> api.Replayer:
+    """One for all files of a process: a spec is compiled once."""
+    return api.Replayer(
+        request.spec, dict(request.settings), request.slack_us, strict=request.strict
+    )
+
+
+def _one(request: _Request, path: str) -> TraceReport | _Refused:
+    try:
+        return _replayer(request).replay(path)
+    except api.InputError as error:
+        return _Refused(str(error))
+
+
+def _judge(request: _Request, traces: tuple[str, ...], jobs: int, out: Out) -> list[TraceReport]:
+    """The reports in the order of the files. Raises InputError for the first that has none."""
+    from rhscheck.workers import each
+
+    if jobs > 1 and request.spec is not None:
+        api.load(request.spec, dict(request.settings))  # what is wrong with it is said here
+    reports = []
+    with terminal.progress("replay: reading", quiet=out.quiet) as say:
+        for number, answer in enumerate(each(partial(_one, request), traces, jobs), start=1):
+            if isinstance(answer, _Refused):
+                raise api.InputError(answer.reason)
+            reports.append(answer)
+            say(f"replay: {number} of {len(traces)}")
+    return reports
+
+
+def _microseconds(text: str) -> int:
+    """A duration such as `100ms`. Raises InputError."""
+    for suffix, micros in (("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000)):
+        number = text.removesuffix(suffix)
+        if number != text and number.isdecimal() and len(number) <= 12:
+            return int(number) * micros
+    raise api.InputError(f"`{text}` is no time; write it as 100ms, 2s or 500us")

@@ -1,0 +1,167 @@
+"""`rhscheck replay`: many files, growing files, hostile files; its output and exit status."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rhscheck import api
+from rhscheck.cli import main
+from rhscheck.following import follow_trace
+from rhscheck.spec.load import load
+from rhscheck.traces.format import CallEvent, Clock, Header, ReturnEvent, Trace
+from rhscheck.traces.simulate import simulate
+
+Run = Callable[..., tuple[int, str]]
+FISCHER = load("fischer").system
+HEADER = Header(
+    src="test", spec="two_locks", clock={"": Clock(epoch="start")}, complete=True, start="initial"
+)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> list[str]:
+    """Three legal recordings of a small spec, and one with a line too many."""
+    paths = []
+    for seed in range(4):
+        trace = simulate(FISCHER, 2, seed, 30).trace
+        if seed == 2:
+            trace = Trace(trace.header, (*trace.events[:9], *trace.events[8:]))
+        path = tmp_path / f"{seed}.jsonl"
+        path.write_bytes(trace.encode())
+        paths.append(str(path))
+    return paths
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def command(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(("replay", *arguments))
+        printed = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return stopped.value.code, printed.out + printed.err
+
+    return command
+
+
+def test_the_output_is_the_same_for_every_number_of_jobs(recorded: list[str], run: Run) -> None:
+    one = run(*recorded, "--format", "json")
+    assert one[0] == 1
+    assert run(*recorded, "--format", "json", "--jobs", "3") == one
+    verdicts = [trace["verdict"] for trace in msgspec.json.decode(one[1])["traces"]]
+    assert verdicts == ["conforms", "conforms", "violated", "conforms"]
+
+
+def test_slack_is_a_time(recorded: list[str], run: Run) -> None:
+    assert run(recorded[0], "--slack", "100ms")[0] == 0
+    for text in ("100", "ms", "-1s", "1.5s", "1h"):
+        status, said = run(recorded[0], "--slack", text)
+        assert status == 2
+        assert f"`{text}` is no time; write it as 100ms, 2s or 500us" in said
+
+
+def test_strict_refuses_the_first_line_that_cannot_be_read(
+    recorded: list[str], tmp_path: Path, run: Run
+) -> None:
+    assert run(recorded[0], "--strict")[0] == 0
+    lines = Path(recorded[0]).read_bytes().splitlines(keepends=True)
+    for junk, said in (
+        (b"junk\n", "line 4, column 1: not JSON: invalid character"),
+        (b'{"ts":1,"seq":1,"ev":"telepathy"}\n', "an event of the unknown kind `telepathy`"),
+    ):
+        path = tmp_path / "bad.jsonl"
+        path.write_bytes(b"".join([*lines[:3], junk, *lines[3:]]))
+        assert run(str(path))[0] in (0, 3)
+        status, output = run(str(path), "--strict")
+        assert status == 2
+        assert said in output
+
+
+def test_nothing_in_a_trace_reaches_the_terminal_as_a_command(tmp_path: Path, run: Run) -> None:
+    evil = "\x1b]0;owned\x07\x1b[31m\r[bold]"
+    events = (
+        CallEvent(ts=1, seq=1, res=evil, op=evil),
+        ReturnEvent(ts=2, seq=2, res=evil, op=evil, rc=0),
+    )
+    path = tmp_path / "evil.jsonl"
+    path.write_bytes(Trace(HEADER, events).encode())
+    for options in ((), ("--format", "json")):
+        status, said = run(str(path), *options)
+        assert status == 1
+        assert "\x1b" not in said
+        assert "\x07" not in said
+        assert "\r" not in said
+
+
+def test_a_long_file_does_not_fill_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    header = b'{"rhs":1,"kind":"header","spec":"fischer","complete":true}\n'
+    with path.open("wb") as file:
+        file.write(header)
+        for _ in range(40):
+            file.write(b"x" * (1 << 20))  # one line of 40 MB
+        file.write(b'\n{"ts":1,"seq":1,"ev":"note","what":"after it"}\n')
+    report = api.replay(str(path))
+    assert [(one.line, one.column) for one in report.problems] == [(2, 1)]
+    assert (report.events, report.ignored, report.verdict) == (1, (("note", 1),), "inconclusive")
+
+
+# ---- growing files -----------------------------------------------------------------------------
+def test_a_growing_trace_is_judged_to_its_end_line(tmp_path: Path) -> None:
+    data = simulate(FISCHER, 2, 1, 40).trace.encode()
+    path = tmp_path / "live.jsonl"
+    path.write_bytes(data[:700])
+
+    def grow() -> None:
+        for at in range(700, len(data), 900):
+            with path.open("ab") as file:
+                file.write(data[at : at + 900])
+            time.sleep(0.01)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    (report,) = follow_trace(api.Replayer(), str(path), quiet=True)
+    writer.join()
+    assert (report.verdict, report.judged) == ("conforms", report.events)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be renamed on Windows")
+def test_a_rotated_trace_is_read_on(tmp_path: Path) -> None:
+    lines = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
+    path = tmp_path / "live.jsonl"
+    path.write_bytes(b"".join(lines[:10]))
+    looks = 0
+
+    def stop() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            path.rename(tmp_path / "live.jsonl.1")
+            path.write_bytes(b"".join(lines[10:]))
+        return looks > 5
+
+    first, second = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
+    assert (first.events, second.events) == (9, len(lines) - 12)
+    assert first.verdict == "conforms-so-far"
+    assert second.verdict in ("conforms-so-far", "inconclusive")
+    assert not first.findings
+    assert not second.findings
+
+
+def test_an_interrupt_ends_following_with_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rhscheck.following.time.sleep", interrupted)
+    path = tmp_path / "live.jsonl"
+    lines = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    (report,) = follow_trace(api.Replayer(), str(path), quiet=True)
+    assert (report.verdict, report.events) == ("conforms-so-far", len(lines) - 2)
