@@ -125,6 +125,9 @@ def verify(
         raise InputError(f"{error}; {hint}" if hint else str(error)) from None
     except AssumptionError as error:
         raise InputError(str(error)) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"no process can be started for the limits: {reason}") from None
 
 
 def require_certificate_folder(folder: str) -> None:

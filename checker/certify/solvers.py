@@ -5,6 +5,7 @@ Owns these entry points. Solvers see the scripts and nothing else; nothing of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,34 @@ class Script:
     text: str
     asks: tuple[str, ...]
     steps: tuple[str, ...]
+
+
+# What a question takes. Others could write files, read them, or print answers nobody gave.
+_COMMANDS = frozenset(
+    ("set-logic", "set-info", "declare-fun", "assert", "check-sat", "check-sat-assuming")
+)
+# A quoted symbol, a string, a comment, a parenthesis, white space, or a word.
+_TOKEN = re.compile(r'\|[^|]*\||"(?:[^"]|"")*"|;[^\n]*|[()]|\s+|[^\s()|";]+')
+
+
+def foreign_command(text: str) -> str | None:
+    """The first command of a script that is not one of ours; None if there is none."""
+    depth, at, opened = 0, 0, False
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            return text[at : at + 20]  # a symbol or string that never ends
+        at = found.end()
+        token = found[0]
+        if token.isspace() or token.startswith(";"):
+            continue
+        if depth == 0 and token != "(":
+            return token[:40]
+        if opened and token not in _COMMANDS:
+            return token[:40]
+        opened = depth == 0 and token == "("
+        depth += (token == "(") - (token == ")")
+    return None if depth == 0 else "(" * depth
 
 
 def by_z3(scripts: tuple[Script, ...], emit: Emit) -> None:
@@ -39,6 +68,11 @@ def by_cvc5(scripts: tuple[Script, ...], emit: Emit) -> None:
 
 def _ask(scripts: tuple[Script, ...], run: Callable[[str], str], emit: Emit) -> None:
     for script in scripts:
+        foreign = foreign_command(script.text)
+        if foreign is not None:
+            asks = ", ".join(script.asks)
+            emit(Refused(f"{script.name}: {asks}", f"`{foreign}` has no place in a script"))
+            continue
         answers = run(script.text).split("\n")
         said = [line.strip() for line in answers if line.strip()]
         if len(said) != len(script.asks) or not {*said} <= {"sat", "unsat", "unknown"}:

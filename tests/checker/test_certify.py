@@ -25,6 +25,7 @@ from rhscheck.checker.certify.certify import Certification, certify
 from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
 from rhscheck.checker.certify.progress import check_progress
 from rhscheck.checker.certify.referee import check
+from rhscheck.checker.certify.solvers import foreign_command
 from rhscheck.checker.established import established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.explore import explore
@@ -339,6 +340,34 @@ def test_a_script_that_is_none_is_refused(tmp_path: Path, silly: bytes) -> None:
     certificate, files = made()
     done = judged(put(tmp_path / "c", certificate, files, {"queries/A1-initiation.smt2": silly}))
     assert refusals(done) == [(solver, "A1: initiation") for solver in SOLVERS]
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("(set-logic QF_LRA)\n(declare-fun |a (b| () Bool)\n(assert |a (b|)\n(check-sat)\n", None),
+        ('; (echo "unsat")\n(set-info :status "a ) ""b")(check-sat-assuming (x))', None),
+        ('(set-option :regular-output-channel "/tmp/x")(check-sat)', "set-option"),
+        ('(check-sat)(echo "unsat")', "echo"),
+        ("(check-sat)(exit)", "exit"),
+        ("((check-sat))", "("),
+        ("()", ")"),
+        ("(check-sat", "("),
+        ("check-sat", "check-sat"),
+        ("(assert |never ends)", "|never ends)"),
+        ("(|check-sat|)", "|check-sat|"),
+    ],
+)
+def test_a_script_asks_and_does_nothing_else(text: str, foreign: str | None) -> None:
+    assert foreign_command(text) == foreign
+
+
+def test_a_script_that_prints_its_own_answers_is_refused(tmp_path: Path) -> None:
+    certificate, files = made()
+    forged = {"queries/A1-initiation.smt2": b'(set-logic QF_LRA)\n(echo "unsat")\n'}
+    done = judged(put(tmp_path / "c", certificate, files, forged))
+    assert refusals(done) == [(solver, "A1: initiation") for solver in SOLVERS]
+    assert {one.reason for one in done.refused} == {"`echo` has no place in a script"}
 
 
 def test_another_specs_certificate_is_refused(tmp_path: Path) -> None:
