@@ -27,6 +27,7 @@ MAX_SEED = 1 << 62
 _REAL_ONLY = ("time_scale", "steps", "state", "seconds")
 _SIMULATED_ONLY = (
     *("seed", "seeds", "minutes", "faults", "no_faults", "resources", "users", "broken_promises"),
+    "wild",
 )
 
 
@@ -96,6 +97,11 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option("--users/--no-users", default=True, help="Whether simulated users want things.")
 @click.option(
+    "--wild",
+    is_flag=True,
+    help="Simulate with a manager in RCM's place that asks RHS for anything at any time.",
+)
+@click.option(
     "--judge",
     type=click.Choice(["spec", "watch", "none"]),
     default="spec",
@@ -139,6 +145,7 @@ def run(
     broken_promises: bool,
     resources: tuple[str, ...],
     users: bool,
+    wild: bool,
     judge: Literal["spec", "watch", "none"],
     time_scale: int,
     steps: str | None,
@@ -178,6 +185,7 @@ def run(
         promises_kept=not broken_promises,
         resources=resources,
         users=users,
+        wild=wild,
         by_spec=judge == "spec",
     )
 
@@ -202,6 +210,7 @@ def _simulate(
     promises_kept: bool,
     resources: tuple[str, ...],
     users: bool,
+    wild: bool,
     by_spec: bool,
 ) -> int:
     with terminal.progress(f"simulate {cluster}: reading", quiet=out.quiet) as say:
@@ -213,7 +222,7 @@ def _simulate(
         configuration = _configuration(cluster)
         if resources:
             configuration = _only(configuration, resources)
-        options = Options(duration_us=max(1, round(minutes * 60_000_000)))
+        options = Options(duration_us=max(1, round(minutes * 60_000_000)), wild=wild)
         names = [one.name for one in configuration.resources]
         wanted = simulated_runs.Wanted(
             configuration,

@@ -29,6 +29,8 @@ def again(cluster: str, wanted: Wanted, violation: Violation) -> str:
         words += ["--minutes", f"{case.options.duration_us / _MINUTE_US}"]
     if not case.options.user_every_us:
         words += ["--no-users"]
+    if case.options.wild:
+        words += ["--wild"]
     if len(case.configuration.resources) < len(wanted.configuration.resources):
         for one in case.configuration.resources:
             words += ["--resource", one.name]

@@ -68,6 +68,7 @@ from rhscheck.tracer.recording import (
     record_node_down,
 )
 from rhscheck.tracer.rhs_core import RhsCore
+from rhscheck.tracer.wild_manager import WildManager
 from rhscheck.traces.format import Event
 
 _PING_US: Final = 10_000_000  # how long a process that does not answer its parent may live
@@ -93,13 +94,15 @@ class Options:
 
     `duration_us`: virtual time after which everything is shut down in order, or, without
     `shut_down`, just ends. `max_events`: the run ends when cores were given so many events.
-    `user_every_us`: mean time between two wishes of a user; 0: none.
+    `user_every_us`: mean time between two wishes of a user; 0: none. `wild`: RCM's place is taken
+    by a manager that asks for anything at any time (`tracer.wild_manager`).
     """
 
     duration_us: int = 600_000_000
     max_events: int = 10_000_000
     user_every_us: int = 60_000_000
     shut_down: bool = True
+    wild: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ class _Node:
     """RCM of one node and its processes."""
 
     name: str
-    core: RcmCore
+    core: RcmCore | WildManager
     journal: Journal
     draw: random.Random
     processes: dict[str, _Process] = field(default_factory=dict)
@@ -337,7 +340,9 @@ class Cluster:
         self._nodes = {
             name: _Node(
                 name,
-                cores.rcm(configuration, name),
+                WildManager(configuration, name, self.stream(f"manager {name}"))
+                if options.wild
+                else cores.rcm(configuration, name),
                 Journal(name, self._write),
                 self.stream(f"node {name}"),
             )

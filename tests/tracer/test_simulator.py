@@ -172,6 +172,12 @@ def test_replay_accepts_random_faults_on_two_nodes() -> None:
     assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
 
 
+def test_replay_accepts_a_host_that_is_asked_for_anything() -> None:
+    options = Options(duration_us=2 * MINUTE, wild=True)
+    found = search(Wanted(CLUSTER, options), range(0, 540, 18), lambda _: None)
+    assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
+
+
 def test_broken_promises_are_blamed_on_the_plug_in() -> None:
     wanted = Wanted(CLUSTER, RUN, (Fault("ip", "Online", 1, "early-status"),), promises_kept=False)
     judged = judge_seed(wanted, spec_for(CLUSTER), 3, case_of(wanted, 3))
