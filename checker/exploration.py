@@ -72,6 +72,11 @@ class Exploration:
         """The discrete state of a node."""
         return self._values[node]
 
+    @property
+    def cells(self) -> Cells:
+        """The zones of each discrete state; nothing where no clock was tracked."""
+        return self._cells
+
     def path(self, node: int) -> tuple[Values, tuple[int, ...]]:
         """The initial values and the transition positions that lead to `node`."""
         positions: list[int] = []

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from rhscheck.checker import engines, fixed
+from rhscheck.checker import engines, fixed, pairs
 from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
@@ -37,7 +37,7 @@ from rhscheck.checker.verdict import (
 )
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
-ENGINES = ("local", *(engine.name for engine in engines.TABLE))
+ENGINES = ("local", "pairs", *(engine.name for engine in engines.TABLE))
 DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
 DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
@@ -45,6 +45,7 @@ MAX_DEPTH = 1_000
 MAX_NODES = 500_000
 _QUICK_NODES = 50_000  # enumeration at a fixed N, where bounded checking can take over
 _FIRST_NODES = 3_000  # enumeration before several engines are started: about their start-up
+_FEW_INSTANCES = 3  # so many are looked at one by one
 _REALISED_UP_TO = 3  # instances with which a run of the abstraction is looked for
 
 
@@ -317,6 +318,7 @@ def _results(
     early: Mapping[str, Result] = MappingProxyType({}),
 ) -> tuple[Result, ...]:
     """Everybody's result, in the order of `rules`; some are there already (`early`)."""
+    _pairs(task, options, argument, rules)
     _race_open(task, options, argument, rules)
     found = []
     for rule in rules:
@@ -325,6 +327,31 @@ def _results(
         task.answered(rule, answer)
         found.append(result)
     return tuple(found)
+
+
+def _pairs(task: Task, options: Options, argument: EveryN, rules: Sequence[Rule]) -> None:
+    """Answers for every number of instances where an invariant of every two of them gives one."""
+    few = options.n is not None and options.n <= _FEW_INSTANCES
+    if options.engine != "pairs" and (options.engine is not None or few):
+        return
+    for rule in rules:
+        left = argument.answers.get(rule.id)
+        if isinstance(rule.obligation, LeadsTo) or isinstance(left, Answer) or task.budget.over():
+            continue
+        started = time.monotonic()
+        model = task.weave([rule])
+        if rule.id in model.unwoven:
+            if options.engine == "pairs":
+                reason = Unknown(model.unwoven[rule.id])
+                argument.answers[rule.id] = Answer(reason, "pairs")
+            continue
+        found = pairs.decide(fixed.Query(task, model, rule, 1))
+        if isinstance(found, Answer):
+            argument.answers[rule.id] = found
+        elif options.engine == "pairs":
+            argument.answers[rule.id] = Answer(Unknown(found.reason), "pairs")
+        spent = time.monotonic() - started
+        argument.seconds[rule.id] = argument.seconds.get(rule.id, 0.0) + spent
 
 
 def _race_open(task: Task, options: Options, argument: EveryN, rules: Sequence[Rule]) -> None:
@@ -401,6 +428,8 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
     notes = left.notes if left is not None else ()
     if options.engine == "local":
         return Answer(Unknown("; ".join(notes)), "local")
+    if options.engine == "pairs":  # out of time: it answers everything else
+        return Answer(Unknown(task.budget.reason), "pairs")
     at_least = left.at_least if left is not None else 0
     model = task.weave([rule])
     if rule.id in model.unwoven:

@@ -64,7 +64,7 @@ def test_a_threshold_is_exact() -> None:
     assert told(found) == (
         "Mutex\n"
         "    violated for CheckAfter <= 2s\n"
-        "    proved for N=2 for CheckAfter > 2s\n\n"
+        "    proved for every N for CheckAfter > 2s\n\n"
         "fischer: CheckAfter from 1s to 5s: 1 verdict of 1 flips; 9 points in the grid, "
         "10 verifications\n"
     )
