@@ -155,6 +155,7 @@ def host(request: Request, out: Out) -> int:
     default = Path(request.cluster).resolve().with_suffix(".state")
     try:
         directory = StateDirectory(default if request.state is None else Path(request.state))
+        configuration = directory.resumed(configuration)
     except StateDirectoryError as error:
         raise api.InputError(str(error)) from None
     board = _Board(
@@ -171,17 +172,20 @@ def host(request: Request, out: Out) -> int:
         sinks: list[Callable[[Entry], None]] = [board.count]
         if request.trace is not None:
             stream = stack.enter_context(_create(request.trace, request.cluster))
-            trace = TraceFile(
-                stream,
-                configuration,
-                node=node,
-                identity=identity,
-                tool=f"rhscheck {api.version()}",
-            )
-            sinks.append(trace)
+            with _writing(request.trace):
+                trace = TraceFile(
+                    stream,
+                    configuration,
+                    node=node,
+                    identity=identity,
+                    tool=f"rhscheck {api.version()}",
+                )
+            sinks.append(_Guarded(trace, request.trace))
         if request.steps is not None:
             stream = stack.enter_context(_create(request.steps, request.cluster))
-            sinks.append(StepFile(stream, configuration, node))
+            with _writing(request.steps):
+                steps = StepFile(stream, configuration, node)
+            sinks.append(_Guarded(steps, request.steps))
         show = stack.enter_context(_view(board, out))
 
         def listen(news: News) -> None:
@@ -210,8 +214,12 @@ def host(request: Request, out: Out) -> int:
             outcome = runtime.run()
         except (ClusterFileError, StateDirectoryError) as error:
             raise api.InputError(str(error)) from None
+        for sink in sinks:
+            if isinstance(sink, _Guarded) and sink.error is not None:
+                raise sink.error
         if trace is not None and outcome is Outcome.ORDERLY:
-            trace.close()
+            with _writing(request.trace):
+                trace.close()
     return _finish(request, out, board, outcome, time.monotonic() - began)
 
 
@@ -225,7 +233,7 @@ def _read(path: str) -> ClusterFile:
         raise api.InputError(f"cannot read {path}: {reason}") from None
     try:
         return read_cluster(text, path)
-    except ClusterFileError as error:
+    except (ClusterFileError, StateDirectoryError) as error:
         raise api.InputError(str(error)) from None
 
 
@@ -233,10 +241,38 @@ def _create(path: str, cluster: str) -> BinaryIO:
     """A file that is written while the run goes on: every line is handed over at once."""
     if terminal.same_file(path, cluster):
         raise api.InputError(f"{path}: this is the input; writing there would destroy it")
-    try:
+    with _writing(path):
         return Path(path).open("wb", buffering=0)
+
+
+@contextlib.contextmanager
+def _writing(path: str | None) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise api.InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+class _Guarded:
+    """A file of steps that may become impossible to write: the cluster goes on without it."""
+
+    def __init__(self, write: Callable[[Entry], None], path: str) -> None:
+        self._write = write
+        self._path = path
+        self.error: terminal.OutputError | None = None
+
+    def __call__(self, step: Entry) -> None:
+        """Write the step, unless the file is broken."""
+        if self.error is not None:
+            return
+        try:
+            self._write(step)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.error = terminal.OutputError(
+                f"{self._path}: could not be written to its end: {reason}; what it holds is good"
+            )
+            terminal.write_message(f"{self._path}: cannot be written any more: {reason}")
 
 
 @contextlib.contextmanager

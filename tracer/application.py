@@ -224,7 +224,7 @@ class Application:
 
 
 def _wait_collected(pid: int) -> None:
-    """Wait a little until a killed process is collected by its parent, which is not this one.
+    """Wait a little until a killed process is collected by its parent (by now perhaps this one).
 
     Until then its number is in use, and whoever finds it in a pid file believes that it runs.
     """
@@ -233,6 +233,8 @@ def _wait_collected(pid: int) -> None:
     until = time.monotonic() + _COLLECTED_S
     while time.monotonic() < until:
         try:
+            with contextlib.suppress(ChildProcessError):  # somebody else's child
+                os.waitpid(pid, os.WNOHANG)
             os.kill(pid, 0)
         except OSError:
             return

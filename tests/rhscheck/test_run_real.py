@@ -206,3 +206,17 @@ def test_a_reader_that_does_not_read_stops_nothing(tmp_path: Path) -> None:
     out, _ = run.communicate(timeout=60)
     assert run.returncode == 0
     assert out.count("x" * 100) == 3000
+
+
+@POSIX
+def test_a_full_disk_does_not_take_the_cluster_down(tmp_path: Path) -> None:
+    (tmp_path / "cluster.toml").write_text(SLEEPER, encoding="utf-8")
+    trace = str(tmp_path / "t.jsonl")
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh"]  # files of 2 or 4 KB at most
+    run = [*command(tmp_path, "--seconds", "1.5", "--trace", trace)]
+    done = subprocess.run([*limited, *run], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "sleeper: Online (" in done.stdout
+    assert "sleeper: Closed (" in done.stdout
+    assert f"{trace}: cannot be written any more: File too large" in done.stderr
+    assert f"error: {trace}: could not be written to its end: File too large" in done.stderr

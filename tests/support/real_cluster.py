@@ -122,9 +122,9 @@ def start(folder: Path, cluster: str, plugin: str = "", *, scale: int = SCALE) -
     path = folder / "cluster.toml"
     path.write_text(textwrap.dedent(cluster), encoding="utf-8")
     file = read_cluster(path.read_text(encoding="utf-8"), str(path))
-    configuration = scaled(file.configuration, scale)
     files = ExitStack()
     directory = StateDirectory(folder / "state")
+    configuration = directory.resumed(scaled(file.configuration, scale))
     files.callback(directory.release)
     trace = TraceFile(
         files.enter_context((folder / "trace.jsonl").open("wb", buffering=0)),

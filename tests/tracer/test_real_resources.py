@@ -204,6 +204,7 @@ def test_dependencies_and_a_kept_persistent_state(cluster: Start, tmp_path: Path
     again.until_state("top", "Offline")
     again.finish()
     assert "Online" not in again.states("it")
+    assert again.verdict().verdict in CONFORMS
 
 
 def test_an_application_is_known_by_number_and_start(tmp_path: Path) -> None:
@@ -252,4 +253,22 @@ def test_a_stubborn_application_is_killed_after_its_time(cluster: Start, tmp_pat
     assert run.states("it")[-3:] == ["Closing", "Closed", "Initializing"]
     trace = (tmp_path / "trace.jsonl").read_text(encoding="utf-8")
     assert trace.count('"op":"SetResourceStatus","state":"pending"') >= 5
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_an_application_is_not_lost_by_starting_another(cluster: Start, tmp_path: Path) -> None:
+    body = """
+    class Twice(Good):
+        def online(self):
+            self.host.spawn(["sleep", "1000"])
+            self.host.spawn(["sleep", "1000"])
+    """
+    text = one_resource("Twice", 'restart = { action = "none" }')
+    run = cluster(tmp_path, text, body)
+    run.until_state("it", "Failed")
+    application = application_of(run)
+    run.finish()
+    assert f"`application` (process {application}) still runs: end it, or spawn under" in run.log()
+    assert f"process {application} was left behind and is ended" in run.log()
+    assert is_gone(application)
     assert run.verdict().verdict in CONFORMS

@@ -365,6 +365,11 @@ class HostedResource:
         user: str | None = None,
     ) -> Application:
         """See `Host`."""
+        left = self.recover(name)
+        if left is not None:  # its record would be lost, and with it the process
+            raise ResourceError(
+                f"`{name}` (process {left.pid}) still runs: end it, or spawn under another name"
+            )
         return Application.start(
             argv,
             self._record(name),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -167,20 +167,14 @@ class Runtime:
         sinks: Sequence[Callable[[Entry], None]] = (),
         listener: Callable[[News], None],
     ) -> None:
-        """`configuration`: the file's, scaled already. `sinks` are given every step, in order."""
+        """`configuration`: the file's, scaled, with the persistent states that were kept
+        (`StateDirectory.resumed`). `sinks` are given every step, in order.
+        """
         self.file = file
         self.configuration = configuration
         self._directory = directory
         self._time_scale = time_scale
         self._listener = listener
-        kept = directory.persistent()
-        self.configuration = replace(
-            configuration,
-            groups=tuple(
-                replace(group, persistent=kept.get(group.name, group.persistent))
-                for group in configuration.all_groups
-            ),
-        )
         times = self.configuration.timeouts
         self._tolerance_us = min(MAX_TOLERANCE_US, min(times.call_us, times.report_due_us) // 4)
         self._origin_ns = time.monotonic_ns()

@@ -15,12 +15,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from rhscheck.tracer.application import Application
+from rhscheck.tracer.configuration import ClusterConfiguration
 from rhscheck.tracer.real.hosting import RECORD_SUFFIX
 
 Persistent = Literal["online", "offline"]
@@ -74,6 +76,15 @@ class StateDirectory:
             return {}
         except (OSError, msgspec.DecodeError) as error:
             raise StateDirectoryError(f"{path} is damaged ({error}): remove it") from error
+
+    def resumed(self, configuration: ClusterConfiguration) -> ClusterConfiguration:
+        """The configuration with each group in its kept state. Raises StateDirectoryError."""
+        kept = self.persistent()
+        groups = tuple(
+            replace(group, persistent=kept.get(group.name, group.persistent))
+            for group in configuration.all_groups
+        )
+        return replace(configuration, groups=groups)
 
     def persist(self, group: str, state: Persistent) -> None:
         """Keep the state of a group; the file is there whole or as it was."""
