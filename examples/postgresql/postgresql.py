@@ -65,7 +65,7 @@ class PostgreSQL(Resource):
 
     def start(self, cancel: Cancel) -> None:
         """Make the database if need be, start the server, wait until it answers."""
-        data = Path(self.params.data)
+        data = Path(self.params.data).absolute()
         if not (data / "PG_VERSION").exists():
             self.make(data, cancel)
         while not cancel.is_set():

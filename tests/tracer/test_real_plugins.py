@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from real_cluster import Start, is_gone, one_resource
 
 from rhscheck.tracer.cluster_file import ClusterFileError
+from rhscheck.tracer.real.frames import Setup
+from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 
 CONFORMS = ("conforms", "conforms-so-far")
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX: signals and fork")
@@ -298,3 +303,53 @@ def test_modules_beside_the_cluster_are_found_and_hide_nothing(
     run.until_state("it", "Online")
     run.finish()
     assert run.verdict().verdict in CONFORMS
+
+
+@POSIX
+def test_a_plugin_that_writes_into_every_file_is_ended(cluster: Start, tmp_path: Path) -> None:
+    body = ONCE + (
+        "    def online(self):\n"
+        "        for fd in range(3, 60) if self.once() else ():\n"
+        "            try: os.write(fd, b'junk\\n')\n"
+        "            except OSError: pass\n"
+        "        time.sleep(0.05)\n"
+        "        self.up = True\n"
+    )
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    assert run.ends()[0].why.startswith("what came over its pipe is no frame; RCM ended it")
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_a_monitor_ends_when_its_pipe_does(tmp_path: Path) -> None:
+    setup = Setup(
+        monitor="shared",
+        epoch=1,
+        folder=str(tmp_path),
+        state_dir=str(tmp_path),
+        dump_file=str(tmp_path / "dump"),
+        time_scale=1,
+        origin_ns=time.monotonic_ns(),
+        watchdog_s=100.0,
+        tolerance_us=1_000_000,
+        call_us=1_000_000,
+        pending_us=1_000_000,
+        looks_alive_us=1_000_000,
+        is_alive_us=1_000_000,
+        dump_us=1_000_000,
+        resources=(),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rhscheck.tracer.real.rhs_process", str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(msgspec.json.encode(setup) + b"\n")
+    process.stdin.flush()
+    assert process.stdout.readline().startswith(b'{"type":"Ready"')
+    process.stdin.close()
+    assert process.wait(30) == EXIT_STATUS["manager-gone"]
+    process.stdout.close()
