@@ -24,15 +24,12 @@ Ownership: a token that one node has; see `Handover`. Only the owner opens a gro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, Literal, assert_never, get_args
 
 from rhscheck.tracer.configuration import (
     ClusterConfiguration,
     GroupConfiguration,
-    ResourceConfiguration,
     own_monitor,
 )
 from rhscheck.tracer.events import (
@@ -68,63 +65,21 @@ from rhscheck.tracer.events import (
     Stop,
     Tick,
 )
+from rhscheck.tracer.rcm_state import (
+    IDLE,
+    GroupView,
+    MonitorView,
+    ResourceView,
+    dependencies_first,
+    group_state,
+)
 from rhscheck.tracer.rcm_table import RCM_TABLE, RcmState
 from rhscheck.tracer.table import Table
 
 # How much longer than it may take a dying monitor is waited for before it is ended by force.
 _GRACE_US: Final = 1_000_000
 
-# Nothing of the resource runs, so what it depends on may go.
-_IDLE: Final = frozenset(("Initializing", "Opening", "Offline", "Closing", "Closed"))
 _KNOWN: Final = frozenset(get_args(RcmState))
-
-
-@dataclass(slots=True)
-class _Resource:
-    """One resource. `failures_us`: when it failed lately; `given_up`: only a user or time helps."""
-
-    configuration: ResourceConfiguration
-    group: _Group
-    monitor: _Monitor
-    state: RcmState = "Initializing"
-    needs: list[_Resource] = field(default_factory=list)
-    needed_by: list[_Resource] = field(default_factory=list)
-    failures_us: list[int] = field(default_factory=list)
-    deaths: int = 0  # of monitor processes that it caused
-    not_before_us: int = 0  # when it may be tried again
-    given_up: bool = False
-    recover: bool = False
-    failed: bool = False  # the Terminate under way is for a failure
-    shown: str = "Initializing"
-
-    @property
-    def name(self) -> str:
-        return self.configuration.name
-
-
-@dataclass(slots=True)
-class _Group:
-    """One group. `leaving`: the node that it is on its way to."""
-
-    configuration: GroupConfiguration
-    owner: str
-    persistent: Literal["online", "offline"]
-    resources: list[_Resource] = field(default_factory=list)
-    leaving: str | None = None
-    failovers_us: list[int] = field(default_factory=list)
-    shown: str = "Offline"
-
-
-@dataclass(slots=True)
-class _Monitor:
-    """One monitor. `epoch` counts its processes from 1."""
-
-    name: str
-    state: Literal["down", "starting", "up", "dying", "stopping"] = "down"
-    epoch: int = 0
-    restarts_us: list[int] = field(default_factory=list)
-    not_before_us: int = 0
-    kill_at_us: int | None = None
 
 
 class RcmCore:
@@ -141,23 +96,23 @@ class RcmCore:
         self._wakes: list[int] = []
         self._requests = 0
         # What RCM is owed an answer for: the resource, and the user's ticket for a control.
-        self._asked: dict[int, tuple[_Resource, int | None]] = {}
+        self._asked: dict[int, tuple[ResourceView, int | None]] = {}
         self._down: list[str] = []
         self._running = self._stopping = self._finished = False
-        self._monitors = {name: _Monitor(name) for name in configuration.monitors}
-        self._groups: dict[str, _Group] = {}
+        self._monitors = {name: MonitorView(name) for name in configuration.monitors}
+        self._groups: dict[str, GroupView] = {}
         for one in configuration.all_groups:
             first = self._candidates(one)[0]
-            self._groups[one.name] = _Group(one, first, one.persistent)
+            self._groups[one.name] = GroupView(one, first, one.persistent)
         found = {
-            one.name: _Resource(one, self._groups[one.group], self._monitors[one.monitor])
+            one.name: ResourceView(one, self._groups[one.group], self._monitors[one.monitor])
             for one in configuration.resources
         }
         for resource in found.values():
             resource.needs = [found[name] for name in resource.configuration.depends_on]
             for need in resource.needs:
                 need.needed_by.append(resource)
-        self._resources = {one.name: one for one in _dependencies_first(found.values())}
+        self._resources = {one.name: one for one in dependencies_first(found.values())}
         for resource in self._resources.values():
             resource.group.resources.append(resource)
 
@@ -216,12 +171,12 @@ class RcmCore:
             self._settle()
         return out
 
-    def _group(self, name: str) -> _Group:
+    def _group(self, name: str) -> GroupView:
         if name not in self._groups:
             raise ValueError(f"there is no group {name}")
         return self._groups[name]
 
-    def _monitor(self, name: str, epoch: int) -> _Monitor | None:
+    def _monitor(self, name: str, epoch: int) -> MonitorView | None:
         """The monitor, None if the process is one that has been given up before."""
         if name not in self._monitors:
             raise ValueError(f"there is no monitor {name}")
@@ -233,18 +188,18 @@ class RcmCore:
             heappush(self._wakes, due_us)
 
     # ---- users and peers -----------------------------------------------------------------------
-    def _bring(self, group: _Group, to: Literal["online", "offline"]) -> None:
+    def _bring(self, group: GroupView, to: Literal["online", "offline"]) -> None:
         group.persistent = to
         self._out.append(Persist(group.configuration.name, to))
         for resource in group.resources:
             self._forgive(resource)
 
-    def _forgive(self, resource: _Resource) -> None:
+    def _forgive(self, resource: ResourceView) -> None:
         resource.given_up = False
         resource.failures_us.clear()
         resource.not_before_us = self._now
 
-    def _move(self, group: _Group, to: str) -> None:
+    def _move(self, group: GroupView, to: str) -> None:
         if to not in self.configuration.nodes:
             raise ValueError(f"there is no node {to}")
         if group.owner == self.node and to != self.node and to not in self._down:
@@ -261,7 +216,7 @@ class RcmCore:
         else:
             self._out.append(ControlDone(event.ticket, event.res, INVALID_STATE))
 
-    def _take_over(self, group: _Group, event: Handover) -> None:
+    def _take_over(self, group: GroupView, event: Handover) -> None:
         if group.owner == self.node:
             return
         group.owner = self.node
@@ -301,7 +256,7 @@ class RcmCore:
             case _:
                 assert_never(event.message)
 
-    def _replied(self, resource: _Resource, reply: Reply, ticket: int | None) -> None:
+    def _replied(self, resource: ResourceView, reply: Reply, ticket: int | None) -> None:
         if ticket is not None:
             self._out.append(ControlDone(ticket, reply.res, reply.rc, reply.data))
         if reply.op == "ResourceControl":
@@ -311,13 +266,13 @@ class RcmCore:
             said = f"reply {reply.op}" if good else f"reply {reply.op} refused"
             self._occur(resource, said, f"{reply.op}: {reply.rc}")
 
-    def _noticed(self, resource: _Resource, notice: Notice) -> None:
+    def _noticed(self, resource: ResourceView, notice: Notice) -> None:
         if notice.dying:
             self._dying(resource, notice)
         elif notice.state in _KNOWN or notice.state == "Failed":
             self._occur(resource, f"notice {notice.state}", notice.why)
 
-    def _dying(self, culprit: _Resource, notice: Notice) -> None:
+    def _dying(self, culprit: ResourceView, notice: Notice) -> None:
         monitor = culprit.monitor
         if monitor.state == "up":
             monitor.state = "dying"
@@ -326,7 +281,7 @@ class RcmCore:
         culprit.deaths += 1
         self._count_failure(culprit, notice.why)
 
-    def _occur(self, resource: _Resource, occurrence: str, why: str) -> None:
+    def _occur(self, resource: ResourceView, occurrence: str, why: str) -> None:
         match self._table[resource.state][occurrence]:
             case "opened":
                 resource.recover = True  # from now on its application may be running
@@ -361,11 +316,11 @@ class RcmCore:
             case cell:
                 raise AssertionError(f"the table has no such action: {cell}")
 
-    def _enter(self, resource: _Resource, state: RcmState, why: str) -> None:
+    def _enter(self, resource: ResourceView, state: RcmState, why: str) -> None:
         resource.state = state
         self._show(resource, why)
 
-    def _show(self, resource: _Resource, why: str) -> None:
+    def _show(self, resource: ResourceView, why: str) -> None:
         """Tell people the state, where a failed or waiting resource is not just offline."""
         shown: str = resource.state
         if resource.state in ("Offline", "Initializing"):
@@ -387,7 +342,7 @@ class RcmCore:
             )
 
     # ---- failures ------------------------------------------------------------------------------
-    def _count_failure(self, resource: _Resource, why: str) -> None:
+    def _count_failure(self, resource: ResourceView, why: str) -> None:
         """RestartPolicy: one more failure, and what follows from it."""
         policy, now = resource.configuration.restart, self._now
         recent = [one for one in resource.failures_us if now - one < policy.period_us]
@@ -399,7 +354,7 @@ class RcmCore:
             self._give_up(resource)
         self._show(resource, why)
 
-    def _give_up(self, resource: _Resource) -> None:
+    def _give_up(self, resource: ResourceView) -> None:
         policy = resource.configuration.restart
         resource.given_up = True
         if policy.action != "none" and policy.retry_us is not None:
@@ -408,7 +363,7 @@ class RcmCore:
         if policy.action == "restartNotify":
             self._fail_over(resource.group)
 
-    def _fail_over(self, group: _Group) -> None:
+    def _fail_over(self, group: GroupView) -> None:
         """Move the group to another node, unless it was moved too often of late."""
         if group.leaving is not None or group.owner != self.node or self._stopping:
             return
@@ -422,7 +377,7 @@ class RcmCore:
             group.failovers_us.append(self._now)
             group.leaving = others[0]
 
-    def _exited(self, monitor: _Monitor, why: str) -> None:
+    def _exited(self, monitor: MonitorView, why: str) -> None:
         """ "RCM will observe that RHS is gone and will take a recovery action"."""
         expected = monitor.state == "stopping"
         monitor.state = "down"
@@ -443,7 +398,7 @@ class RcmCore:
             for resource in hosted:
                 self._isolate(resource)
 
-    def _limit_restarts(self, monitor: _Monitor, hosted: list[_Resource]) -> None:
+    def _limit_restarts(self, monitor: MonitorView, hosted: list[ResourceView]) -> None:
         limits, now = self.configuration.monitor_restarts, self._now
         monitor.restarts_us = [at for at in monitor.restarts_us if now - at < limits.period_us]
         if len(monitor.restarts_us) < limits.restarts:
@@ -456,12 +411,12 @@ class RcmCore:
                 self._show(resource, "its monitor died too often")
         self._wake_at(monitor.not_before_us)
 
-    def _isolate(self, resource: _Resource) -> None:
+    def _isolate(self, resource: ResourceView) -> None:
         after = resource.configuration.isolate_after
         alone = sum(one.monitor is resource.monitor for one in self._resources.values()) == 1
         if after and resource.deaths >= after and not alone:
             name = own_monitor(resource.name)
-            self._monitors[name] = resource.monitor = _Monitor(name)
+            self._monitors[name] = resource.monitor = MonitorView(name)
 
     def _kill_overdue(self) -> None:
         for monitor in self._monitors.values():
@@ -471,7 +426,7 @@ class RcmCore:
                 self._out.append(KillMonitor(monitor.name, monitor.epoch, why))
 
     # ---- what is wanted, and how to get there --------------------------------------------------
-    def _is_wanted(self, resource: _Resource) -> bool:
+    def _is_wanted(self, resource: ResourceView) -> bool:
         group = resource.group
         return (
             group.owner == self.node
@@ -493,7 +448,7 @@ class RcmCore:
         if self._stopping:
             self._stop_monitors()
 
-    def _advance(self, resource: _Resource) -> None:
+    def _advance(self, resource: ResourceView) -> None:
         if resource.state not in ("Initializing", "Offline") or self._stopping:
             return
         if resource.group.owner != self.node or resource.group.leaving is not None:
@@ -511,14 +466,14 @@ class RcmCore:
             if self._is_up(resource.monitor):
                 self._enter(resource, "Opening", "Open")
                 self._send(resource, "Open")
-        elif self._is_wanted(resource) and all(one.state in _IDLE for one in resource.needed_by):
+        elif self._is_wanted(resource) and all(one.state in IDLE for one in resource.needed_by):
             self._enter(resource, "OnlineCallIssued", "Online")
             self._send(resource, "Online")
 
-    def _retreat(self, resource: _Resource) -> None:
+    def _retreat(self, resource: ResourceView) -> None:
         match resource.state:
             case "Online" if not self._is_wanted(resource):
-                if all(one.state in _IDLE for one in resource.needed_by):
+                if all(one.state in IDLE for one in resource.needed_by):
                     self._enter(resource, "OfflineCallIssued", "Offline")
                     self._send(resource, "Offline")
             case "OnlineCallIssued" | "OnlinePending" if not self._is_wanted(resource):
@@ -529,11 +484,11 @@ class RcmCore:
             case _:
                 pass
 
-    def _terminate(self, resource: _Resource, why: str) -> None:
+    def _terminate(self, resource: ResourceView, why: str) -> None:
         self._enter(resource, "Terminating", why)
         self._send(resource, "Terminate")
 
-    def _send(self, resource: _Resource, op: Requested, control: Control | None = None) -> None:
+    def _send(self, resource: ResourceView, op: Requested, control: Control | None = None) -> None:
         self._requests += 1
         ticket = None if control is None else control.ticket
         self._asked[self._requests] = (resource, ticket)
@@ -547,7 +502,7 @@ class RcmCore:
         )
         self._out.append(Send(resource.monitor.name, resource.monitor.epoch, command))
 
-    def _is_up(self, monitor: _Monitor) -> bool:
+    def _is_up(self, monitor: MonitorView) -> bool:
         """Whether the process can be asked; starts one where none runs and one may."""
         if monitor.state == "down" and monitor.not_before_us <= self._now:
             monitor.state = "starting"
@@ -555,9 +510,9 @@ class RcmCore:
             self._out.append(StartMonitor(monitor.name, monitor.epoch))
         return monitor.state == "up"
 
-    def _hand_over(self, group: _Group) -> None:
+    def _hand_over(self, group: GroupView) -> None:
         to = group.leaving
-        if to is None or any(one.state not in _IDLE for one in group.resources):
+        if to is None or any(one.state not in IDLE for one in group.resources):
             return
         if any(one.state == "Opening" for one in group.resources):
             return
@@ -582,30 +537,8 @@ class RcmCore:
             self._finished = True
             self._out.append(Finished())
 
-    def _show_group(self, group: _Group) -> None:
-        shown = "elsewhere" if group.owner != self.node else _group_state(group)
+    def _show_group(self, group: GroupView) -> None:
+        shown = "elsewhere" if group.owner != self.node else group_state(group)
         if shown != group.shown:
             source, group.shown = group.shown, shown
             self._out.append(GroupChanged(group.configuration.name, source, shown))
-
-
-def _group_state(group: _Group) -> str:
-    """The state of a group by those of its resources (CLUSTER_GROUP_STATE)."""
-    if all(one.state == "Online" for one in group.resources):
-        return "Online"
-    if any(one.state not in _IDLE and one.state != "Online" for one in group.resources):
-        return "Pending"
-    if any(one.state == "Online" for one in group.resources):
-        return "PartialOnline"
-    return "Failed" if any(one.given_up for one in group.resources) else "Offline"
-
-
-def _dependencies_first(resources: Iterable[_Resource]) -> list[_Resource]:
-    """The resources, each after all that it needs, else in the given order."""
-    ordered: list[_Resource] = []
-    waiting = list(resources)
-    while waiting:
-        ready = next(one for one in waiting if all(need in ordered for need in one.needs))
-        waiting.remove(ready)
-        ordered.append(ready)
-    return ordered

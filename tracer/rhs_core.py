@@ -29,7 +29,6 @@ CrashOfShared: a crash or deadlock ends the process with every call of every res
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, Literal, assert_never
 
@@ -69,45 +68,12 @@ from rhscheck.tracer.events import (
     WriteDump,
     meaning,
 )
+from rhscheck.tracer.rhs_state import Call, Hosted, Timer
 from rhscheck.tracer.rhs_table import TABLE
 from rhscheck.tracer.table import Table
 
 # "ResourceControl, IsAlive, LooksAlive, Offline …, and Online … are serialized with each other"
 _SERIALISED: Final = frozenset(("ResourceControl", "IsAlive", "LooksAlive", "Online", "Offline"))
-
-_Timer = Literal["call", "silence", "due LooksAlive", "due IsAlive", "dump"]
-
-
-@dataclass(slots=True)
-class _Call:
-    """A call in flight. `command`: what RCM is owed an answer for, None once it has been given."""
-
-    number: int
-    resource: _Resource
-    op: Operation
-    command: Command | None
-    expired: bool = False
-
-
-@dataclass(slots=True)
-class _Resource:
-    """One resource as this process sees it. `generation` outdates the timers of states left."""
-
-    name: str
-    state: ResourceState = "Unopened"
-    row: dict[str, str] = field(default_factory=dict)
-    calls: dict[Operation, _Call] = field(default_factory=dict)
-    lane: _Call | None = None  # the serialised call in flight, unless it is out of time
-    queue: list[Command] = field(default_factory=list)
-    terminates: list[Command] = field(default_factory=list)
-    operation: Literal["Online", "Offline"] = "Online"
-    worker: bool = False  # the plug-in's thread that goes on with a pending operation
-    early: Meaning | None = None
-    early_handle: int | None = None
-    handle: int | None = None
-    generation: int = 0
-    looks_due: bool = False
-    is_due: bool = False
 
 
 class RhsCore:
@@ -116,10 +82,10 @@ class RhsCore:
     def __init__(self, timeouts: Timeouts, table: Table = TABLE) -> None:
         self.timeouts = timeouts
         self._table = {state: dict(row) for state, row in table.items()}
-        self._resources: dict[str, _Resource] = {}
-        self._calls: dict[int, _Call] = {}
+        self._resources: dict[str, Hosted] = {}
+        self._calls: dict[int, Call] = {}
         self._numbers = 0
-        self._timers: list[tuple[int, int, _Timer, _Resource | None, int]] = []
+        self._timers: list[tuple[int, int, Timer, Hosted | None, int]] = []
         self._armed = 0
         self._now = 0
         self._out: list[RhsEffect] = []
@@ -138,7 +104,7 @@ class RhsCore:
             heappop(timers)
         return None
 
-    def _is_current(self, kind: _Timer, resource: _Resource | None, number: int) -> bool:
+    def _is_current(self, kind: Timer, resource: Hosted | None, number: int) -> bool:
         if self._dying is not None or self._gone:
             return kind == "dump" and not self._gone
         if kind == "call":
@@ -146,7 +112,7 @@ class RhsCore:
             return call is not None and not call.expired
         return resource is None or resource.generation == number
 
-    def _arm(self, after_us: int, kind: _Timer, resource: _Resource | None, number: int) -> None:
+    def _arm(self, after_us: int, kind: Timer, resource: Hosted | None, number: int) -> None:
         self._armed += 1
         heappush(self._timers, (self._now + after_us, self._armed, kind, resource, number))
 
@@ -219,7 +185,7 @@ class RhsCore:
                 assert_never(kind)
 
     # ---- a dying process -----------------------------------------------------------------------
-    def _end(self, why: Literal["deadlock", "crash"], call: _Call, text: str) -> None:
+    def _end(self, why: Literal["deadlock", "crash"], call: Call, text: str) -> None:
         """RHS "still notifies RCM, but after that RHS just terminates itself" with a dump."""
         resource = call.resource
         stuck = call.op if why == "deadlock" else None
@@ -240,11 +206,11 @@ class RhsCore:
             return  # RCM sees the death of the process and needs no answer
         resource = self._resources.get(command.res)
         if resource is None:
-            resource = _Resource(command.res, row=self._table["Unopened"])
+            resource = Hosted(command.res, row=self._table["Unopened"])
             self._resources[command.res] = resource
         self._obey(resource, command)
 
-    def _obey(self, resource: _Resource, command: Command) -> None:
+    def _obey(self, resource: Hosted, command: Command) -> None:
         match resource.row[command.op]:
             case "open":
                 self._enter(resource, "Opening")
@@ -275,7 +241,7 @@ class RhsCore:
             case cell:
                 raise AssertionError(f"the table has no such command action: {cell}")
 
-    def _returned(self, call: _Call, event: Returned) -> None:
+    def _returned(self, call: Call, event: Returned) -> None:
         resource = call.resource
         if resource.calls.get(call.op) is call:
             del resource.calls[call.op]
@@ -307,7 +273,7 @@ class RhsCore:
                 raise AssertionError(f"the table has no such return action: {cell}")
         self._next(resource)
 
-    def _expire(self, call: _Call) -> None:
+    def _expire(self, call: Call) -> None:
         resource = call.resource
         own = call.op in ("Online", "Offline")
         match resource.row[f"timeout {call.op if own else 'other'}"]:
@@ -347,7 +313,7 @@ class RhsCore:
             case cell:
                 raise AssertionError(f"the table has no such report action: {cell}")
 
-    def _signal(self, resource: _Resource) -> None:
+    def _signal(self, resource: Hosted) -> None:
         match resource.row["signal"]:
             case "signalled":
                 self._out.append(HandleSeen(resource.name))
@@ -358,7 +324,7 @@ class RhsCore:
                 raise AssertionError(f"the table has no such signal action: {cell}")
 
     def _timer(
-        self, resource: _Resource, kind: Literal["silence", "due LooksAlive", "due IsAlive"]
+        self, resource: Hosted, kind: Literal["silence", "due LooksAlive", "due IsAlive"]
     ) -> None:
         match resource.row[kind]:
             case "silent":
@@ -377,7 +343,7 @@ class RhsCore:
                 raise AssertionError(f"the table has no such timer action: {cell}")
 
     # ---- states and calls ----------------------------------------------------------------------
-    def _enter(self, resource: _Resource, state: ResourceState) -> None:
+    def _enter(self, resource: Hosted, state: ResourceState) -> None:
         """Leave the state with all its timers and its health handle."""
         resource.state = state
         resource.row = self._table[state]
@@ -387,9 +353,9 @@ class RhsCore:
             self._out.append(Unwatch(resource.name, resource.handle))
             resource.handle = None
 
-    def _call(self, resource: _Resource, op: Operation, command: Command | None = None) -> None:
+    def _call(self, resource: Hosted, op: Operation, command: Command | None = None) -> None:
         self._numbers += 1
-        call = _Call(self._numbers, resource, op, command)
+        call = Call(self._numbers, resource, op, command)
         self._calls[call.number] = call
         resource.calls[op] = call
         if op in _SERIALISED:
@@ -404,7 +370,7 @@ class RhsCore:
                 )
             )
 
-    def _release(self, call: _Call) -> None:
+    def _release(self, call: Call) -> None:
         """ExpiredCallHoldsLane = no."""
         if call.resource.lane is call:
             call.resource.lane = None
@@ -412,20 +378,20 @@ class RhsCore:
     def _reply(self, command: Command, rc: int, data: str = "") -> None:
         self._out.append(Reply(command.request, command.res, command.op, rc, data))
 
-    def _finish(self, call: _Call, event: Returned) -> None:
+    def _finish(self, call: Call, event: Returned) -> None:
         if call.command is not None:
             self._reply(call.command, event.rc, event.data)
 
-    def _abort_queue(self, resource: _Resource, rc: int) -> None:
+    def _abort_queue(self, resource: Hosted, rc: int) -> None:
         aborted, resource.queue = resource.queue, []
         for command in aborted:
             self._reply(command, rc)
 
-    def _is_straggling(self, resource: _Resource) -> bool:
+    def _is_straggling(self, resource: Hosted) -> bool:
         """StragglerBlocks: an operation that Terminate should have waited for is not over."""
         return resource.worker or any(call.expired for call in resource.calls.values())
 
-    def _next(self, resource: _Resource) -> None:
+    def _next(self, resource: Hosted) -> None:
         """Give the free slot to a poll that is due, else to the first command that waits."""
         while resource.lane is None:
             if resource.is_due:
@@ -441,14 +407,14 @@ class RhsCore:
             else:
                 return
 
-    def _poll_in(self, after_us: int, resource: _Resource, kind: _Timer) -> None:
+    def _poll_in(self, after_us: int, resource: Hosted, kind: Timer) -> None:
         """The period counts from start to start; the IsAlive after a failed LooksAlive is apart."""
         self._arm(after_us, kind, resource, resource.generation)
 
     # ---- commands ------------------------------------------------------------------------------
     def _operate(
         self,
-        resource: _Resource,
+        resource: Hosted,
         command: Command,
         op: Literal["Online", "Offline"],
         state: ResourceState,
@@ -463,7 +429,7 @@ class RhsCore:
             self._enter(resource, state)
             self._call(resource, op, command)
 
-    def _control(self, resource: _Resource, command: Command) -> None:
+    def _control(self, resource: Hosted, command: Command) -> None:
         if resource.lane is not None:
             resource.queue.append(command)
         elif resource.state == "Offline" and self._is_straggling(resource):
@@ -471,7 +437,7 @@ class RhsCore:
         else:
             self._call(resource, "ResourceControl", command)
 
-    def _close(self, resource: _Resource, command: Command) -> None:
+    def _close(self, resource: Hosted, command: Command) -> None:
         """ "At the moment Close is called, no other calls should be going on"."""
         if resource.lane is not None:
             resource.queue.append(command)
@@ -481,7 +447,7 @@ class RhsCore:
             self._enter(resource, "Closing")
             self._call(resource, "Close", command)
 
-    def _terminate(self, resource: _Resource, command: Command) -> None:
+    def _terminate(self, resource: Hosted, command: Command) -> None:
         """ "Terminate call can run concurrently with any other call": it waits for no slot."""
         for op in ("Online", "Offline"):
             overtaken = resource.calls.get(op)
@@ -494,12 +460,12 @@ class RhsCore:
         self._call(resource, "Terminate", command)
 
     # ---- returns -------------------------------------------------------------------------------
-    def _opened(self, resource: _Resource, call: _Call, event: Returned) -> None:
+    def _opened(self, resource: Hosted, call: Call, event: Returned) -> None:
         # The documents are silent about an Open that fails: nothing is open, RCM may try again.
         self._enter(resource, "Offline" if event.rc == SUCCESS else "Unopened")
         self._finish(call, event)
 
-    def _completed(self, resource: _Resource, call: _Call, event: Returned) -> None:
+    def _completed(self, resource: Hosted, call: Call, event: Returned) -> None:
         op = resource.operation
         if event.rc == SUCCESS:
             self._succeed(resource, event.handle)
@@ -516,7 +482,7 @@ class RhsCore:
             self._out.append(Notice(resource.name, resource.state, f"{op} is pending"))
         self._finish(call, event)
 
-    def _succeed(self, resource: _Resource, handle: int | None) -> None:
+    def _succeed(self, resource: Hosted, handle: int | None) -> None:
         op = resource.operation
         self._enter(resource, op)
         if op == "Online":
@@ -528,38 +494,38 @@ class RhsCore:
                 self._poll_in(self.timeouts.is_alive_us, resource, "due IsAlive")
         self._out.append(Notice(resource.name, op, f"{op} succeeded"))
 
-    def _fail(self, resource: _Resource, why: str, deadlock: Operation | None = None) -> None:
+    def _fail(self, resource: Hosted, why: str, deadlock: Operation | None = None) -> None:
         self._enter(resource, "Failed")
         self._out.append(Notice(resource.name, "Failed", why, deadlock))
         self._abort_queue(resource, RESOURCE_FAILED)
 
-    def _terminated(self, resource: _Resource, event: Returned) -> None:
+    def _terminated(self, resource: Hosted, event: Returned) -> None:
         self._enter(resource, "Offline")
         self._out.append(Notice(resource.name, "Offline", "Terminate returned"))
         waiting, resource.terminates = resource.terminates, []
         for command in waiting:
             self._reply(command, event.rc)
 
-    def _looked(self, resource: _Resource, event: Returned) -> None:
+    def _looked(self, resource: Hosted, event: Returned) -> None:
         """ "If LooksAlive indicates failure, then RHS immediately calls IsAlive"."""
         if event.rc != SUCCESS:
             self._call(resource, "IsAlive")
 
-    def _checked(self, resource: _Resource, event: Returned) -> None:
+    def _checked(self, resource: Hosted, event: Returned) -> None:
         if event.rc != SUCCESS:
             self._fail(resource, "IsAlive confirmed the failure")
 
-    def _late(self, resource: _Resource, call: _Call, event: Returned) -> None:
+    def _late(self, resource: Hosted, call: Call, event: Returned) -> None:
         if call.op in ("Online", "Offline") and event.rc == IO_PENDING:
             resource.worker = True
 
     # ---- reports -------------------------------------------------------------------------------
-    def _latch(self, resource: _Resource, event: Status, said: Meaning) -> None:
+    def _latch(self, resource: Hosted, event: Status, said: Meaning) -> None:
         if said != "pending":
             resource.early = said
             resource.early_handle = event.handle
 
-    def _report(self, resource: _Resource, event: Status, said: Meaning) -> None:
+    def _report(self, resource: Hosted, event: Status, said: Meaning) -> None:
         match said:
             case "pending":
                 resource.generation += 1
@@ -574,6 +540,6 @@ class RhsCore:
                 assert_never(said)
         self._next(resource)
 
-    def _absorb(self, resource: _Resource, said: Meaning) -> None:
+    def _absorb(self, resource: Hosted, said: Meaning) -> None:
         if said != "pending":
             resource.worker = False

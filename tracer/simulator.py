@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappop, heappush
 from typing import Final, Literal, assert_never
 
 from rhscheck.tracer.configuration import ClusterConfiguration
@@ -68,6 +67,7 @@ from rhscheck.tracer.recording import (
     record_node_down,
 )
 from rhscheck.tracer.rhs_core import RhsCore
+from rhscheck.tracer.virtual_time import Connection, RunOver, Scheduler
 from rhscheck.tracer.wild_manager import WildManager
 from rhscheck.traces.format import Event
 
@@ -122,50 +122,6 @@ class Run:
     finished: bool  # False: cut short, by a complaint or by `max_events`
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: the end of a run
-    """The run is over."""
-
-
-class _Scheduler:
-    """What comes when. `now_us` is virtual."""
-
-    def __init__(self, seed: int) -> None:
-        self.now_us = 0
-        self._heap: list[tuple[int, float, int, Callable[[], None]]] = []
-        self._count = 0
-        self._tie = random.Random(f"{seed}:schedule").random
-
-    def at(self, due_us: int, act: Callable[[], None]) -> None:
-        self._count += 1
-        heappush(self._heap, (due_us, self._tie(), self._count, act))
-
-    def run(self) -> None:
-        heap = self._heap
-        while heap:
-            due, _, _, act = heappop(heap)
-            self.now_us = due
-            act()
-
-
-class _Connection:
-    """Delivers in order, each message some time after it was sent."""
-
-    def __init__(self, scheduler: _Scheduler, draw: random.Random) -> None:
-        self._scheduler = scheduler
-        self._draw = draw
-        self._last_us = 0
-        self.cut = False
-
-    def send(self, deliver: Callable[[], None]) -> None:
-        due = self._scheduler.now_us + self._draw.randrange(20, 2_000)
-        self._last_us = due = max(due, self._last_us + 1)
-        self._scheduler.at(due, partial(self._arrive, deliver))
-
-    def _arrive(self, deliver: Callable[[], None]) -> None:
-        if not self.cut:
-            deliver()
-
-
 @dataclass(slots=True)
 class _Node:
     """RCM of one node and its processes."""
@@ -177,7 +133,7 @@ class _Node:
     processes: dict[str, _Process] = field(default_factory=dict)
     alive: bool = True
     tick_us: int | None = None
-    peers: dict[str, _Connection] = field(default_factory=dict)
+    peers: dict[str, Connection] = field(default_factory=dict)
 
 
 class _Process:
@@ -191,8 +147,8 @@ class _Process:
         self.core = cluster.cores.rhs(cluster.configuration)
         self.recorder = MonitorRecorder(node.journal, monitor, epoch)
         self.state: Literal["runs", "frozen", "gone"] = "runs"
-        self.down = _Connection(cluster.scheduler, node.draw)
-        self.up = _Connection(cluster.scheduler, node.draw)
+        self.down = Connection(cluster.scheduler, node.draw)
+        self.up = Connection(cluster.scheduler, node.draw)
         self.plugins: dict[str, PluginModel] = {}
         self.tick_us: int | None = None
         self.dump: Literal["dump-fails", "dump-hangs"] | None = None
@@ -306,7 +262,7 @@ class _Process:
         self.recorder.end(why, self.cluster.scheduler.now_us)
         event = MonitorExited(self.monitor, self.epoch, why)
         # What a cut connection held is lost; that the process is gone RCM learns all the same.
-        news = _Connection(self.cluster.scheduler, self.node.draw) if self.up.cut else self.up
+        news = Connection(self.cluster.scheduler, self.node.draw) if self.up.cut else self.up
         news.send(partial(self.cluster.manage, self.node, event))
 
 
@@ -324,7 +280,7 @@ class Cluster:
     ) -> None:
         self.configuration = configuration
         self.cores = cores
-        self.scheduler = _Scheduler(seed)
+        self.scheduler = Scheduler(seed)
         self._seed = seed
         self._plan = plan
         self._options = options
@@ -351,7 +307,7 @@ class Cluster:
         for node in self._nodes.values():
             for peer in self._nodes.values():
                 if peer is not node:
-                    node.peers[peer.name] = _Connection(self.scheduler, node.draw)
+                    node.peers[peer.name] = Connection(self.scheduler, node.draw)
 
     def stream(self, component: str) -> random.Random:
         """The random stream of a component, which lives as long as the run."""
@@ -363,14 +319,14 @@ class Cluster:
         """One more event for a core; the run ends when there were enough."""
         self._steps += 1
         if self._steps >= self._options.max_events:
-            raise _Stop
+            raise RunOver
 
     def _write(self, event: Event) -> None:
         self._events.append(event)
         complaint = self._judge(event)
         if complaint is not None:
             self._complaint = complaint
-            raise _Stop
+            raise RunOver
 
     # ---- running -------------------------------------------------------------------------------
     def run(self) -> Run:
@@ -384,7 +340,7 @@ class Cluster:
             at(self._options.duration_us, self._shut_down)
         else:
             at(self._options.duration_us, self._stop)
-        with suppress(_Stop):
+        with suppress(RunOver):
             self.scheduler.run()
         struck = tuple(one for source in self.faults.values() for one in source.struck)
         return Run(
@@ -403,7 +359,7 @@ class Cluster:
         return all(name in self._finished for name in living)
 
     def _stop(self) -> None:
-        raise _Stop
+        raise RunOver
 
     def _shut_down(self) -> None:
         self._stopping = True
@@ -491,7 +447,7 @@ class Cluster:
             case Finished():
                 self._finished.append(node.name)
                 if self._is_finished():
-                    raise _Stop
+                    raise RunOver
             case Recovered() | ResourceChanged() | GroupChanged() | Persist() | ControlDone():
                 pass
             case _:

@@ -162,20 +162,20 @@ def test_an_isolated_resource_gets_a_monitor_of_its_own() -> None:
 # ---- replay accepts ------------------------------------------------------------------------------
 def test_replay_accepts_simulated_runs() -> None:
     wanted = Wanted(CLUSTER, RUN)
-    found = search(wanted, range(0, 540, 9), lambda _: None)
-    assert (found.runs, found.verdicts) == (60, (("conforms", 60),))
+    found = search(wanted, range(0, 540, 18), lambda _: None)
+    assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
 
 
 def test_replay_accepts_random_faults_on_two_nodes() -> None:
     options = Options(duration_us=5 * MINUTE, user_every_us=10 * SECOND)
-    found = search(Wanted(TWO_NODES, options), range(2001, 2031), lambda _: None)
-    assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
+    found = search(Wanted(TWO_NODES, options), range(2001, 2016), lambda _: None)
+    assert (found.runs, found.verdicts) == (15, (("conforms", 15),))
 
 
 def test_replay_accepts_a_host_that_is_asked_for_anything() -> None:
     options = Options(duration_us=2 * MINUTE, wild=True)
-    found = search(Wanted(CLUSTER, options), range(0, 540, 18), lambda _: None)
-    assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
+    found = search(Wanted(CLUSTER, options), range(0, 540, 36), lambda _: None)
+    assert (found.runs, found.verdicts) == (15, (("conforms", 15),))
 
 
 def test_broken_promises_are_blamed_on_the_plug_in() -> None:
