@@ -31,7 +31,6 @@ from rhscheck.traces.verdicts import Recording
 
 # Lines of a unit that have to agree with each other after a divergence before it is judged again.
 SETTLING: Final = 4
-_MOST_BOOKS: Final = 8
 _GOES_ON: Final = (
     "after something that the spec does not allow the run may be in any state: what is found later "
     "is refused by every one"
@@ -343,7 +342,6 @@ class Inspector:
         recording.diverged = unit.diverged = True
         recording.note(_GOES_ON)
         unit.settling = SETTLING
-        unit.calls.clear()
         places = self._engine.places.by_number
         calls = self._engine.calls
         unit.books = {}
@@ -359,11 +357,10 @@ class Inspector:
         """From now on the unit may be anywhere; `books`: calls that may be in flight besides."""
         unit.partial = True
         unit.suspected.clear()
+        unit.calls.clear()
         if unit.stopped is not None:
             return
         try:
-            if len(books) > _MOST_BOOKS:
-                raise TooManyStates
             step = self._engine.anywhere(books, unit.violated)
             unit.follower = Follower.begin(self._engine.sets, step, time, late)
         except TooManyStates:
@@ -374,8 +371,8 @@ class Inspector:
         follower = unit.follower
         assert follower is not None
         for number, value in self._bookkeeping(reading).items():
-            for book in list(unit.books):
-                unit.books[(*book[:number], value, *book[number + 1 :])] = None
+            kept = [(*book[:number], value, *book[number + 1 :]) for book in unit.books]
+            unit.books = dict.fromkeys(kept)
         agrees = follower.advance(time, late) and follower.take(
             ("event", reading.labels, reading.actor), self.positions(reading)
         )

@@ -121,6 +121,7 @@ class Judge:
     _steady: Steady = field(init=False, repr=False)
     _now: int | None = None
     _unread: int | None = None  # a line since the last event that could not be read
+    _missing: str | None = None  # why events may be missing since the last one
     _lossy: bool = False
     _count: int | None = None
     # Lines that wait until it is known how many instances have to be followed together.
@@ -237,15 +238,17 @@ class Judge:
             return
         if recording.stopped:
             return
-        if self._unread is not None:
-            number, self._unread = self._unread, None
-            self._lose(number, self._now, f"line {number} cannot be read")
-        time, late = _bounds(event)
         if isinstance(reading, Gap):
-            self._lose(line, late, f"events are missing at line {line} ({reading.why})")
+            self._missing = self._missing or f"events are missing at line {line} ({reading.why})"
             return
-        if not self._in_order(line, event, time):
-            return
+        time, late = _bounds(event)
+        self._check_order(line, event, time)
+        if self._unread is not None and self._missing is None:
+            self._missing = f"line {self._unread} cannot be read"
+        if self._missing is not None:
+            # What is missing happened any time before this line.
+            self._lose(line, time, late, self._missing)
+        self._unread = self._missing = None
         if self._now is None:
             self._start(event, time, late)
         self._now = time
@@ -294,6 +297,7 @@ class Judge:
             and self._engine.alone
             and not self._lossy
             and self._unread is None
+            and self._missing is None
             and not self._recording.stopped
         )
 
@@ -406,8 +410,8 @@ class Judge:
             else (self.header or Header()).resources.get(event.res, event.res)
         )
 
-    def _in_order(self, line: int, event: Event, time: int) -> bool:
-        """Check sequence numbers and clocks of the hosts; False if the event cannot be judged."""
+    def _check_order(self, line: int, event: Event, time: int) -> None:
+        """Check sequence numbers and clocks of the hosts: whether the lines stand in order."""
         recording, host = self._recording, event.host
         known = self._hosts.get(host)
         if known is not None and event.seq <= known[0]:
@@ -418,16 +422,14 @@ class Judge:
         back = self._now is not None and time < self._now
         self._hosts[host] = (event.seq, time)
         if not back:
-            return True
+            return
         assert self._now is not None
         if known is None or time >= known[1]:
             # Another host's clock: which of the two events came first is not known.
-            self._lose(line, self._now, f"the hosts' clocks disagree at line {line}")
-            return True
+            self._lose(line, self._now, self._now, f"the hosts' clocks disagree at line {line}")
+            return
         text = f"the clock goes back, from {clock_time(self._now)} to {clock_time(time)}"
-        if self._lossy or (self.header is not None and self.header.start != "initial"):
-            self._lose(line, time, f"line {line}: {text}")
-        else:
+        if not self._lossy and self.header is not None and self.header.start == "initial":
             site = Site(line, event.res, time, "the time before the event")
             unit = self._unit(event, self._role(event)[1])
             if unit.follower is not None:
@@ -436,9 +438,7 @@ class Judge:
                 )
                 recording.add(finding)
                 recording.diverged = unit.diverged = True
-            self._lose(line, time, f"line {line}: {text}")
-        self._now = time
-        return True
+        self._lose(line, time, time, f"line {line}: {text}")
 
     # ---- where units begin -----------------------------------------------------------------------
     def _start(self, event: Event, time: int, late: int) -> None:
@@ -502,19 +502,15 @@ class Judge:
         if len(self._units) <= _AT_ONCE or self._is_time_to_sweep():
             self._sweep()
 
-    def _lose(self, line: int, time: int | None, reason: str) -> None:
-        """Events may be missing at `line`: every unit may be anywhere after it."""
+    def _lose(self, line: int, time: int, late: int, reason: str) -> None:
+        """Events may be missing before `line`: every unit may be anywhere now."""
         self._recording.lacks(f"{reason}: what follows is judged from every possible state")
-        if self._now is None or time is None:
-            self._lossy_start(reason)
+        if self._now is None:
+            if self.header is not None:
+                self.header = msgspec.structs.replace(self.header, start="unknown")
             return
-        site = Site(line, None, time, reason)
-        self._share(_Shared(line, time, time, site, None))
-
-    def _lossy_start(self, reason: str) -> None:
-        """Something is missing before the first event."""
-        if self.header is not None:
-            self.header = msgspec.structs.replace(self.header, start="unknown")
+        self._sweep()
+        self._share(_Shared(line, time, late, Site(line, None, time, reason), None))
 
     def _catch_up(self, unit: Unit) -> None:
         """Bring a unit to the end of the shared log."""
@@ -523,8 +519,9 @@ class Judge:
             unit.seen += 1
             if entry.owner is not None and entry.owner == unit.name:
                 continue
-            if entry.reading is None:
+            if entry.reading is None or self._lossy:
                 self._inspector.lose(unit, entry.time, entry.late)
+            if entry.reading is None or (self._lossy and entry.owner is not None):
                 continue
             if entry.owner is not None:
                 self._inspector.observe_other(
@@ -547,8 +544,9 @@ class Judge:
             self._catch_up(blank)
         for unit in units:
             self._catch_up(unit)
-            self._inspector.pass_time(unit, self._now)
-        if blank is not None and not units:
+            if not self._lossy:
+                self._inspector.pass_time(unit, self._now)
+        if blank is not None and not units and not self._lossy:
             self._inspector.pass_time(blank, self._now)
         self._dropped += len(self._log)
         self._shared_lines.clear()
@@ -565,7 +563,7 @@ class Judge:
         recording = self._recording
         if event.res is None:
             recording.doubt(f"line {site.line} does not say whose event it is")
-            self._lose(site.line, late, f"line {site.line} does not say whose event it is")
+            self._lose(site.line, time, late, f"line {site.line} does not say whose event it is")
             return True
         header = self.header or Header()
         known = [*header.resources, *self._words.names]

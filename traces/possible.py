@@ -173,13 +173,15 @@ class Possibilities:
         """The states with these values, at a moment that becomes moment 0 (see `kept`).
 
         `aged`: their running clocks may have started at any time before; else they start now.
-        `told`: rules that were reported as broken before.
+        `told`: rules that were reported as broken before. What aged states break by themselves was
+        broken before anybody looked, and counts as told.
         """
         raw: dict[Item, None] = {}
         for one in values:
             place = self.places.of(one)
             stamp = (LONG_AGO, 0) if aged else (0, 0)
-            raw[(place.number, stamp * len(place.active), 0, told)] = None
+            known = told | place.broken if aged else told
+            raw[(place.number, stamp * len(place.active), 0, known)] = None
             _limit(len(raw))
         return self._at(raw, (EXACTLY_NOW,), (EXACTLY_NOW,), 0)
 
