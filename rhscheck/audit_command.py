@@ -265,7 +265,7 @@ def audit_file(
 
     Raises InputError for a file that cannot be read as such a log.
     """
-    from rhscheck.audit_output import printable
+    from rhscheck.trace_checks import printable
     from rhscheck.traces.audit.audit import audit_log
     from rhscheck.traces.logmap.read import LegacyFormat
 

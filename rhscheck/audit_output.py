@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from rhscheck.ci_report import Check, CiReport, FlowStep, Place, Status
+from rhscheck.ci_report import Check, CiReport, FlowStep, Place
 from rhscheck.output import counted, json_bytes
 from rhscheck.spec.system import System
+from rhscheck.trace_checks import JUDGED, printable, run_checks
 from rhscheck.traces.audit.model import Incident, Resource, Span
 from rhscheck.traces.audit.report import LogReport, entry_text
 from rhscheck.traces.logmap.check import MapResult
@@ -23,25 +24,6 @@ MAX_NAMES = 12
 MAX_REASONS = 3  # of a finding in text
 NEAR = 0.8  # from this part of a limit on a duration is worth a warning
 _COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
-_JUDGED = ("conforms", "conforms-so-far")
-
-
-def printable(text: str) -> str:
-    """`text` with everything that a terminal might act on made visible."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else _visible(one) for one in text)
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    return (
-        f"\\x{code:02x}"
-        if code < 0x100
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
 
 
 # ---- status --------------------------------------------------------------------------------------
@@ -49,7 +31,7 @@ def audit_status(reports: Sequence[LogReport], *, require_all: bool) -> int:
     """1 if something is violated; 3 if nothing (or, on demand, not all) was judged; else 0."""
     if any(report.judgement.verdict == "violated" for report in reports):
         return 1
-    judged = [verdict in _JUDGED for one in reports for _, verdict in one.judgement.rules]
+    judged = [verdict in JUDGED for one in reports for _, verdict in one.judgement.rules]
     if not any(judged) or (require_all and not all(judged)):
         return 3
     return 0
@@ -324,59 +306,12 @@ def audit_checks(
     sentences |= {one.id: one.sentence for one in system.assumptions}
     checks: list[Check] = []
     for report in reports:
-        found = report.judgement.findings
-        for rule, verdict in report.judgement.rules:
-            mine = [one for one in found if one.rule == rule]
-            for number, one in enumerate(mine or [None]):
-                checks.append(_rule_check(report, rule, verdict, sentences, one, number))
-        for number, one in enumerate(one for one in found if one.rule is None):
-            checks.append(_finding_check(report, "not-allowed", one, "", number))
+        judgement = report.judgement
+        checks += run_checks(report.file, judgement.rules, judgement.findings, sentences)
         for number, incident in enumerate(report.incidents):
             checks.append(_incident_check(report, incident, number))
     subject = reports[0].file if len(reports) == 1 else f"{len(reports)} logs"
     return CiReport("audit", printable(subject), version, tuple(checks), status)
-
-
-def _rule_check(
-    report: LogReport,
-    rule: str,
-    verdict: str,
-    sentences: dict[str, str],
-    finding: Finding | None,
-    number: int,
-) -> Check:
-    sentence = sentences.get(rule, "")
-    if finding is not None:
-        return _finding_check(report, rule, finding, sentence, number)
-    status: Status = "passed" if verdict in _JUDGED else "skipped"
-    if verdict == "violated":
-        status = "failed"
-    reason = {
-        "not-observable": "the log has no line that this rule could be judged by",
-        "inconclusive": "the log leaves open whether this holds",
-    }.get(verdict, verdict)
-    return Check(
-        printable(report.file), rule, status, verdict, reason, sentence, place=Place(report.file)
-    )
-
-
-def _finding_check(report: LogReport, rule: str, one: Finding, sentence: str, number: int) -> Check:
-    status: Status = "failed" if one.verdict == "violated" else "undecided"
-    where = f" of {one.resource}" if one.resource else ""
-    parts = [f"{one.event}{where}"]
-    parts += [f"blame: {one.actor}"] if one.actor else []
-    parts += [f"missing: {text}" for text in one.unmet[:3]]
-    parts += [f"repair: {text}" for text in one.repair[:3]]
-    return Check(
-        printable(report.file),
-        rule,
-        status,
-        one.verdict,
-        printable("; ".join(parts)),
-        sentence or one.sentence,
-        subject=printable(one.resource or "") + (f" #{number + 1}" if number else ""),
-        place=Place(report.file, one.line),
-    )
 
 
 def _incident_check(report: LogReport, one: Incident, number: int) -> Check:

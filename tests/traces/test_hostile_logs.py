@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rhscheck.audit_output import audit_checks, audit_json, audit_text, printable
+from rhscheck.audit_output import audit_checks, audit_json, audit_text
 from rhscheck.github import github
 from rhscheck.junit import junit
 from rhscheck.spec.load import load
 from rhscheck.spec.system import System
+from rhscheck.trace_checks import printable
 from rhscheck.traces.audit import story
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.report import LogReport
