@@ -163,3 +163,18 @@ def test_patterns_cannot_be_made_slow() -> None:
     pattern = logmap.rules[0].patterns[0]
     assert pattern.match("a" * 60_000, {}) is None
     assert pattern.match("xa" * 25 + "x!", {}) is not None
+
+
+def test_a_line_that_only_looks_usual() -> None:
+    usual = HEAD.format(1) + SAYS.format("w", "x")
+    system, logmap = world()
+    events: list[int | None] = []
+    audit_log(
+        BytesIO((usual + usual.replace("00001b10", "zz zz::-")).encode()),
+        file="x",
+        number=0,
+        logmap=logmap,
+        system=system,
+        keep=lambda event: events.append(event.tid),
+    )
+    assert events == [0x1B10, None]

@@ -54,7 +54,6 @@ class Saying:
     place: Place
     level: str
     text: str
-    tid: int | None
 
 
 @dataclass(frozen=True, slots=True)

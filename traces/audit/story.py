@@ -70,20 +70,30 @@ class Story:
 
     def take(self, sighting: Sighting) -> None:
         """The next line of the log."""
-        told_all = sighting.reading.told
-        if not told_all:
+        reading = sighting.reading
+        if not reading.told:
             return
         time_us = sighting.time_us
         place = Place(sighting.line, time_us)
         if time_us is not None:
-            if self._now is not None and time_us < self._now - 1_000_000:
-                self._time_goes_back(place)
-            if self._now is None or time_us > self._now:
+            now = self._now
+            if now is None or time_us > now:
                 self._now = time_us
-        self.events += len(told_all)
-        for told in told_all:
-            name = told.res if told.res is not None else sighting.res
-            resource = None if name is None else self._resource(name, place)
+            elif time_us < now - 1_000_000:
+                self._time_goes_back(place)
+        for told in reading.told:
+            self.events += 1
+            name = told.res or sighting.res
+            resource = None
+            if name is not None:
+                resource = self.resources.get(name)
+                if resource is None or resource.era != self._era:
+                    resource = self._resource(name, place)
+                pid = sighting.pid
+                if pid is not None and resource is not None and not reading.rcm:
+                    monitor = self._names.get(pid)
+                    if monitor is None or monitor != resource.monitor:
+                        self._host(resource, pid)
             _ACTIONS[told.kind](self, told, resource, place, sighting)
 
     def _time_goes_back(self, place: Place) -> None:
@@ -122,11 +132,8 @@ class Story:
             self._refresh(resource)
 
     # ---- monitors ------------------------------------------------------------------------------
-    def _hosted(self, resource: Resource | None, sighting: Sighting) -> None:
+    def _host(self, resource: Resource, pid: int) -> None:
         """An RHS process speaks for the resource: it hosts it."""
-        pid = sighting.pid
-        if pid is None or resource is None or sighting.reading.message.startswith("[RCM]"):
-            return
         name = self._names.get(pid)
         if name is None:
             if pid in self._ended:
@@ -134,31 +141,34 @@ class Story:
                 self.monitors[pid] += 1
             epoch = self.monitors.setdefault(pid, 1)
             name = self._names[pid] = f"{pid}#{epoch}"
-        if resource.monitor != name:
-            resource.monitor = name
-            self._hosts.setdefault(name, {})[resource.name] = resource
+        resource.monitor = name
+        self._hosts.setdefault(name, {})[resource.name] = resource
 
     def _entry(self, resource: Resource | None, told: Told, place: Place) -> None:
         if resource is None:
             return
         resource.events += 1
         timeline = resource.timeline
-        if timeline and timeline[-1].told == told:
-            timeline[-1].again += 1
-            timeline[-1].last = place
-            return
+        if timeline:
+            latest = timeline[-1]
+            if latest.told is told or latest.told == told:
+                latest.again += 1
+                latest.last = place
+                return
         timeline.append(Entry(place, told))
-        self._entries += 1
         if len(timeline) > (LONG if self._entries < TOTAL else SHORT):
-            del timeline[0]
-            resource.omitted += 1
-            self._entries -= 1
+            # Several at once: each time one of the first would cost more.
+            surplus = len(timeline) // 4
+            del timeline[:surplus]
+            resource.omitted += surplus
+            self._entries -= surplus - 1
+        else:
+            self._entries += 1
 
     # ---- events --------------------------------------------------------------------------------
     def _call(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         if resource is None:
             return
@@ -179,11 +189,10 @@ class Story:
     def _return(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         if resource is None:
             return
-        op, code = told.op, told.get("rc")
+        op, code = told.op, told.rc
         self._closed(resource, op, place)
         if op in _WITH_PENDING and code == 997:
             resource.pending = op
@@ -219,12 +228,11 @@ class Story:
     def _status(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         if resource is None:
             return
-        state = told.get("state")
-        op = "Offline" if told.text("from").startswith("Off") else "Online"
+        state = told.target
+        op = "Offline" if told.source.startswith("Off") else "Online"
         if resource.quiet_since is not None:
             self._span(
                 resource,
@@ -245,11 +253,10 @@ class Story:
     def _ends(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         if resource is None:
             return
-        op, failed = told.op, bool(told.get("rc"))
+        op, failed = told.op, bool(told.rc)
         if resource.pending == op and resource.quiet_since is not None:
             start = resource.quiet_since
             self._span(resource, "silence", start, place, self.limits.silence_us, at_most=False)
@@ -274,13 +281,12 @@ class Story:
     ) -> None:
         if resource is None:
             return
-        source, target = told.text("from"), told.text("to")
+        source, target = told.source, told.target
         if told.once and resource.timeline:
             last = resource.timeline[-1]
             if last.told.kind == "state" and last.told.keys == told.keys:
                 self.events -= 1
                 return  # the same change, printed in another form
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         resource.state = target or resource.state
         if target in ("OnlinePending", "OfflinePending") and resource.pending is None:
@@ -294,7 +300,6 @@ class Story:
     def _timeout(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         if resource is None:
             return
@@ -362,7 +367,6 @@ class Story:
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
         what = told.text("what")
-        self._hosted(resource, sighting)
         self._entry(resource, told, place)
         match what:
             case "its monitor has ended" if resource is not None:
@@ -452,11 +456,10 @@ class Story:
     def _says(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._hosted(resource, sighting)
         level = sighting.reading.level or ""
         if level not in _LOUD and level:
             return
-        saying = Saying(place, level or "?", told.text("text")[:500], sighting.tid)
+        saying = Saying(place, level or "?", told.text("text")[:500])
         self._entry(resource, told, place)
         if resource is None:
             self._nameless.append((sighting.pid, saying))

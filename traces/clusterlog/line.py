@@ -77,12 +77,12 @@ def parse_line(text: str) -> Line | None:
         time_us,
         dated,
         found["channel"],
-        _LEVELS.get(level or ""),
+        LEVELS.get(level or ""),
         message,
     )
 
 
-_LEVELS: Final[dict[str, Level]] = {"INFO": "INFO", "WARN": "WARN", "ERR": "ERR", "DBG": "DBG"}
+LEVELS: Final[dict[str, Level]] = {"INFO": "INFO", "WARN": "WARN", "ERR": "ERR", "DBG": "DBG"}
 
 
 def canonical(message: str) -> str:
@@ -91,6 +91,8 @@ def canonical(message: str) -> str:
     A function's name in front of the component is dropped, blanks are normalised.
     """
     text = " ".join(message.split())
+    if text[:5] in RESOURCE_COMPONENTS and text[5:6] == " ":
+        return text
     found = _COMPONENT.match(text)
     if found is None:
         return text

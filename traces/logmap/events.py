@@ -228,7 +228,7 @@ class EventMaker:
         place: dict[str, Any] = {
             "seq": self._seq,
             "host": sighting.host or self.host,
-            "tid": sighting.tid,
+            "tid": _thread(sighting.tid),
             "res": res,
             "inf": told.inferred,
             "src": Origin(self.file, sighting.line, sighting.offset),
@@ -267,6 +267,13 @@ def _close(known: _Known | None, op: str) -> int | None:
         return None
     opened = known.open.pop(op, None)
     return None if opened is None else opened[0]
+
+
+def _thread(tid: bytes | None) -> int | None:
+    """The number of a thread; None where the log has none, or something else in its place."""
+    if tid is None or not tid or tid.strip(b"0123456789abcdefABCDEF"):
+        return None
+    return int(tid, 16)
 
 
 def _number(told: Told, key: str) -> int:

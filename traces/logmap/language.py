@@ -84,7 +84,8 @@ class Rule:
 class Told:
     """An event as a mapping tells it: no time, no place. Keys in the order of `KEYS`.
 
-    `res` and `op` repeat what `keys` has, for speed.
+    `res`, `op`, `rc`, `source` (from) and `target` (to, or the state reported) repeat what `keys`
+    has, for speed.
     """
 
     kind: Kind
@@ -93,6 +94,9 @@ class Told:
     once: bool = field(default=False, compare=False)
     res: str | None = field(default=None, compare=False)
     op: str = field(default="", compare=False)
+    rc: Value | None = field(default=None, compare=False)
+    source: str = field(default="", compare=False)
+    target: str = field(default="", compare=False)
 
     def get(self, key: str) -> Value | None:
         """The value of a key, None if it has none."""
@@ -117,7 +121,18 @@ def told(
         if key in values
     )
     res = None if "res" not in values else str(values["res"])[:MAX_NAME]
-    return Told(kind, keys, inferred, once, res, str(values.get("op", "")))
+    target = values.get("to", values.get("state", ""))
+    return Told(
+        kind,
+        keys,
+        inferred,
+        once,
+        res,
+        str(values.get("op", "")),
+        values.get("rc"),
+        str(values.get("from", "")),
+        str(target),
+    )
 
 
 @dataclass(frozen=True, slots=True)

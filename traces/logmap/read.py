@@ -16,6 +16,7 @@ import msgspec
 
 from rhscheck.traces.clusterlog.line import (
     DEBUG_SECTION,
+    LEVELS,
     About,
     canonical,
     is_legacy,
@@ -44,6 +45,11 @@ MAX_KEY: Final = 600  # bytes of a message that is remembered
 MAX_TEXT: Final = 2000  # characters of a message that are kept
 DAY_US: Final = 86_400_000_000
 _OTHER: Final = "(further shapes)"
+# How a line begins that nobody has touched, down to the message: of fixed width.
+_USUAL = re.compile(
+    rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} [A-Z]{3,4} {2,3}(?=\S)"
+)
+_MILLIS: Final = {b"%03d " % millis: millis * 1000 for millis in range(1000)}
 # What makes two messages different and their shape the same.
 _VARIABLE = re.compile(
     r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\([^()]*\)|\\\\\S+|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4,12}){1,4}\b"
@@ -59,7 +65,7 @@ class Reading(msgspec.Struct):
     """What a message says; mostly the same object for the same message.
 
     `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
-    `judged` is for whoever needs to see each message once.
+    `judged` is for whoever needs to see each message once. `rcm`: the cluster service wrote it.
     """
 
     told: tuple[Told, ...]
@@ -68,24 +74,26 @@ class Reading(msgspec.Struct):
     shape: str | None
     rule: int | None = None
     judged: bool = False
+    rcm: bool = False
 
 
 class Sighting(msgspec.Struct, gc=False):
     """A line that was looked at. `time_us` None: the line has no readable time.
 
-    `lines` is how many lines of the file the record takes.
+    `tid`: the thread as it stands there, hexadecimal in a sound log. `lines` is how many lines of
+    the file the record takes.
     """
 
     line: int
     offset: int
     time_us: int | None
     pid: int | None
-    tid: int | None
-    channel: str | None
-    host: str | None
-    res: str | None
-    lines: int
+    tid: bytes | None
     reading: Reading
+    channel: str | None = None
+    host: str | None = None
+    res: str | None = None
+    lines: int = 1
 
 
 @dataclass(slots=True)
@@ -193,70 +201,83 @@ class LogReader:
                 start = found.end()
         yield from self._cluster_part(block, sieve, start, len(data))
 
-    def _cluster_part(
-        self, block: Block, sieve: Sieve, start: int, stop: int
-    ) -> Iterator[Sighting]:
+    def _cluster_part(self, block: Block, sieve: Sieve, start: int, stop: int) -> list[Sighting]:
         data = block.data
+        found: list[Sighting] = []
         if not self._debug or block.line < 200:
             self._learn_header(data[start : min(stop, start + 20_000)])
         if not self._debug:
-            return
+            return found
+        append = found.append
         line, counted, end = block.line, 0, start - 1
-        lookup = self._cache.get
+        lookup, find, rfind, count = self._cache.get, data.find, data.rfind, data.count
+        seconds, pids, tally = self._seconds.get, self._pids.get, self.tally
         offset, straight = block.offset, self.encoding in ("utf-8", "windows-1252")
         for at in sieve.hits(data, start, stop):
             if at < end:  # a second hit in the same line
                 continue
-            begin = data.rfind(b"\n", 0, at) + 1
-            end = data.find(b"\n", max(at, begin))
-            line += data.count(b"\n", counted, begin)
+            begin = rfind(b"\n", 0, at) + 1
+            end = find(b"\n", at if at > begin else begin)
+            line += count(b"\n", counted, begin)
             counted = begin
             where = offset + begin if straight else file_offset(block, begin, self.encoding)
             # The usual line: `pppppppp.tttttttt::YYYY/MM/DD-HH:MM:SS.mmm LEVL  message`.
-            if data[begin + 47 : begin + 49] == b"  " and data[begin + 17 : begin + 19] == b"::":
-                key = data[begin + 43 : end]
-                reading = lookup(key) or self._known(key)
-                if reading is not None and reading.shape is None:
-                    time_us = self._stamp(data[begin + 19 : begin + 42])
-                    pid = self._pid(data[begin : begin + 8])
-                    if time_us is not None and pid is not None:
-                        tid = int(data[begin + 9 : begin + 17], 16)
-                        sighting = Sighting(
-                            line, where, time_us, pid, tid, None, None, None, 1, reading
-                        )
-                        self.tally.count(sighting)
-                        yield sighting
-                        continue
+            key = data[begin + 43 : end]
+            reading = lookup(key) or self._known(key) or self._new(data, begin, end)
+            if reading is not None:
+                base = seconds(data[begin + 19 : begin + 39])
+                millis = _MILLIS.get(data[begin + 39 : begin + 43])
+                pid = pids(data[begin : begin + 8])
+                if (base is None or pid is None) and _USUAL.match(data, begin, end):
+                    self._learn_stamp(data[begin : begin + 43])
+                    base = seconds(data[begin + 19 : begin + 39])
+                    pid = pids(data[begin : begin + 8])
+                if base is not None and millis is not None and pid is not None:
+                    time_us = base + millis
+                    tally.relevant += 1
+                    tally.understood += 1
+                    if tally.first_us is None:
+                        tally.first_us = tally.last_us = time_us
+                    elif tally.last_us is None or time_us > tally.last_us:
+                        tally.last_us = time_us
+                    tid = data[begin + 9 : begin + 17]
+                    append(Sighting(line, where, time_us, pid, tid, reading))
+                    continue
             slow = self._cluster_line(data, begin, end, line, where)
             if slow is not None:
-                self.tally.count(slow)
-                yield slow
+                tally.count(slow)
+                append(slow)
+        return found
 
-    def _stamp(self, stamp: bytes) -> int | None:
-        """Microseconds of `2020/08/06-01:17:54.943`; the part down to the second is remembered."""
-        second = stamp[:19]
-        base = self._seconds.get(second)
-        if base is None:
-            found = iso_micros(second.decode("ascii", "replace"))
-            if found is None:
-                return None
+    def _new(self, data: bytes, begin: int, end: int) -> Reading | None:
+        """The reading of a usual line whose message is met for the first time, if it is known."""
+        usual = _USUAL.match(data, begin, end)
+        if usual is None:
+            return None
+        message = decode(data[usual.end() : end], self.encoding)
+        level = LEVELS.get(data[begin + 43 : begin + 47].strip().decode("ascii"))
+        if level is None:
+            return None
+        reading = self._reading(canonical(message), level)
+        if reading.shape is not None:
+            return None  # it may go on in the next line
+        self._remember(data[begin + 43 : end], reading)
+        return reading
+
+    def _learn_stamp(self, data: bytes) -> None:
+        """Remember the process and the second of a line that begins as usual.
+
+        Only of lines that begin exactly so: then what is looked up by its place is what it seems.
+        """
+        second, pid = data[19:39], data[:8]
+        base = iso_micros(second[:-1].decode("ascii", "replace"))
+        if base is not None and second[-1:] == b"." and second[4:5] == b"/":
             if len(self._seconds) > 64:
                 self._seconds.clear()
-            base = self._seconds[second] = found
-        millis = stamp[20:]
-        return base + int(millis) * 1000 if stamp[19:20] == b"." and millis.isdigit() else None
-
-    def _pid(self, pid: bytes) -> int | None:
-        known = self._pids.get(pid)
-        if known is None:
-            try:
-                known = int(pid, 16)
-            except ValueError:
-                return None
-            if len(self._pids) > 4096:
-                self._pids.clear()
-            self._pids[pid] = known
-        return known
+            self._seconds[second] = base
+        if len(self._pids) > 4096:
+            self._pids.clear()
+        self._pids[pid] = int(pid, 16)
 
     def _cluster_line(
         self, data: bytes, begin: int, end: int, line: int, where: int
@@ -265,22 +286,20 @@ class LogReader:
         text = decode(data[begin:end], self.encoding).strip()
         if text in ("...", "…"):
             gap = Reading((told("gap", {"why": "lines were left out"}),), None, "...", None)
-            return Sighting(line, where, None, None, None, None, None, None, 1, gap)
+            return Sighting(line, where, None, None, None, gap)
         parsed = parse_line(text)
         joined = 1
         if parsed is None:
             # A line that lost its beginning may still be one that the mapping knows.
-            reading = self._reading(text, None)
+            reading = self._reading(normalised(text), None)
             if reading.shape is not None:
                 return None
-            return Sighting(line, where, None, None, None, None, None, None, 1, reading)
+            return Sighting(line, where, None, None, None, reading)
         reading = self._reading(canonical(parsed.message), parsed.level)
         if reading.shape is not None:
             wrapped, lines = self._wrapped(data, end, parsed.message, parsed.level)
             if wrapped is not None:
                 reading, joined = wrapped, lines
-        elif data[begin + 47 : begin + 49] == b"  " and data[begin + 17 : begin + 19] == b"::":
-            self._remember(data[begin + 43 : end], reading)
         time_us = parsed.time_us
         if time_us is not None and not parsed.dated:
             time_us = self._of_day(time_us)
@@ -289,12 +308,10 @@ class LogReader:
             where,
             time_us,
             parsed.pid,
-            parsed.tid,
-            parsed.channel,
-            None,
-            None,
-            joined,
+            None if parsed.tid is None else b"%x" % parsed.tid,
             reading,
+            channel=parsed.channel,
+            lines=joined,
         )
 
     def _wrapped(
@@ -358,12 +375,10 @@ class LogReader:
                 where,
                 time_us if isinstance(time_us, int) else None,
                 pid if isinstance(pid, int) else None,
-                tid if isinstance(tid, int) else None,
-                None,
-                None if host is None else str(host),
-                None if res is None else str(res)[:MAX_NAME],
-                1,
+                b"%x" % tid if isinstance(tid, int) and tid >= 0 else None,
                 reading,
+                host=None if host is None else str(host),
+                res=None if res is None else str(res)[:MAX_NAME],
             )
             self.tally.count(sighting)
             yield sighting
@@ -371,7 +386,6 @@ class LogReader:
     # ---- messages ------------------------------------------------------------------------------
     def _reading(self, message: str, level: str | None) -> Reading:
         """What a message says; Markdown's emphasis in it is not part of it."""
-        message = normalised(message)
         if self._matcher is None:
             self._matcher = Matcher(self.logmap)
         found = self._matcher.read(message)
@@ -379,7 +393,8 @@ class LogReader:
             found = self._matcher.read(message.replace("**", ""))
         if found is None:
             return Reading((), level, message[:MAX_TEXT], shape_of(message))
-        return Reading(found[1], level, message[:MAX_TEXT], None, found[0].line)
+        rcm = message.startswith("[RCM]")
+        return Reading(found[1], level, message[:MAX_TEXT], None, found[0].line, rcm=rcm)
 
     def _known(self, key: bytes) -> Reading | None:
         """A message that was read before."""
