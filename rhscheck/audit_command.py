@@ -265,7 +265,6 @@ def audit_file(
 
     Raises InputError for a file that cannot be read as such a log.
     """
-    from rhscheck.trace_checks import printable
     from rhscheck.traces.audit.audit import audit_log
     from rhscheck.traces.logmap.read import LegacyFormat
 
@@ -274,9 +273,9 @@ def audit_file(
 
     def progress(offset: int) -> None:
         if time.monotonic() - began > 1:
-            say(f"audit {printable(path)}: {offset / 1e6:,.0f} MB read")
+            say(f"audit {terminal.printable(path)}: {offset / 1e6:,.0f} MB read")
 
-    say(f"audit {printable(path)}")
+    say(f"audit {terminal.printable(path)}")
     try:
         with Path(path).open("rb") as stream:
             seekable = stream if stream.seekable() else BytesIO(stream.read())

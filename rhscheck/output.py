@@ -19,6 +19,7 @@ from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
 from rhscheck.spec.system import System
+from rhscheck.terminal import printable
 from rhscheck.traces.format import event_fields
 from rhscheck.traces.report import Finding, TraceReport
 from rhscheck.traces.simulate import Simulation
@@ -268,15 +269,6 @@ def _finding_lines(file: str, finding: Finding) -> list[str]:
         for at, item in enumerate(items):
             lines.append(f"    {title if at == 0 else '':<10} {printable(item)}")
     return lines
-
-
-def printable(text: str) -> str:
-    """`text` without what a terminal would obey: control characters are shown by their codes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
-    )
 
 
 def _trace_summary(report: TraceReport) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rhscheck import api, terminal
-from rhscheck.options import Out, common, examples, set_option
+from rhscheck.options import Out, ci_text, common, examples, set_option
 
 if TYPE_CHECKING:
     from rhscheck.traces.report import TraceReport
@@ -65,7 +65,7 @@ MAX_JOBS = 64
     help="Keep reading the one TRACE as it grows, print what is found at once, and the report when "
     "its end line is written or after Ctrl-C. A file that is rotated is read on from its start.",
 )
-@common("the report")
+@common("the report", ci=True)
 def replay(
     *,
     out: Out,
@@ -92,15 +92,21 @@ def replay(
             raise api.InputError("--follow reads one trace")
         from rhscheck.following import follow_trace
 
-        replayed = follow_trace(_replayer(request), traces[0], quiet=out.quiet or out.json)
+        replayed = follow_trace(
+            _replayer(request), traces[0], quiet=out.quiet or out.json or out.ci is not None
+        )
     else:
         replayed = _judge(request, traces, jobs, out)
     status = output.replay_status(replayed, require_all=require == "all")
-    text = (
-        output.replay_json(replayed, status)
-        if out.json
-        else output.replay_text(replayed, quiet=out.quiet)
-    )
+    text: str | bytes
+    if out.ci is not None:
+        from rhscheck.trace_checks import replay_checks
+
+        text = ci_text(replay_checks(replayed, status, version=api.version()), out.ci)
+    elif out.json:
+        text = output.replay_json(replayed, status)
+    else:
+        text = output.replay_text(replayed, quiet=out.quiet)
     out.write(text, inputs=traces)
     return status
 

@@ -28,6 +28,15 @@ class OutputError(Exception):
     """The result cannot be written where the user asked for it; the message says why."""
 
 
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: control characters are shown by their codes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
 def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -> bool:
     """Whether to colour text: as asked; else on a terminal, unless NO_COLOR or TERM=dumb.
 

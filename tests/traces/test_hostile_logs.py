@@ -15,7 +15,7 @@ from rhscheck.github import github
 from rhscheck.junit import junit
 from rhscheck.spec.load import load
 from rhscheck.spec.system import System
-from rhscheck.trace_checks import printable
+from rhscheck.terminal import printable
 from rhscheck.traces.audit import story
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.report import LogReport
@@ -59,7 +59,7 @@ def test_control_characters_reach_no_output() -> None:
 
 def test_printable() -> None:
     assert printable("plain Text ü") == "plain Text ü"
-    assert printable("\x1b[0m\n\u200b\U000e0001") == "\\x1b[0m\\x0a\\u200b\\U000e0001"
+    assert printable("\x1b[0m\n\u200b\U000e0001") == "\\x1b[0m\\n\\u200b\\U000e0001"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
