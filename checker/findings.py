@@ -14,7 +14,7 @@ from typing import Literal, assert_never
 
 from rhscheck.checker.answer import Task
 from rhscheck.checker.explore import Exploration, explore
-from rhscheck.checker.local import Dependence
+from rhscheck.checker.local import Dependence, local_goal
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, narrow
 from rhscheck.checker.realise import concrete_run, evidence
@@ -25,7 +25,7 @@ from rhscheck.checker.verdict import Evidence, Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
 from rhscheck.spec.codes import Code
 from rhscheck.spec.compiled import Compiled
-from rhscheck.spec.expr import TRUE, Expr, Happens, conj, walk
+from rhscheck.spec.expr import TRUE, And, Exists, Expr, Happens, Or, Post, conj, walk
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.semantics import Run, replay_run
 from rhscheck.spec.source import NOWHERE, Span
@@ -89,6 +89,8 @@ _CODES: dict[FindingKind, Code] = {
     "forced_actor": Code.FORCED_ACTOR,
     "zeno": Code.ZENO,
     "never_binds": Code.VACUOUS_ASSUMPTION,
+    "vacuous": Code.VACUOUS_RULE,
+    "no_witness": Code.NO_WITNESS,
 }
 
 
@@ -176,6 +178,14 @@ class _View:
         for at, transition in enumerate(self.ground.transitions):
             if transition.template.key not in others:
                 yield at, transition
+
+    def somewhere(self, rule: Rule, formula: Expr) -> Expr:
+        """A state formula of a rule, for some choice of the instances it speaks of, ground."""
+        for param in reversed(rule.params):
+            formula = Exists(param.name, param.family, formula)
+        if self.n is None:
+            formula = local_goal(self.model.independent, formula).formula
+        return self.ground.expand(formula, {})
 
     def reached(self, task: Task, goals: Mapping[str, Expr]) -> Exploration:
         """The untimed exploration again, for `goals`."""
@@ -315,7 +325,55 @@ def _as_rule(assumption: Assumption) -> Rule:
 
 
 def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
-    """Rules all of whose events never happen."""
+    """Rules whose premise is never true: they say nothing.
+
+    A premise is never true if in each of its cases something is never so: an event that never
+    happens, or a condition on states that no reachable state fulfils.
+    """
+    happening = _happening(view)
+    cases = {
+        rule.id: _cases(_premise(rule))
+        for rule in task.rules
+        if not isinstance(rule.obligation, Can)
+    }
+    goals: dict[str, Expr] = {}
+    for rule in task.rules:
+        for number, case in enumerate(cases.get(rule.id, [])):
+            for at, part in enumerate(case):
+                if not any(isinstance(node, Happens | Post) for node in walk(part)):
+                    goals[f"{rule.id} {number}.{at}"] = view.somewhere(rule, part)
+    found = view.reached(task, goals).found if goals else {}
+
+    def never(name: str, part: Expr) -> bool:
+        if name in goals:
+            return name not in found
+        events = [node for node in walk(part) if isinstance(node, Happens)]
+        return bool(events) and not any(happening(event) for event in events)
+
+    for rule in task.rules:
+        events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
+        if events and not any(happening(event) for event in events):
+            sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
+        elif rule.id in cases and all(
+            any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
+            for number, case in enumerate(cases[rule.id])
+        ):
+            sentence = (
+                f"rule {rule.id} says nothing: what it is about is never so (proved {view.scope})"
+            )
+        else:
+            continue
+        yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _cases(premise: Expr) -> list[tuple[Expr, ...]]:
+    """A premise as alternatives, each a list of things that have to be so together."""
+    cases = premise.args if isinstance(premise, Or) else (premise,)
+    return [case.args if isinstance(case, And) else (case,) for case in cases]
+
+
+def _happening(view: _View) -> Callable[[Happens], bool]:
+    """Whether an event is that of a step that is ever taken."""
     happening = {
         (label.kind, label.name, value)
         for at, transition in enumerate(view.ground.transitions)
@@ -329,16 +387,13 @@ def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
         if view.exploration.transitions_taken[at]
         for machine, _ in transition.template.resets_machines
     }
-    for rule in task.rules:
-        events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
-        if events and not any(
-            event.name in reset
-            if event.kind == "reset"
-            else (event.kind, event.name, event.value) in happening
-            for event in events
-        ):
-            sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
-            yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+    def happens(event: Happens) -> bool:
+        if event.kind == "reset":
+            return event.name in reset
+        return (event.kind, event.name, event.value) in happening
+
+    return happens
 
 
 def _premise(rule: Rule) -> Expr:

@@ -302,6 +302,23 @@ class Code(enum.Enum):
         "expect L1: proved",
     )
 
+    VACUOUS_RULE = (
+        "SM311",
+        "what this rule is about never happens",
+        "The rule holds because its premise is never true, not because anybody keeps to it. "
+        "A name is wrong, or a transition is missing or has a condition that never holds.",
+        "rule R1: never start(Close) while in Repair      # nothing leads to Repair",
+        "rule R1: never start(Close) while in Running",
+    )
+
+    NO_WITNESS = (
+        "SM312",
+        "no run uses this permission",
+        "`can …` is a promise that something is possible. It is impossible, or no run was found.",
+        "rule P1: can in Repair           # nothing leads to Repair",
+        "by M: mend -> Repair",
+    )
+
     SETTING_NAME = (
         "SM401",
         "there is no such parameter or reading",

@@ -1,0 +1,60 @@
+"""Rules that say nothing, assumptions that never bind, permissions nobody can use: typed findings."""
+
+from __future__ import annotations
+
+from rhscheck.checker.verify import verify
+from rhscheck.spec.load import load_source
+from rhscheck.spec.source import Source
+from rhscheck.verify_checks import verify_checks
+
+SPEC = """spec empty "Much ado"
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var seen : bool = false
+  initial state A {
+    by H: go -> B
+  }
+  state B {
+    by D: back -> A
+    by D: never_taken when seen -> C
+  }
+  state C
+}
+rules M {
+  assume Tame "nothing" of D: never event back while in C
+  rule Fine "seen in B": never in B and seen
+  rule NoState "C is quiet": never in C and in A
+  rule NoEvent "never_taken is quiet": never event never_taken and in B
+  rule NoCase "neither": never (in C and in A) or (event never_taken and in B)
+  rule OneCase "one of them": never (in C and in A) or (event go and in B)
+  rule NoPremise "answered": when in C leads to in A within 3s
+  rule Wish "C": can in C
+  expect Wish: impossible
+}
+"""
+
+
+def test_what_says_nothing() -> None:
+    loaded = load_source(Source("empty.sm", SPEC))
+    report = verify(loaded.system)
+    found = [
+        (one.kind, one.code, one.subject) for one in report.findings if one.kind != "never_fired"
+    ]
+    assert found == [
+        ("unreachable_state", "SM304", "M.C"),
+        ("never_binds", "SM309", "Tame"),
+        ("vacuous", "SM311", "Fine"),
+        ("vacuous", "SM311", "NoState"),
+        ("vacuous", "SM311", "NoEvent"),
+        ("vacuous", "SM311", "NoCase"),
+        ("vacuous", "SM311", "NoPremise"),
+        ("no_witness", "SM312", "Wish"),
+    ]
+    sentences = [one.sentence for one in report.findings if one.kind == "vacuous"]
+    assert sentences[0] == (
+        "rule Fine says nothing: what it is about is never so (proved for every N)"
+    )
+    assert sentences[2] == ("no event that rule NoEvent is about ever happens (proved for every N)")
+    checks = verify_checks(loaded, report, times=False, version="1").checks
+    typed = [(c.id, c.kind, c.status) for c in checks if c.kind in ("vacuous", "no_witness")]
+    assert typed == [("SM311", "vacuous", "warning")] * 5 + [("SM312", "no_witness", "warning")]
