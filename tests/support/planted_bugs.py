@@ -229,7 +229,7 @@ class PollsDespiteHandle(RhsCore):
     def _succeed(self, resource, handle):  # type: ignore[no-untyped-def]
         super()._succeed(resource, handle)
         if handle is not None and resource.state == "Online":
-            self._poll_in(self.timeouts.looks_alive_us, resource, "due LooksAlive")
+            self._poll_in(2 * self.timeouts.looks_alive_us, resource, "due LooksAlive")
 
 
 # ---- RHS: pending and reports --------------------------------------------------------------------
@@ -289,6 +289,21 @@ class DeadlockIsUnnoticed(RhsCore):
         if call is not None and call.op in ("Online", "Offline"):
             return False
         return super()._is_current(kind, resource, number)
+
+
+class OtherDeadlockIsUnnoticed(RhsCore):
+    def _is_current(self, kind, resource, number):  # type: ignore[no-untyped-def]
+        call = self._calls.get(number) if kind == "call" else None
+        if call is not None and call.op not in ("Online", "Offline"):
+            return False
+        return super()._is_current(kind, resource, number)
+
+
+class OnlineHoldsNoLane(RhsCore):
+    def _call(self, resource, op, command=None):  # type: ignore[no-untyped-def]
+        super()._call(resource, op, command)
+        if op in ("Online", "Offline"):
+            resource.lane = None
 
 
 class DyingHostServesOthers(RhsCore):
@@ -647,5 +662,23 @@ BUGS: tuple[Bug, ...] = (
         "the process ends long after its dump, and RCM waits",
         ("B4", "(event)"),
         Cores(_rhs(DumpTakesTooLong), NeverKills),
+    ),
+    Bug(
+        "other-deadlock-unnoticed",
+        "a hung poll, control or Terminate is never declared dead",
+        ("B3",),
+        Cores(_rhs(OtherDeadlockIsUnnoticed)),
+    ),
+    Bug(
+        "control-in-progress",
+        "controls are sent while Online or Offline is in progress",
+        ("R6",),
+        Cores(
+            _cells(
+                ("Onlining", "ResourceControl", "control"),
+                ("Offlining", "ResourceControl", "control"),
+                core=OnlineHoldsNoLane,
+            )
+        ),
     ),
 )
