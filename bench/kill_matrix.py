@@ -30,7 +30,7 @@ run is replayed against `rhs`. *Caught* is the first seed at which replay blames
 the first at which it names a rule that the bug breaks, with what it names there.
 
 - `(event)`: the spec has no rule for it and refuses the event itself.
-- M1 and M2 are assumptions on RCM. A control or an Offline that RHS sends at the wrong moment counts
+- M1 and M2 are assumptions on RCM. A control or an Offline that RHS calls at a wrong moment counts
   as RCM's, who asked for it.
 - P2, P2stale, P4, P5, P7 and P7only speak of changes of state that leave no line in a recording: a
   bug that breaks one is named by what follows from it.
