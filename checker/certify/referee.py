@@ -410,17 +410,7 @@ class Judge:
                 self._follow(case, ways, values)
 
     def _follow(self, case: _Case, ways: tuple[Way, ...], values: State) -> None:
-        positions = [at for at, _ in case.writes]
-        product = itertools.product(
-            *(found(values) if callable(found) else found for _, found in case.writes)
-        )
-        for number, outcome in enumerate(product):
-            if number >= _MOST_OUTCOMES:
-                raise NotExpressible("a step has too many outcomes")
-            after = list(values)
-            for at, value in zip(positions, outcome, strict=True):
-                after[at] = value
-            state = tuple(after)
+        for state in self._after(case, values):
             if not case.resets and state == values:
                 continue
             if not self.clocks:
@@ -436,6 +426,21 @@ class Judge:
                         state, restarted(before, kept, active)
                     ):
                         raise self._leaves(case, values, state)
+
+    @staticmethod
+    def _after(case: _Case, values: State) -> list[State]:
+        """The states after a step, all that are possible."""
+        found = [list(values)]
+        for at, options in case.writes:
+            those = options(values) if callable(options) else options
+            ordered = sorted(those)
+            if len(ordered) > 1:
+                if len(ordered) * len(found) > _MOST_OUTCOMES:
+                    raise NotExpressible("a step has too many outcomes")
+                found = [[*one] for one in found for _ in ordered]
+            for number, one in enumerate(found):
+                one[at] = ordered[number % len(ordered)]
+        return [tuple(one) for one in found]
 
     def _read(self, way: Way) -> tuple[Difference, ...]:
         """Comparisons of clocks as differences of their numbers."""
