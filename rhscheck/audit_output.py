@@ -185,6 +185,9 @@ def _incident(report: LogReport, one: Incident) -> Iterator[str]:
     what = click.style(name + printable(one.what), fg=color, bold=True)
     yield f"  {what}  ({_at(report, one.place.line, one.place.time_us)})"
     yield f"    blame:      {one.blame or 'not told by the log'}: {one.because}"
+    if one.since_us is not None:
+        since = report.clock(one.since_us)
+        yield f"    stuck:      since about {since}, if the limit was the usual one"
     if one.collateral:
         others = ", ".join(printable(name) for name in one.collateral)
         yield f"    collateral: {others} lost the monitor by it"

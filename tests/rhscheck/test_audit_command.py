@@ -49,6 +49,22 @@ def test_a_folder_with_a_log_that_is_refused(tmp_path: Path) -> None:
     assert "old.log is a cluster.log of Windows 2000 or 2003" in done.stderr
 
 
+def test_the_number_of_jobs_makes_no_difference(tmp_path: Path) -> None:
+    for name in ("a.log", "b.log", "c.log"):
+        write(tmp_path, name, QUIET + LOG.format("Unknown message of " + name))
+    write(tmp_path, "old.log", OLD)
+    one = run("audit", str(tmp_path), "--format", "json")
+    three = run("audit", str(tmp_path), "--format", "json", "--jobs", "3")
+    assert (one.stdout, one.stderr, one.return_value) == (three.stdout, three.stderr, 2)
+
+
+def test_an_event_that_the_spec_does_not_have_is_not_held_against_anybody(tmp_path: Path) -> None:
+    log = write(tmp_path, "a.log", STUCK)
+    done = run("audit", log, "--spec", "two_locks", "--format", "json")
+    assert done.return_value == 3
+    assert json.loads(done.stdout)["logs"][0]["verdict"] == "not-observable"
+
+
 def test_json_formats_and_trace(tmp_path: Path) -> None:
     log, trace = write(tmp_path, "a.log", STUCK), tmp_path / "t.jsonl"
     done = run("audit", log, "--format", "json", "--trace", str(trace))

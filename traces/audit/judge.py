@@ -64,6 +64,20 @@ def options_of(logmap: LogMap) -> Options:
     )
 
 
+def labels_of(system: System) -> frozenset[tuple[str, str]]:
+    """What the spec has a word for: kinds and names of its events."""
+    return frozenset(
+        (label.kind, label.name)
+        for transition in system.transitions
+        for label in (transition.label, *transition.also)
+    )
+
+
+def is_known(event: Event, labels: frozenset[tuple[str, str]]) -> bool:
+    """Whether the spec has an event of that name at all; with another, the log is not about it."""
+    return any((kind, _name(event)) in labels for kind in _KINDS.get(type(event), ()))
+
+
 def _name(event: Event) -> str:
     """What the event is called in labels."""
     match event:
@@ -120,11 +134,15 @@ class StrictBench:
     header: Header
     file: str
     engine: Engine | None
+    _labels: frozenset[tuple[str, str]] = field(init=False)
     _judge: Judge | None = None
+
+    def __post_init__(self) -> None:
+        self._labels = labels_of(self.system)
 
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
-        if type(event) in _KINDS or isinstance(event, GapEvent):
+        if isinstance(event, GapEvent) or is_known(event, self._labels):
             self._made().feed(line, event)
 
     def finish(self, lines: int) -> Judgement:
@@ -162,15 +180,19 @@ class LossyBench:
     header: Header
     file: str
     engine: Engine | None
+    _labels: frozenset[tuple[str, str]] = field(init=False)
     _judge: Judge | None = None
     _cases: dict[_Signature, str] = field(default_factory=dict)
     # For each resource its cases, with the line and the time of the first.
     _seen: dict[str, dict[_Signature, tuple[int, int]]] = field(default_factory=dict)
     _judged: int = 0
 
+    def __post_init__(self) -> None:
+        self._labels = labels_of(self.system)
+
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
-        if type(event) not in _KINDS or event.res is None:
+        if event.res is None or not is_known(event, self._labels):
             return
         if event.res not in self._seen and len(self._seen) >= MAX_KNOWN:
             return
@@ -227,14 +249,15 @@ class LossyBench:
         return ResourceVerdict(_best(told), told)
 
     def _findings(self, found: Sequence[Finding]) -> Iterator[Finding]:
-        """The violations, at the first line of each resource that has the case.
+        """The rules broken, at the first line of each resource that has the case.
 
         That a rule may be broken if the run was in the worst of all states is true of nearly every
-        line, and no finding.
+        line, and no finding. Nor is an event that breaks no rule and fits no state: rather than the
+        host, the mapping and the spec may disagree.
         """
         by_case = {number: signature for signature, number in self._cases.items()}
         for one in found:
-            if one.verdict != "violated":
+            if one.verdict != "violated" or one.rule is None:
                 continue
             signature = by_case[one.resource or ""]
             for name, cases in self._seen.items():

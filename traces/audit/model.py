@@ -76,7 +76,8 @@ class Incident:
     """Something that went wrong, with the lines that prove it.
 
     `blame`: the actor, or None where the log does not tell; `because` says why. `causes`: what the
-    plug-in itself said before. `collateral`: resources that lost their monitor by it.
+    plug-in itself said before. `collateral`: resources that lost their monitor by it. `since_us`:
+    of a call that was not back in time, when it must have begun if its limit is that of the spec.
     """
 
     kind: IncidentKind
@@ -89,6 +90,7 @@ class Incident:
     lines: list[Evidence] = field(default_factory=list)
     causes: tuple[Saying, ...] = ()
     collateral: list[str] = field(default_factory=list)
+    since_us: int | None = None
 
 
 @dataclass(slots=True)

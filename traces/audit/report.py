@@ -152,6 +152,7 @@ class LogReport:
                 for saying in one.causes
             ],
             "collateral": list(one.collateral),
+            "since": self.clock(one.since_us),
         }
 
 

@@ -504,6 +504,8 @@ class Story:
         name = None if resource is None else resource.name
         monitor = None if resource is None else resource.monitor
         incident = Incident(kind, name, monitor, place, what, blame, because, causes=causes)
+        if kind == "timed-out" and place.time_us is not None:
+            incident.since_us = max(0, place.time_us - self.limits.call_us)
         _prove(incident, sighting)
         self._add(incident)
 
