@@ -120,12 +120,14 @@ class Record:
         copies: Sequence[Copy],
         bad: Mapping[str, Expr],
         budget: Budget,
+        *,
+        scripts: bool = False,
     ) -> Confirmed | Unconfirmed:
         answer: Confirmed | Unconfirmed
         if len(bad) in self.refuse:
             answer = Unconfirmed("not today", 7)
         else:
-            answer = really_confirm(where, ground, copies, bad, budget)
+            answer = really_confirm(where, ground, copies, bad, budget, scripts=scripts)
         self.asked.append((where, ground, frozenset(bad), isinstance(answer, Confirmed)))
         return answer
 
@@ -197,10 +199,12 @@ def test_a_number_where_z3_has_no_answer_is_left_out(monkeypatch: pytest.MonkeyP
         copies: Sequence[Copy],
         bad: Mapping[str, Expr],
         budget: Budget,
+        *,
+        scripts: bool = False,
     ) -> Confirmed | Unconfirmed:
         if where.endswith("N=2"):
             return Unconfirmed("two is hard", 1)
-        return really_confirm(where, ground, copies, bad, budget)
+        return really_confirm(where, ground, copies, bad, budget, scripts=scripts)
 
     monkeypatch.setattr(proofs, "confirm", confirm)
     answer = argued(hosted(rules=RULES[:1]))["open_while_on"]
