@@ -1,9 +1,9 @@
 """Reading a trace many lines at once.
 
 The same records as `traces.format.read_trace`, but events come in batches of consecutive lines,
-decoded a mebibyte at a time. Where anything in a stretch is out of the ordinary it is read again
-line by line, so what is said about every single line is the same. Memory is that of one stretch.
-A line that is too long is reported and skipped unread.
+decoded half a mebibyte at a time. Where anything in a stretch is out of the ordinary it is read
+again line by line, so what is said about every single line is the same. Memory is that of one
+stretch. A line that is too long is reported and skipped unread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rhscheck.traces.format import (
     malformed,
 )
 
-_STRETCH: Final = 1 << 20
+_STRETCH: Final = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class Judge:
     _now: int | None = None
     _unread: int | None = None  # a line since the last event that could not be read
     _missing: str | None = None  # why events may be missing since the last one
+    _named: int = 0  # resources that were numbered because nobody says what they are called
     _lossy: bool = False
     _count: int | None = None
     # Lines that wait until it is known how many instances have to be followed together.
@@ -377,8 +378,8 @@ class Judge:
             return "shared", name
         if self._count is None and not header.resources:
             # Nobody says what the resources are called: each name is one.
-            taken = sum(1 for role, _ in self._roles.values() if role == "own")
-            return "own", f"{family}[{taken + 1}]"
+            self._named += 1
+            return "own", f"{family}[{self._named}]"
         return "unknown", name
 
     def _read(self, event: Event, role: Role, instance: str) -> Observation | Ignored | Gap:

@@ -27,6 +27,7 @@ from rhscheck.traces.units import Unit
 MAX_FINDINGS = 1000
 MAX_PROBLEMS = 1000
 MAX_NOTES = 50
+MAX_RESOURCES = 10_000
 _MAX_LINES = 8
 
 
@@ -134,6 +135,8 @@ def report_of(
         recording.note(f"not judged, because the spec expects them to be violated: {listed}")
     for rule, reason in world.unjudged.items():
         recording.note(f"{rule} is not judged: {reason}")
+    if len(units) > MAX_RESOURCES:
+        recording.note(f"of {len(units)} resources the first {MAX_RESOURCES} are listed")
     whole = finish.ending == "complete"
     verdicts = [
         _verdict(recording, units, bit, duty, whole=whole) for bit, duty in enumerate(world.duties)
@@ -172,7 +175,7 @@ def _resources(
 ) -> tuple[ResourceReport, ...]:
     world = recording.engine.world
     found = []
-    for unit in units:
+    for unit in units[:MAX_RESOURCES]:
         if unit.name is None:
             continue
         rules: dict[str, RuleVerdict] = {}
