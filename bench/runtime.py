@@ -31,7 +31,8 @@ from rhscheck.tracer.events import (
     TimedOut,
 )
 from rhscheck.tracer.real.journal import Entry, RcmEntry
-from rhscheck.tracer.real.runtime import News, ResourceNews, Runtime
+from rhscheck.tracer.real.news import News, ResourceNews
+from rhscheck.tracer.real.runtime import Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory
 

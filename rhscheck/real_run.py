@@ -1,47 +1,37 @@
-"""`rhscheck run CLUSTER.toml` for real: files, signals, what people see, and the exit status.
+"""`rhscheck run CLUSTER.toml` for real: files, signals, the verdict and the exit status.
 
-Owns the front of the real runtime: a live table on a terminal, one line an event in a pipe, the
-meaning of Ctrl-C, and having the trace judged by the spec at the end, which the runtime itself
-never sees. What the cluster does is `tracer.real`'s.
+Owns the front of the real runtime: the files it writes, the meaning of Ctrl-C, and having the trace
+judged by the spec at the end, which the runtime itself never sees. What people see meanwhile is
+`run_view`'s, what the cluster does `tracer.real`'s.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, Final, assert_never
+from typing import BinaryIO, Final
 
 import click
 import msgspec
 
 from rhscheck import api, terminal
 from rhscheck.options import Out
+from rhscheck.run_view import Board, Line, clock_us, view
 from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
-from rhscheck.tracer.events import Notice, Received
-from rhscheck.tracer.real.journal import Entry, RcmEntry
+from rhscheck.tracer.real.journal import Entry
+from rhscheck.tracer.real.news import LogNews, News
 from rhscheck.tracer.real.run_files import StepFile, TraceFile
-from rhscheck.tracer.real.runtime import (
-    GroupNews,
-    LogNews,
-    MonitorNews,
-    News,
-    Outcome,
-    ResourceNews,
-    Runtime,
-)
+from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 
 EXIT_ABORTED = 130
-MAX_UNREAD: Final = 10_000  # lines
-UNREAD_S: Final = 5.0  # how long the end of a run waits for a reader
 _INTERRUPTED: Final = "taking every group offline; once more: end everything now"
 
 
@@ -56,83 +46,6 @@ class Request:
     state: str | None = None
     seconds: float | None = None
     judge: bool = True
-
-
-@dataclass(slots=True)
-class _Line:
-    """The latest of one resource."""
-
-    group: str
-    monitor: str
-    state: str
-    since_us: int
-    why: str
-    failures: int = 0
-
-
-@dataclass(slots=True)
-class _Board:
-    """What is known of the cluster, from the news."""
-
-    resources: dict[str, _Line]
-    pids: dict[str, int] = field(default_factory=dict)
-    deaths: int = 0  # of monitor processes that did not end when asked to
-
-    def count(self, step: Entry) -> None:
-        """Count what RHS reports as failed; what a dying monitor took along did not fail."""
-        match step:
-            case RcmEntry(event=Received(message=Notice(res, "Failed", dying=False))):
-                self.resources[res].failures += 1
-            case _:
-                pass
-
-    def take(self, news: News) -> None:
-        """Note what changed."""
-        match news:
-            case ResourceNews():
-                failures = self.resources[news.resource].failures
-                self.resources[news.resource] = _Line(
-                    news.group, news.monitor, news.state, news.at_us, news.why, failures
-                )
-            case MonitorNews(pid=None):
-                self.pids.pop(news.monitor, None)
-                self.deaths += news.unexpected
-            case MonitorNews(pid=pid) if pid is not None:
-                self.pids[news.monitor] = pid
-            case _:
-                pass
-
-
-def news_text(news: News) -> str:
-    """One line about one piece of news."""
-    at = clock_text(news.at_us)
-    match news:
-        case ResourceNews():
-            why = f" ({news.why})" if news.why else ""
-            return f"{at}  {news.resource}: {news.state}{why}"
-        case GroupNews():
-            return f"{at}  group {news.group}: {news.state}"
-        case MonitorNews(pid=None):
-            dump = f"; its threads: {news.dump}" if news.dump else ""
-            return f"{at}  monitor {news.monitor} is gone: {news.why}{dump}"
-        case MonitorNews():
-            return f"{at}  monitor {news.monitor} started, process {news.pid}"
-        case LogNews():
-            return f"{at}  [{news.resource}] {news.text}" if news.resource else f"{at}  {news.text}"
-        case _:
-            assert_never(news)
-
-
-def _clock(began: float) -> int:
-    """Microseconds since `began`, which `time.monotonic` gave."""
-    return int((time.monotonic() - began) * 1_000_000)
-
-
-def clock_text(time_us: int) -> str:
-    """A time since the start as hh:mm:ss.mmm."""
-    seconds, rest = divmod(time_us, 1_000_000)
-    minutes, second = divmod(seconds, 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}.{rest // 1000:03}"
 
 
 def host(request: Request, out: Out) -> int:
@@ -158,9 +71,9 @@ def host(request: Request, out: Out) -> int:
         configuration = directory.resumed(configuration)
     except StateDirectoryError as error:
         raise api.InputError(str(error)) from None
-    board = _Board(
+    board = Board(
         {
-            one.name: _Line(one.group, one.monitor, "Initializing", 0, "")
+            one.name: Line(one.group, one.monitor, "Initializing", 0, "")
             for one in configuration.resources
         }
     )
@@ -186,7 +99,7 @@ def host(request: Request, out: Out) -> int:
             with _writing(request.steps):
                 steps = StepFile(stream, configuration, node)
             sinks.append(_Guarded(steps, request.steps))
-        show = stack.enter_context(_view(board, out))
+        show = stack.enter_context(view(board, out))
 
         def listen(news: News) -> None:
             board.take(news)
@@ -203,7 +116,7 @@ def host(request: Request, out: Out) -> int:
                 listener=listen,
             )
             live = terminal.is_interactive() and not out.json and not out.quiet
-            tell = (lambda text: show(LogNews(_clock(began), "", text))) if live else None
+            tell = (lambda text: show(LogNews(clock_us(began), "", text))) if live else None
             stack.enter_context(_signals(runtime, tell or terminal.write_message))
             if request.seconds is not None:
                 wait_s = min(request.seconds, threading.TIMEOUT_MAX)
@@ -302,112 +215,6 @@ def _signals(runtime: Runtime, tell: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-# ---- what people see ---------------------------------------------------------------------------
-@contextlib.contextmanager
-def _view(board: _Board, out: Out) -> Iterator[Callable[[News], None]]:
-    """How news are shown: a live table on a terminal, lines in a pipe, nothing where not wanted."""
-    if out.json or out.quiet:
-        yield lambda _news: None
-        return
-    if out.path is None and terminal.is_interactive():
-        with _live_table(board) as show:
-            yield show
-        return
-    with _Printer(lambda news: terminal.write_line(news_text(news))) as printer:
-        yield printer.tell
-
-
-class _Printer:
-    """Shows news in a thread of its own: a reader that stops reading must not stop RCM.
-
-    What it has not read while `MAX_UNREAD` more came is not shown, and that is said.
-    """
-
-    def __init__(self, show: Callable[[News], None]) -> None:
-        self._show = show
-        self._news: queue.Queue[News | None] = queue.Queue(MAX_UNREAD)
-        self._lost = 0
-        self._error: terminal.OutputError | None = None
-        self._thread = threading.Thread(target=self._run, name="printer", daemon=True)
-
-    def __enter__(self) -> _Printer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Show the rest, as long as somebody reads it. Raises OutputError."""
-        with contextlib.suppress(queue.Full):
-            self._news.put(None, timeout=UNREAD_S)
-            self._thread.join(UNREAD_S)
-        if self._error is not None:
-            raise self._error
-
-    def tell(self, news: News) -> None:
-        """Have the news shown. Never blocks."""
-        if self._lost:
-            news_lost = LogNews(news.at_us, "", f"{self._lost} lines were not read and are lost")
-            with contextlib.suppress(queue.Full):
-                self._news.put_nowait(news_lost)
-                self._lost = 0
-        try:
-            self._news.put_nowait(news)
-        except queue.Full:
-            self._lost += 1
-
-    def _run(self) -> None:
-        while (news := self._news.get()) is not None:
-            try:
-                self._show(news)
-            except terminal.OutputError as error:
-                self._error = error
-                return
-
-
-@contextlib.contextmanager
-def _live_table(board: _Board) -> Iterator[Callable[[News], None]]:
-    from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
-    from rich.live import Live  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    began = time.monotonic()
-    console = Console(highlight=False)
-
-    def table() -> Table:
-        made = Table("group", "resource", "state", "since", "failures", "monitor", "pid")
-        made.add_column("because", no_wrap=True, overflow="ellipsis")
-        now_us = _clock(began)
-        for name, line in list(board.resources.items()):
-            pid = board.pids.get(line.monitor)
-            since = clock_text(max(now_us - line.since_us, 0)).partition(".")[0]
-            style = {"Online": "green", "Failed": "red"}.get(line.state, "")
-            # As text: a name or a reason may hold what rich takes for markup.
-            made.add_row(
-                Text(line.group),
-                Text(name),
-                Text(line.state, style),
-                since,
-                str(line.failures),
-                Text(line.monitor),
-                "-" if pid is None else str(pid),
-                Text(line.why),
-            )
-        return made
-
-    with Live(console=console, get_renderable=table, refresh_per_second=4) as live:
-
-        def show(news: News) -> None:
-            # States are in the table; why something had to be terminated would be gone at once.
-            if not isinstance(news, ResourceNews | GroupNews) or (
-                isinstance(news, ResourceNews) and news.state in ("Terminating", "Failed")
-            ):
-                console.print(news_text(news), markup=False, soft_wrap=True)
-
-        with _Printer(show) as printer:
-            yield printer.tell
-        live.refresh()
-
-
 # ---- the end -----------------------------------------------------------------------------------
 class _JudgedTrace(msgspec.Struct, frozen=True):
     """The verdict of the spec on the run's own trace."""
@@ -416,7 +223,7 @@ class _JudgedTrace(msgspec.Struct, frozen=True):
     findings: list[str]
 
 
-def _finish(request: Request, out: Out, board: _Board, outcome: Outcome, seconds: float) -> int:
+def _finish(request: Request, out: Out, board: Board, outcome: Outcome, seconds: float) -> int:
     judged, status = _judge(request, out)
     if outcome is Outcome.ABORTED:
         status = EXIT_ABORTED

@@ -19,8 +19,9 @@ from typing import Protocol
 from rhscheck import api
 from rhscheck.tracer.application import identify
 from rhscheck.tracer.cluster_file import read_cluster
+from rhscheck.tracer.real.news import LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.run_files import StepFile, TraceFile, read_steps, steps_differ
-from rhscheck.tracer.real.runtime import LogNews, MonitorNews, News, Outcome, ResourceNews, Runtime
+from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory
 from rhscheck.traces.report import TraceReport

@@ -58,6 +58,7 @@ from rhscheck.tracer.real.frames import (
 )
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
 from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
@@ -68,53 +69,6 @@ ABORT_S: Final = 10.0  # how long processes that were killed are waited for
 # How late a deadline may be seen and still count as seen when it was due: a quarter of the shortest
 # time-out, so that a plug-in keeps three quarters of its time at least, and never over a second.
 MAX_TOLERANCE_US: Final = 1_000_000
-
-
-# ---- what people are told ----------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class ResourceNews:
-    """A resource's state changed, as RCM sees it."""
-
-    at_us: int
-    resource: str
-    group: str
-    monitor: str
-    state: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class GroupNews:
-    """A group's state changed."""
-
-    at_us: int
-    group: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorNews:
-    """A monitor process started (`pid`), or ended (`why`; `dump`: a file with its threads)."""
-
-    at_us: int
-    monitor: str
-    epoch: int
-    pid: int | None
-    why: str
-    dump: str = ""
-    unexpected: bool = False  # it did not end because RCM had asked for it
-
-
-@dataclass(frozen=True, slots=True)
-class LogNews:
-    """A line that a plug-in or the host wrote about a resource (or, empty, about the run)."""
-
-    at_us: int
-    resource: str
-    text: str
-
-
-News = ResourceNews | GroupNews | MonitorNews | LogNews
 
 
 class Outcome(enum.Enum):
