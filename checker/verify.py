@@ -223,7 +223,7 @@ def _protected(
     def decide(rules: tuple[str, ...], without: tuple[str, ...]) -> Sequence[Result]:
         again = replace(
             options, rules=rules, without=without, timeout_s=task.budget.left(), findings=False,
-            protection=False, left_s=None,
+            protection=False, left_s=None, certificate=False,
         )  # fmt: skip
         return verify(system, again, task.say).results
 

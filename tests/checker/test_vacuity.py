@@ -1,4 +1,4 @@
-"""Rules that say nothing, assumptions that never bind, permissions nobody can use: typed findings."""
+"""Rules that say nothing, assumptions that never bind, unused permissions: typed findings."""
 
 from __future__ import annotations
 
