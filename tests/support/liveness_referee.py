@@ -240,8 +240,8 @@ def _strong_parts(edges: dict[Node, list[Edge]]) -> list[set[Node]]:
         seen.add(root)
         stack: list[tuple[Node, Iterator[Edge]]] = [(root, iter(first))]
         while stack:
-            node, out = stack[-1]
-            for _, target in out:
+            node, following = stack[-1]
+            for _, target in following:
                 if target not in seen:
                     seen.add(target)
                     stack.append((target, iter(edges[target])))
