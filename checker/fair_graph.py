@@ -2,10 +2,11 @@
 
 Owns the exploration for liveness. Unlike `checker.explore` it keeps every edge and never lets one
 node stand for another: cycles matter. A node is a discrete state with a zone over the tracked
-clocks (a zone holds whatever delay leads to); untracked clocks are abstracted as there. So every
-run of the Ground is a walk through the graph, and it is at a node as long as the node's discrete
-state lasts. A node owes a debt only if all its states do, so a debt of the graph is one of every
-run that walks there. Knows neither what is to be answered nor how cycles are judged.
+clocks; untracked clocks are abstracted as there. A zone holds whatever delay leads to, but is cut
+where a debt begins or ceases to be owed; edges along which time passes lead from piece to piece. So
+every run of the Ground is a walk through the graph. A node owes a debt only if all its states do,
+so a debt of the graph is one of every run that walks there. Knows neither what is to be answered
+nor how cycles are judged.
 """
 
 from __future__ import annotations
@@ -100,6 +101,20 @@ class _Place:
     moves: tuple[tuple[int, tuple[Constraint, ...], Values], ...]
     owed: int  # whatever the clocks
     perhaps: tuple[tuple[int, tuple[Constraint, ...]], ...]  # (debt, if the zone implies this)
+
+    def pieces(self, zone: Zone) -> list[Zone]:
+        """`zone` cut where something begins or ceases to be owed."""
+        found = [zone]
+        dim = len(self.live) + 1
+        for wanted in dict.fromkeys(one for _, parts in self.perhaps for one in parts):
+            cut: list[Zone] = []
+            for piece in found:
+                for side in (wanted, zones.complement(wanted)):
+                    part = zones.intersected(piece, dim, (side,))
+                    if part is not None:
+                        cut.append(part)
+            found = cut
+        return found
 
 
 class _Builder:
@@ -247,15 +262,22 @@ class _Builder:
             later = zones.elapsed(zone, dim, place.limits)
             late = any(zone[i * dim + j] > bound for i, j, bound in place.limits)
             parts = (zone, later) if late else (later,)
-        nodes = []
-        for part in parts:
-            if part is None:
-                continue
-            nodes.append(self._node(values, part, place, parent, position))
-        if len(nodes) == 2 and nodes[0] != nodes[1]:
-            waits = Edge(PASSING, nodes[1])
-            if waits not in self._graph.edges[nodes[0]]:
-                self._graph.edges[nodes[0]].append(waits)
+        pieces = [
+            (piece, self._node(values, piece, place, parent, position))
+            for part in parts
+            if part is not None
+            for piece in place.pieces(part)
+        ]
+        if place.urgent or len(pieces) < 2:
+            return
+        for piece, node in pieces:
+            ahead = zones.elapsed(piece, dim, place.limits)
+            for other, target in pieces:
+                if node == target or ahead is None:
+                    continue
+                waits = Edge(PASSING, target)
+                if waits not in self._graph.edges[node] and _meet(ahead, other, dim):
+                    self._graph.edges[node].append(waits)
 
     def _node(
         self, values: Values, zone: Zone, place: _Place, parent: int | None, position: int
@@ -283,6 +305,12 @@ class _Builder:
             if new:
                 graph.parent[node] = (parent, edge)
         return node
+
+
+def _meet(one: Zone, other: Zone, dim: int) -> bool:
+    """Whether two zones have a valuation in common."""
+    bounds = [(i, j, other[i * dim + j]) for i in range(dim) for j in range(dim) if i != j]
+    return zones.intersected(one, dim, [b for b in bounds if b[2] != zones.INFINITE]) is not None
 
 
 def graph_invariant(graph: FairGraph, nodes: Iterable[int]) -> Invariant:

@@ -30,6 +30,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from rhscheck.checker.local import LocalAbstraction
+from rhscheck.spec.alternatives import clock_atoms
 from rhscheck.spec.expr import ClockCmp, Expr, conj, disj
 from rhscheck.spec.ground import Ground, GroundTransition
 from rhscheck.spec.system import Fairness, Label, System, Transition
@@ -87,8 +88,8 @@ def fairness_debts(
 def time_debts(ground: Ground, tracked: Collection[int] = ()) -> tuple[Debt, ...]:
     """The debts that the passing of time makes.
 
-    `tracked`: clocks whose values are known; each gives a debt of its own, for the greatest bound
-    that a deadline sets it.
+    `tracked`: clocks whose values are known; each gives a debt of its own, for the greatest
+    constant that it is compared with.
     """
     found: list[Debt] = []
     resetters: dict[int, set[int]] = {}
@@ -110,6 +111,12 @@ def time_debts(ground: Ground, tracked: Collection[int] = ()) -> tuple[Debt, ...
                 frozenset(resetters.get(deadline.clock, ())),
             )
         )
+    if tracked:
+        for transition in ground.transitions:
+            for atom in clock_atoms(transition.guard):
+                if isinstance(atom, ClockCmp):
+                    at = ground.clock_of[atom.clock, atom.index]  # type: ignore[index]
+                    bounds[at] = max(bounds.get(at, 0), atom.bound)
     for at in sorted(tracked):
         if at in bounds:
             clock = ground.clocks[at]

@@ -103,6 +103,8 @@ rules M {{
         # A promise is not needed where a deadline is, and does not help where none is.
         ("return Go(ok)\n by P: done -> Done", "", (2, 0)),
         ("return Go(ok)\n by P: done -> Done", "fair P: done", None),
+        # What is possible from a moment on for ever is done, if that was promised.
+        ("return Go(ok)\n on timeout Go\n after 30s by P: done -> Done", "fair P: done", None),
         # A timer that is restarted again and again never fires.
         (
             "return Go(ok)\n on timeout Go\n by P: ping\n"
