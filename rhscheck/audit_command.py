@@ -7,14 +7,16 @@ mappings that cannot be used. What a log shows is `rhscheck.traces.audit`'s busi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import click
 
@@ -277,8 +279,7 @@ def audit_file(
 
     say(f"audit {terminal.printable(path)}")
     try:
-        with Path(path).open("rb") as stream:
-            seekable = stream if stream.seekable() else BytesIO(stream.read())
+        with Path(path).open("rb") as stream, _seekable(stream) as seekable:
             return audit_log(
                 seekable,
                 file=path,
@@ -298,6 +299,18 @@ def audit_file(
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise api.InputError(f"cannot read the log {path}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The stream, or if it is a pipe a copy of what comes out of it, on disk if that is much."""
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.SpooledTemporaryFile(max_size=1 << 24) as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield cast("BinaryIO", copy)
 
 
 def _known_resources(wanted: Sequence[str], reports: Sequence[LogReport]) -> tuple[str, ...]:

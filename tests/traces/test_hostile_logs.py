@@ -165,6 +165,12 @@ def test_patterns_cannot_be_made_slow() -> None:
     assert pattern.match("xa" * 25 + "x!", {}) is not None
 
 
+def test_a_file_of_another_kind() -> None:
+    report = audited(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 10)
+    assert report.judgement.verdict == "not-observable"
+    assert "is this the right file" in report.notes[0]
+
+
 def test_a_line_that_only_looks_usual() -> None:
     usual = HEAD.format(1) + SAYS.format("w", "x")
     system, logmap = world()

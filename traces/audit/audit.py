@@ -94,6 +94,11 @@ def _notes(reader: LogReader, story: Story) -> list[str]:
     """What must be known to read the report."""
     tally, about = reader.tally, reader.about
     notes: list[str] = []
+    if tally.lines and not tally.relevant:
+        notes.append(
+            f"no line is about resources as {reader.logmap.name} knows them: is this the right "
+            "file, and the right --map?"
+        )
     if about.local_time:
         offset = f" (offset {about.offset})" if about.offset else ""
         notes.append(f"times are local{offset}; times inside messages are UTC all the same")

@@ -151,7 +151,8 @@ class Story:
         timeline = resource.timeline
         if timeline:
             latest = timeline[-1]
-            if latest.told is told or latest.told == told:
+            before = latest.told
+            if before is told or (before.keys == told.keys and before.kind == told.kind):
                 latest.again += 1
                 latest.last = place
                 return
