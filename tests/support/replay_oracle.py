@@ -123,27 +123,29 @@ class Oracle:
 
     def means(self, event: Event) -> list[GroundTransition]:
         """The steps, forced ones too, that the event may be."""
-        found = []
-        for step in self.ground.transitions:
-            label = step.label
-            here = label.machine if label.index is None else f"{label.machine}[{label.index}]"
-            match event:
-                case CallEvent(op=op):
-                    fits = (label.kind, label.name) == ("call", op)
-                case ReturnEvent(op=op, rc=rc):
-                    fits = (label.kind, label.name) == ("return", op)
-                    fits = fits and label.value == self.results[op].get(rc, "failure")
-                case StatusEvent(op=op, state=value):
-                    fits = (label.kind, label.name, label.value) == ("callback", op, value)
-                case TimeoutEvent(op=op):
-                    fits = label.kind in ("expiry", "timer") and label.name == op
-                case NamedEvent(name=name):
-                    fits = (label.kind, label.name) == ("event", name)
-                case _:
-                    raise AssertionError(event)
-            if fits and event.res == here:
-                found.append(step)
-        return found
+        wanted: tuple[tuple[str, str], ...]
+        value: str | None = None
+        match event:
+            case CallEvent(op=op):
+                wanted = (("call", op),)
+            case ReturnEvent(op=op, rc=rc):
+                wanted, value = (("return", op),), self.results[op].get(rc, "failure")
+            case StatusEvent(op=op, state=value):
+                wanted = (("callback", op),)
+            case TimeoutEvent(op=op):
+                wanted = (("expiry", op), ("timer", op))
+            case NamedEvent(name=name):
+                wanted = (("event", name),)
+            case _:
+                raise AssertionError(event)
+        return [
+            step
+            for step in self.ground.transitions
+            if (step.label.kind, step.label.name) in wanted
+            and step.label.value == value
+            and event.res in (step.label.machine, f"{step.label.machine}[{step.label.index}]")
+            and (step.label.index is None) == (event.res == step.label.machine)
+        ]
 
     def judge(self, events: Sequence[Event]) -> Wrong | None:
         """The first wrong event of a run that begins with the recording at time 0."""
