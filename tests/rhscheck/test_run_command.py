@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_a_violation_is_shown_small_with_the_command_that_shows_it_again(
 ) -> None:
     bug = next(one for one in BUGS if one.name == "online-without-open")
     wanted = simulated_runs.Wanted
-    monkeypatch.setattr(simulated_runs, "Wanted", lambda *given: wanted(*given, cores=bug.cores))
+    monkeypatch.setattr(simulated_runs, "Wanted", functools.partial(wanted, cores=bug.cores))
     status, out, _ = run(capsys, *WATCHED, "--seeds", "0-9")
     lines = out.splitlines()
     assert status == 1

@@ -101,6 +101,13 @@ class Bench:
         self.now = until_us
         return done
 
+    def last_request(self) -> int:
+        """The number of the last command that a monitor was sent."""
+        sent = self.last(Send)
+        assert isinstance(sent, Send)
+        assert isinstance(sent.message, Command)
+        return sent.message.request
+
     def last(self, kind: type) -> RcmEffect:
         return [one for one in self.effects if isinstance(one, kind)][-1]
 
@@ -205,7 +212,7 @@ def test_a_failure_while_going_offline_is_terminated_and_not_restarted() -> None
     bench.obeys = False
     bench.give(Bring("g", "offline"))
     assert bench.tell(FAILED) == ["Terminate a"]
-    request = bench.last(Send).message.request  # type: ignore[attr-defined]
+    request = bench.last_request()
     assert bench.tell(Reply(request, "a", "Terminate", 0)) == []
     assert bench.wait(MINUTE) == []
 
@@ -214,7 +221,7 @@ def test_a_refused_online_counts_as_a_failure_without_a_terminate() -> None:
     bench = started(groups=(GroupConfiguration("g", persistent="offline"),))
     bench.obeys = False
     bench.give(Bring("g", "online"))
-    request = bench.last(Send).message.request  # type: ignore[attr-defined]
+    request = bench.last_request()
     assert bench.tell(Reply(request, "a", "Online", INVALID_STATE)) == []
     assert bench.wait(SECOND) == ["Online a"]
 
@@ -356,7 +363,7 @@ def test_what_cannot_be_closed_does_not_keep_the_node() -> None:
     bench.give(Bring("g", "offline"))
     bench.obeys = False
     assert bench.give(Shutdown()) == ["Close a"]
-    request = bench.last(Send).message.request  # type: ignore[attr-defined]
+    request = bench.last_request()
     assert bench.tell(Reply(request, "a", "Close", INVALID_STATE)) == ["stop shared#1"]
 
 
