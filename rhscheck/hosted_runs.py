@@ -115,11 +115,6 @@ class HostJudge:
         return report
 
 
-def judge_run(system: System, loaded: Loaded, *, file: str) -> TraceReport:
-    """The verdict on one recording, process by process where it has several (see HostJudge)."""
-    return HostJudge(system).report(loaded, file)
-
-
 def is_by_process(header: Header, system: System) -> bool:
     """Whether a recording with this header may have to be taken apart."""
     return _shape(header, system) is not None

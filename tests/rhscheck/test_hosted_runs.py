@@ -1,0 +1,56 @@
+"""Recordings of several host processes are judged process by process, and reported as one."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from planted_bugs import BUGS, CLUSTER
+
+from rhscheck.hosted_runs import HostJudge
+from rhscheck.simulated_runs import spec_for
+from rhscheck.tracer.faults import Fault, FaultPlan
+from rhscheck.tracer.recording import header
+from rhscheck.tracer.simulator import Cores, Options, simulate
+from rhscheck.traces.format import CallEvent, Loaded, Trace, load_trace
+
+MINUTE = 60_000_000
+
+
+def recorded(*faults: Fault, cores: Cores | None = None) -> tuple[Trace, Loaded]:
+    options = Options(duration_us=MINUTE, user_every_us=0)
+    run = simulate(CLUSTER, 1, FaultPlan(faults), options, cores=cores or Cores())
+    trace = Trace(header(CLUSTER, source="sim", identity="", tool=""), run.events)
+    return trace, load_trace(BytesIO(trace.encode()))
+
+
+def judge() -> HostJudge:
+    return spec_for(CLUSTER)
+
+
+def test_a_killed_process_and_its_successor_are_two_runs() -> None:
+    trace, loaded = recorded(Fault("ip", "Online", 1, "monitor-killed"))
+    opened = [one.mon for one in trace.events if isinstance(one, CallEvent) and one.op == "Open"]
+    assert opened == ["shared#1", "shared#1", "flaky#1", "shared#2", "shared#2"]
+    report = judge().report(loaded, "t")
+    # What the killed process still owed nobody can say.
+    assert (report.verdict, report.findings) == ("conforms-so-far", ())
+    assert report.events == len(trace.events)
+
+
+def test_findings_have_the_lines_and_names_of_the_whole_file() -> None:
+    bug = next(one for one in BUGS if one.name == "online-without-open")
+    trace, loaded = recorded(cores=bug.cores)
+    report = judge().report(loaded, "t")
+    first = report.findings[0]
+    event = trace.events[first.line - 2]
+    assert report.verdict == "violated"
+    assert dict(report.rules)["R1"] == "violated"
+    assert isinstance(event, CallEvent)
+    assert (event.op, event.res, event.mon) == ("Online", first.resource, "shared#1")
+
+
+def test_a_file_in_which_no_process_hosts_anything() -> None:
+    trace, _ = recorded()
+    empty = Trace(trace.header, trace.events[:1])
+    report = judge().report(load_trace(BytesIO(empty.encode())), "t")
+    assert report.verdict in ("empty", "not-observable")
