@@ -56,7 +56,7 @@ class Duty:
     open_clocks: tuple[int, ...]
     # Positions of the slots that remember that it was broken.
     hits: tuple[int, ...]
-    # The events it speaks of (kind, name), and those that can break it.
+    # The events it speaks of (kind, name).
     speaks_of: tuple[tuple[StepKind, str], ...]
 
 
@@ -134,7 +134,13 @@ def receptive(
         if not isinstance(rule.obligation, Can) and rule.base not in false
     ]
     promises = [_as_rule(assumption) for assumption in system.assumptions]
-    watched = [*rules, *promises]
+    # What only speaks of events that leave no line cannot be observed: nobody has to watch for it.
+    watched = [
+        one
+        for one in (*rules, *promises)
+        if not (events := _events(one))
+        or not all(_is_among(unseen, kind, name) for kind, name in events)
+    ]
     with_forced = replace(bare, transitions=(*bare.transitions, *_forced(system)))
     woven = weave(with_forced, watched, ())
     world = ground(woven.system, n)
@@ -149,7 +155,7 @@ def receptive(
             continue
         theirs = named.get(key.partition("~")[0])
         label = observed(system.trace, theirs or transition.label, transition.also)
-        if label is None or _is_among(unseen, label):
+        if label is None or _is_among(unseen, label.kind, label.name):
             hidden.append(at)
         if label is None:
             continue
@@ -178,8 +184,18 @@ def receptive(
     )
 
 
-def _is_among(unseen: tuple[tuple[StepKind, str | None], ...], label: Label) -> bool:
-    return any(kind == label.kind and name in (None, label.name) for kind, name in unseen)
+def _is_among(unseen: tuple[tuple[StepKind, str | None], ...], kind: StepKind, name: str) -> bool:
+    return any(kind == one and which in (None, name) for one, which in unseen)
+
+
+def _events(rule: Rule) -> tuple[tuple[StepKind, str], ...]:
+    """The events that a rule speaks of."""
+    found: dict[tuple[StepKind, str], None] = {}
+    for expr in formulas_of(rule.obligation):
+        for node in walk(expr):
+            if isinstance(node, Happens) and node.kind != "reset":
+                found[(node.kind, node.name)] = None
+    return tuple(found)
 
 
 def _duty(rule: Rule, bad: Expr, world: Ground, system: System, actor: str | None) -> Duty:
@@ -191,11 +207,6 @@ def _duty(rule: Rule, bad: Expr, world: Ground, system: System, actor: str | Non
         for at, slot in enumerate(world.slots)
         if slot.variable.role == "observer" and _is_part(slot.variable.name, rule.id, "hit")
     )
-    events: dict[tuple[StepKind, str], None] = {}
-    for expr in formulas_of(rule.obligation):
-        for node in walk(expr):
-            if isinstance(node, Happens) and node.kind != "reset":
-                events[(node.kind, node.name)] = None
     return Duty(
         rule.id,
         rule.sentence,
@@ -204,7 +215,7 @@ def _duty(rule: Rule, bad: Expr, world: Ground, system: System, actor: str | Non
         formula,
         _clocks(formula, world) if isinstance(rule.obligation, Within) else (),
         hits,
-        tuple(events),
+        _events(rule),
     )
 
 

@@ -226,12 +226,6 @@ def _verdict(
         return "inconclusive"
     if not any(unit.judged for unit in units):
         return "inconclusive" if any(unit.diverged for unit in units) else "not-observable"
-    unseen = recording.engine.setting.unseen
-    if duty.speaks_of and all(
-        any(kind == one and name in (None, event) for one, name in unseen)
-        for kind, event in duty.speaks_of
-    ):
-        return "not-observable"
     if (
         not whole
         or not duty.bounded

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Literal
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from rhscheck.spec.load import load
 from rhscheck.spec.system import System
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import Event, Finish, GapEvent, Header, load_trace
-from rhscheck.traces.judge import Judge
+from rhscheck.traces.judge import Judge, Options
 from rhscheck.traces.replay import replay
 from rhscheck.traces.report import TraceReport
 from rhscheck.traces.simulate import simulate
@@ -121,3 +122,24 @@ def test_the_replayer_agrees_with_brute_force() -> None:
         rules = {one.rule for one in found if one.line == truth.at + 2} - {None}
         assert rules == truth.rules
     assert wrong >= 2
+
+
+@pytest.mark.parametrize("start", ["initial", "unknown"])
+def test_events_that_leave_no_line_are_not_missed(start: Literal["initial", "unknown"]) -> None:
+    """A log without polls: what only speaks of polls is not observable, the rest is judged."""
+    system = poll_system()
+    options = Options(unseen=(("call", "Poll"), ("return", "Poll"), ("expiry", "Poll")))
+    engine: Engine | None = None
+    for seed in range(4):
+        trace = simulate(system, 2, seed, 60).trace
+        header = msgspec.structs.replace(trace.header, complete=False, start=start)
+        seen = [one for one in trace.events if getattr(one, "op", "") != "Poll"]
+        judge = Judge(system, header, options, engine=engine)
+        judge.feed_all(2, renumbered(seen, ids=True))
+        report = judge.finish(Finish("complete", 2, 0, ""))
+        engine = judge.engine
+        assert [one for one in report.findings if one.verdict == "violated"] == []
+        assert report.judged == report.events
+        rules = dict(report.rules)
+        assert (rules["R1"], rules["D1"]) == ("not-observable", "not-observable")
+        assert rules["R2"] == "conforms-so-far"
