@@ -79,11 +79,18 @@ def verify_json(loaded: Loaded, report: Report, *, times: bool) -> bytes:
                 *(_expectation_finding(one) for one in _watched(report)),
                 *(_warning_fields(one) for one in loaded.warnings),
             ],
-            "without": list(report.options.without),
-            "protected": [_protected_fields(one) for one in report.protected],
+            **_protection_fields(report),
             "exit": report.exit,
         },
     )
+
+
+def _protection_fields(report: Report) -> dict[str, object]:
+    """What the assumptions that were left out protect; nothing where none was."""
+    if not report.options.without:
+        return {}
+    protected = [_protected_fields(one) for one in report.protected]
+    return {"without": list(report.options.without), "protected": protected}
 
 
 def _protected_fields(one: Protected) -> dict[str, object]:
