@@ -255,8 +255,9 @@ def test_a_liveness_mutant_really_breaks_its_rule(mutant: Mutant) -> None:
             taken = any(fair.short.partition("(")[0] in str(step) for step in lasso.loop)
             possible = [
                 any(
-                    (label.kind, label.name) == (fair.kind, fair.name)
-                    for label in (at.transitions[p].label for p in enabled(at, state))
+                    (step.actor, step.label.kind, step.label.name)
+                    == (fairness.actor, fair.kind, fair.name)
+                    for step in (at.transitions[p] for p in enabled(at, state))
                 )
                 for state in around
             ]
