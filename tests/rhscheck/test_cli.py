@@ -555,13 +555,13 @@ def test_verify_text(run: Run) -> None:
         "Burns  witnessed for N=1 in 1 step  local  the lamp can burn\n"
         "    run: press\n"
         "Dark: expected proved, but Dark is violated for N=1 in 1 step\n"
-        "Burns: expected impossible, but Burns is witnessed for N=1 in 1 step\n"
         "\n"
         "Dark: violated for N=1 in 1 step (no shorter run)\n"
     )
     assert "\nBurns: witnessed" not in done.out
     assert done.out.endswith(
-        "\nlamp: 1 violated, 1 witnessed; 0 findings; 2 rules not as expected\n"
+        "\nLazy protects Dark (violated for N=1 in 1 step)\n"
+        "\nlamp: 1 violated, 1 witnessed; 0 findings; 1 rule not as expected\n"
     )
 
 
@@ -608,15 +608,14 @@ def test_long_lines_are_wrapped_where_there_is_a_width(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    narrow = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--rule", "Burns").out
-    assert narrow.splitlines()[2:9] == [
-        "Burns  witnessed for N=1 in 1 step",
-        "    local",
-        "    the lamp can burn",
-        "    run: press",
-        "Burns: expected impossible, but Burns is",
-        "    witnessed for N=1 in 1 step",
+    narrow = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--rule", "Dark").out
+    assert narrow.splitlines()[2:8] == [
+        "Dark  violated for N=1 in 1 step  local",
+        "    the lamp never burns",
+        "Dark: expected proved, but Dark is",
+        "    violated for N=1 in 1 step",
         "",
+        "Dark: violated for N=1 in 1 step (no",
     ]
     colour = run("verify", "lamp.sm", "--without", "Lazy", "--no-times", "--color", "always").out
     monkeypatch.delenv("COLUMNS")
