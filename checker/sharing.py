@@ -140,17 +140,23 @@ def _send(stream: IO[bytes] | None, content: bytes) -> None:
 # ---- in the second process -----------------------------------------------------------------------
 def main() -> None:
     """Decide the share that is on standard input, and write what was found to standard output."""
-    share = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
-    task = Task(
-        share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
-        Budget(share.left_s), _silent, [] if share.certificate else None,
-    )  # fmt: skip
-    argument = EveryN(task)
-    argument.run()
-    decided = Decided(argument.answers, argument.seconds, tuple(task.established or ()))
-    sys.stdout.buffer.write(pickle.dumps(decided))
-    sys.stdout.buffer.flush()
+    status = 1
+    try:
+        share = pickle.load(sys.stdin.buffer)
+        threading.Thread(target=_end_with_the_first, daemon=True).start()
+        task = Task(
+            share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
+            Budget(share.left_s), _silent, [] if share.certificate else None,
+        )  # fmt: skip
+        argument = EveryN(task)
+        argument.run()
+        decided = Decided(argument.answers, argument.seconds, tuple(task.established or ()))
+        sys.stdout.buffer.write(pickle.dumps(decided))
+        sys.stdout.buffer.flush()
+        status = 0
+    finally:
+        # An orderly end would wait for the thread that waits for the first process to end.
+        os._exit(status)
 
 
 def _end_with_the_first() -> None:
