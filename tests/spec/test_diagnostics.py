@@ -32,6 +32,8 @@ EXPLORED = frozenset(
         Code.ZENO,
         Code.VACUOUS_ASSUMPTION,
         Code.UNDECIDED,
+        Code.VACUOUS_RULE,
+        Code.NO_WITNESS,
     ]
 )
 # Texts that are no fun in a file: what they are made of, and what is found.
