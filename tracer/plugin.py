@@ -54,6 +54,9 @@ class ResourceError(Exception):
     """An entry point failed. `code` is the Windows error code that is reported, never 0 or 997."""
 
     def __init__(self, message: str, code: int = ERROR_INTERNAL_ERROR) -> None:
+        given: object = code  # a plug-in need not have been type-checked
+        if not isinstance(given, int) or not 0 <= given < 2**32:
+            raise ValueError(f"the code of an error is a number of 32 bits, not {given!r}")
         if code in (ERROR_SUCCESS, ERROR_IO_PENDING):
             raise ValueError(f"{code} is not the code of an error")
         super().__init__(message)

@@ -160,7 +160,7 @@ class HostedResource:
         except TerminatedError:  # the plug-in reported within the call, and was told to stop
             event = Returned(effect.call, ERROR_INTERNAL_ERROR)
         except ResourceError as error:
-            self.log(f"{effect.op} failed: {error}")
+            self.log(f"{effect.op} failed: {_text_of(error)}")
             event = Returned(effect.call, error.code)
         except BaseException as error:
             event = self._raised(effect, error)
@@ -174,7 +174,7 @@ class HostedResource:
         if isinstance(error, SystemExit):
             what = f"called sys.exit({error.code!r})"
         else:
-            what = f"raised {type(error).__name__}: {error}"
+            what = f"raised {type(error).__name__}: {_text_of(error)}"
             self._say(self.name, "".join(traceback.format_exception(error)).rstrip())
         self.log(f"{effect.op} {what}")
         if effect.op in ("Terminate", "Close"):
@@ -385,3 +385,11 @@ class HostedResource:
 
     def _record(self, name: str) -> Path:
         return self._state_dir / f"{name}{RECORD_SUFFIX}"
+
+
+def _text_of(error: BaseException) -> str:
+    """What an exception says of itself; it is the plug-in's, and may fail at that, too."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its text cannot be had: {type(second).__name__})"

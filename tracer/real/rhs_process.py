@@ -102,9 +102,10 @@ class Monitor:
     # ---- any thread ----
     def say(self, resource: str, text: str) -> None:
         """A line for the log and for people."""
+        text = _shown(text)
         # Standard error is the monitor's log, written at once and by the system, not by Python.
         with contextlib.suppress(OSError):  # a plug-in may have closed it
-            os.write(2, f"[{resource}] {text}\n".encode(errors="backslashreplace"))
+            os.write(2, f"[{resource}] {text}\n".encode())
         self.writer.write(Said(resource, text))
 
     def read_commands(self, lines: Iterator[bytes]) -> None:
@@ -252,6 +253,14 @@ def main() -> NoReturn:
             with contextlib.suppress(OSError):
                 os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
             os._exit(EXIT_UNABLE)
+
+
+def _shown(text: str) -> str:
+    """A plug-in's text without what commands a terminal, or what no encoding has."""
+    return "".join(
+        one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
 
 
 if __name__ == "__main__":
