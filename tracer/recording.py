@@ -132,9 +132,8 @@ class Journal:
 class MonitorRecorder:
     """Writes down one monitor process. `dead`: nothing more can be said about its resources.
 
-    While a process writes its last dump, calls may still return and workers report. Nobody acts on
-    it, and `rhs.sm` takes it in without effect (an absorbed 997 starts no worker there, an absorbed
-    final report ends none), so it is kept as notes: as events it would be held against the plug-in.
+    While a process writes its last dump, calls may still return and workers report; `rhs.sm` takes
+    that in without effect.
     """
 
     journal: Journal
@@ -144,7 +143,6 @@ class MonitorRecorder:
     operations: dict[str, Literal["Online", "Offline"]] = field(default_factory=dict)
     checkpoints: dict[str, int] = field(default_factory=dict)
     calls: dict[int, tuple[str, Operation]] = field(default_factory=dict)
-    dying: bool = False
     dead: bool = False
 
     def __post_init__(self) -> None:
@@ -189,9 +187,6 @@ class MonitorRecorder:
         made = self.calls.pop(event.call, None)
         if made is None:
             return
-        if self.dying:
-            self._unheard(f"{made[1]} of {made[0]} returns {event.rc}", now_us)
-            return
         journal = self.journal
         journal.write(
             ReturnEvent(
@@ -207,9 +202,6 @@ class MonitorRecorder:
         )
 
     def _status(self, event: Status, effects: list[RhsEffect], now_us: int) -> None:
-        if self.dying:
-            self._unheard(f"{event.res} reports {event.state}", now_us)
-            return
         said: str = meaning(event.state, self.operations.get(event.res, "Online"))
         if said == "pending":
             if self.checkpoints.get(event.res) == event.checkpoint:
@@ -230,9 +222,6 @@ class MonitorRecorder:
                 rc=answer,
             )
         )
-
-    def _unheard(self, what: str, now_us: int) -> None:
-        _note(self.journal, now_us, f"{what} to a process that is dying", self.mon)
 
     def _effect(self, effect: RhsEffect, now_us: int) -> None:
         journal = self.journal
@@ -286,9 +275,7 @@ class MonitorRecorder:
                     self._named("exit", "RHS", process_name(self.monitor), now_us)
                     journal.ended.add(self.mon)
                 self.end(effect.why, now_us, dump=effect.dump)
-            case WriteDump():
-                self.dying = True
-            case Reply() | Answer() | Watch() | Unwatch():
+            case WriteDump() | Reply() | Answer() | Watch() | Unwatch():
                 pass
             case _:
                 assert_never(effect)
