@@ -152,22 +152,19 @@ class _Making:
 
     def _claim(self, result: Result, n: int | str, established: Sequence[Established]) -> None:
         rule = result.rule
-        fitting = [
-            one
-            for one in established
-            if one.n in (None, n) and any(rule.id in rules for rules, _ in one.parts)
-        ]
-        if not fitting:
-            self._without(
-                result,
-                "the ranking behind a `leads to` is not part of a certificate"
-                if isinstance(rule.obligation, LeadsTo)
-                else f"engine {result.engine} leaves no invariant",
-            )
+        fitting = [one for one in established if one.n in (None, n)]
+        if isinstance(rule.obligation, LeadsTo):
+            chosen = _answering(rule.id, fitting)
+        else:
+            excluding = (one for one in fitting if any(rule.id in rules for rules, _ in one.parts))
+            chosen = list(excluding)[-1:]
+        if not chosen:
+            self._without(result, f"engine {result.engine} leaves no invariant")
             return
-        chosen = fitting[-1]
-        if id(chosen) not in self.arguments:
-            self.arguments[id(chosen)] = self._argument(chosen)
+        for one in chosen:
+            if id(one) not in self.arguments:
+                self.arguments[id(one)] = self._argument(one)
+        timed = isinstance(rule.obligation, Within | LeadsTo)
         self.claims.append(
             form.Claim(
                 rule=rule.id,
@@ -175,8 +172,8 @@ class _Making:
                 kind=rule.kind,
                 verdict="impossible" if isinstance(result.verdict, Impossible) else "proved",
                 n="every" if n == "every" else int(n),
-                argument=self.arguments[id(chosen)].id,
-                time=self._time(chosen.n) if isinstance(rule.obligation, Within) else None,
+                arguments=tuple(self.arguments[id(one)].id for one in chosen),
+                time=self._time(chosen[0].n) if timed else None,
             )
         )
 
@@ -200,6 +197,13 @@ class _Making:
             path = f"invariants/{label}-{number}.json"
             self.files[path] = form.encoded(invariant)
             parts.append(form.Part(invariant=path, excludes=rules))
+        ranking = None
+        if one.answered is not None:
+            path = f"rankings/{label}.json"
+            self.files[path] = form.encoded(one.answered.ranking)
+            ranking = form.Ranking(
+                rule=one.answered.rule, instance=one.answered.instance, file=path
+            )
         return form.Argument(
             id=label,
             woven=one.woven,
@@ -209,6 +213,7 @@ class _Making:
             queries=self._queries(label, one.scripts),
             instances={n: self._queries(f"{label}-N{n}", made) for n, made in one.instances},
             progress=progress,
+            ranking=ranking,
         )
 
     def _queries(self, label: str, scripts: Sequence[Script]) -> tuple[form.Query, ...]:
@@ -216,8 +221,20 @@ class _Making:
         for script in scripts:
             path = f"queries/{label}-{script.name.replace(': ', '-')}.smt2"
             self.files[path] = script.text.encode("utf-8")
-            made.append(form.Query(file=path, asks=script.asks))
+            asks = tuple(form.Ask(question=one, answer=answer) for one, answer in script.asks)
+            made.append(form.Query(file=path, asks=asks))
         return tuple(made)
+
+
+def _answering(rule: str, fitting: Sequence[Established]) -> list[Established]:
+    """The ranking of one instance that stands for any, else one for each instance."""
+    found = [one for one in fitting if one.answered is not None and one.answered.rule == rule]
+    for one in found:
+        if one.n is None:
+            return [one]
+    # What is said of an instance last counts.
+    by_instance = {one.answered.instance: one for one in found if one.answered is not None}
+    return [one for one in found if one in by_instance.values()]
 
 
 def _progress(
@@ -286,7 +303,7 @@ def require_ours(folder: Path) -> None:
     if not folder.is_dir():
         raise FileExistsError(errno.EEXIST, "is a file, not a directory")
     held = {entry.name for entry in folder.iterdir()}
-    ours = {form.MAIN, form.SEAL, "spec", "invariants", "queries"}
+    ours = {form.MAIN, form.SEAL, "spec", "invariants", "rankings", "queries"}
     if held and not (form.MAIN in held and held <= ours):
         raise FileExistsError(
             errno.EEXIST, "holds other files than a certificate's; name a new directory"

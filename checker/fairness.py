@@ -37,15 +37,43 @@ from rhscheck.spec.system import Fairness, Label, System, Transition
 
 
 @dataclass(frozen=True, slots=True)
+class FairEvent:
+    """The event `label` (whatever its value) that the `fair` line at position `line` names."""
+
+    line: int
+    label: Label
+    instance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetDeadline:
+    """The deadline of this name."""
+
+    name: str
+    instance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingClock:
+    """The clock of this name grows beyond `bound`."""
+
+    name: str
+    instance: int | None
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
 class Debt:
     """Owed where `owed` (a ground state formula) holds, paid by the transitions at `paid`.
 
     `name` says what it is, for messages. `fair`: it comes from a `fair` line, not from time.
+    `source`: where it comes from.
     """
 
     name: str
     owed: Expr
     paid: frozenset[int]
+    source: FairEvent | MetDeadline | GrowingClock
     strong: bool = False
     fair: bool = False
 
@@ -59,7 +87,7 @@ def fairness_debts(
     """
     found: list[Debt] = []
     exact = None if abstraction is None else abstraction.exact
-    for fairness in ground.system.fairness:
+    for line, fairness in enumerate(ground.system.fairness):
         for labels in _events(fairness):
             label = labels[0]
             if not _seen(abstraction, woven, fairness, labels):
@@ -78,6 +106,7 @@ def fairness_debts(
                         f"{how} fairness of {fairness.actor}: {_event(label)}{where}",
                         owed,
                         frozenset(positions),
+                        FairEvent(line, label, instance),
                         fairness.strong,
                         fair=True,
                     )
@@ -99,8 +128,9 @@ def time_debts(ground: Ground, tracked: Collection[int] = ()) -> tuple[Debt, ...
     bounds: dict[int, int] = {}
     for deadline in ground.deadlines:
         name = deadline.name if deadline.index is None else f"{deadline.name}[{deadline.index}]"
+        source = MetDeadline(deadline.name, deadline.index)
         if deadline.clock is None:
-            found.append(Debt(f"time passes: {name}", deadline.active, frozenset()))
+            found.append(Debt(f"time passes: {name}", deadline.active, frozenset(), source))
             continue
         clock = ground.clocks[deadline.clock]
         bounds[deadline.clock] = max(bounds.get(deadline.clock, 0), deadline.bound)
@@ -109,6 +139,7 @@ def time_debts(ground: Ground, tracked: Collection[int] = ()) -> tuple[Debt, ...
                 f"time passes: {name}",
                 conj((deadline.active, clock.active)),
                 frozenset(resetters.get(deadline.clock, ())),
+                source,
             )
         )
     if tracked:
@@ -126,6 +157,7 @@ def time_debts(ground: Ground, tracked: Collection[int] = ()) -> tuple[Debt, ...
                     f"time passes: {clock.name}",
                     conj((clock.active, low)),
                     frozenset(resetters.get(at, ())),
+                    GrowingClock(clock.name, clock.index, bounds[at]),
                 )
             )
     return tuple(found)

@@ -22,6 +22,7 @@ from rhscheck.checker.answer import (
     confirm,
     located,
 )
+from rhscheck.checker.established import answered as established
 from rhscheck.checker.fair_graph import graph_invariant
 from rhscheck.checker.fairness import Debt, fairness_debts
 from rhscheck.checker.independence import rule_dependence
@@ -94,7 +95,7 @@ class Liveness:
                 notes += [located(one) for one in made.weakened]
                 return Open(tuple(notes), 1)
             case Answered():
-                checked = self._confirmed(local, outcome, turn, LOCALLY)
+                checked = self._confirmed(local, outcome, turn, LOCALLY, None)
         if isinstance(checked, Unconfirmed):
             return Answer(Unknown(checked.reason), "local", checked.rlimit)
         stops = self.time().reason
@@ -139,7 +140,7 @@ class Liveness:
                 case Endless(lasso):
                     return Answer(self._violated(owed, at, instance, n, lasso), "zones")
                 case Answered():
-                    checked = self._confirmed(at, outcome, turn, f"for N={n}")
+                    checked = self._confirmed(at, outcome, turn, f"for N={n}", n)
             rlimit += checked.rlimit
             if isinstance(checked, Unconfirmed):
                 return Answer(Unknown(checked.reason), "zones", rlimit)
@@ -156,18 +157,23 @@ class Liveness:
 
     # ---- proofs --------------------------------------------------------------------------------
     def _confirmed(
-        self, at: Ground, answered: Answered, turn: int, where: str
+        self, at: Ground, answered: Answered, turn: int, where: str, n: int | None
     ) -> Confirmed | Unconfirmed:
-        """Whether Z3 agrees with the ranking. Raises ProofMismatch if it does not."""
+        """Whether Z3 agrees with the ranking. Raises ProofMismatch if it does not.
+
+        `n`: the number of instances of `at`; None: it is one instance plus environment.
+        """
         task = self.task
+        keep = task.established is not None
         task.say(f"{self.rule.id}: re-checking the ranking {where}")
         graph, kept = answered.graph, answered.projection.kept
         invariant = graph_invariant(graph, range(len(graph.values)))
-        inside = confirm(where, at, [Copy(invariant, kept, invariant.tracked)], {}, task.budget)
+        copy = Copy(invariant, kept, invariant.tracked)
+        inside = confirm(where, at, [copy], {}, task.budget, scripts=keep)
         if isinstance(inside, Unconfirmed):
             return inside
         ranking = Ranking(graph, answered.layers, answered.debts, kept, turn)
-        ranked = recheck_ranking(at, ranking, task.budget.left())
+        ranked = recheck_ranking(at, ranking, task.budget.left(), scripts=keep)
         rlimit = inside.rlimit + ranked.rlimit
         if ranked.failed:
             raise ProofMismatch(where, ranked.failed)
@@ -176,6 +182,11 @@ class Liveness:
             return Unconfirmed(
                 f"the ranking {where} was not re-checked ({query}): {reason}", rlimit
             )
+        if task.established is not None:
+            scripts = (*inside.scripts, *ranked.scripts)
+            families = task.system.parametric if n is None else ()
+            made = established(self.rule, n, at, ranking, scripts, families)
+            task.established.append(made)
         return Confirmed(rlimit)
 
 

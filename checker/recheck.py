@@ -176,20 +176,19 @@ class _Check:
         """All questions, each by itself."""
         encoding = self._encoding
         inside = (encoding.possible(), encoding.no_delay(), *self._now)
-        found = [
-            script("initiation", encoding, (encoding.initial(), encoding.outside(self._now)), {}),
-            script(
-                "consecution",
-                encoding,
-                (*inside, encoding.step(), encoding.outside(self._then)),
-                {},
-            ),
-        ]
+
+        def outside(moment: Sequence[Formula], name: str) -> dict[str, Formula]:
+            return {name: encoding.outside(moment)}
+
+        name = "initiation"
+        found = [script(name, encoding, (encoding.initial(),), outside(self._now, name))]
+        name = "consecution"
+        moving = (*inside, encoding.step())
+        found.append(script(name, encoding, moving, outside(self._then, name)))
         if self._timed:
+            name = "consecution: delay"
             delay = (encoding.possible(), encoding.delay_legal(), *self._now)
-            found.append(
-                script("consecution: delay", encoding, (*delay, encoding.outside(self._late)), {})
-            )
+            found.append(script(name, encoding, delay, outside(self._late, name)))
         reached = {f"safety: {rule}": encoding.holds(goal) for rule, goal in self._goals.items()}
         return [*found, script("safety", encoding, inside, reached)] if reached else found
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rhscheck.checker.fair_graph import FairGraph, graph_invariant
 from rhscheck.checker.fairness import Debt
@@ -23,6 +23,7 @@ from rhscheck.checker.ranking import Layer
 from rhscheck.checker.smt.circuits import Number
 from rhscheck.checker.smt.encode import ClockTerm, Encoding
 from rhscheck.checker.smt.region import member
+from rhscheck.checker.smt.script import Script, script
 from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unknown, Unsat
 from rhscheck.spec.expr import neg
 from rhscheck.spec.ground import Ground
@@ -51,6 +52,7 @@ class Ranked:
     undecided: tuple[tuple[str, str], ...]
     seconds: float
     rlimit: int
+    scripts: tuple[Script, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -58,13 +60,19 @@ class Ranked:
         return not self.failed and not self.undecided
 
 
-def recheck_ranking(ground: Ground, ranking: Ranking, timeout_s: float | None = None) -> Ranked:
-    """Judge `ranking`, whose nodes are known to be an invariant of `ground`."""
+def recheck_ranking(
+    ground: Ground, ranking: Ranking, timeout_s: float | None = None, *, scripts: bool = False
+) -> Ranked:
+    """Judge `ranking`, whose nodes are known to be an invariant of `ground`.
+
+    `scripts`: keep the questions.
+    """
     started = time.monotonic()
     check = _Check(ground, ranking, Deadline(timeout_s))
     check.run()
+    kept = tuple(check.scripts()) if scripts else ()
     return Ranked(
-        tuple(check.failed), tuple(check.undecided), time.monotonic() - started, check.rlimit
+        tuple(check.failed), tuple(check.undecided), time.monotonic() - started, check.rlimit, kept
     )
 
 
@@ -75,6 +83,21 @@ class _Set:
     now: Formula
     late: Formula
     then: Formula
+
+
+@dataclass(slots=True)
+class _Moment:
+    """What questions are about: `known` of it, its solver, and those `asked` so far."""
+
+    name: str
+    encoding: Encoding
+    known: tuple[Formula, ...]
+    asked: dict[str, Formula] = field(default_factory=dict)
+    solver: Solver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.solver = Solver(self.encoding.context, self.encoding.logic)
+        self.solver.add(*self.known)
 
 
 class _Check:
@@ -91,18 +114,25 @@ class _Check:
         gates = encoding.gates
         now, then = encoding.now.values[ranking.turn], encoding.then.values[ranking.turn]
         self._open = gates.formula(gates.negate(gates.equals(now, 0)))
-        self._steps = Solver(encoding.context, encoding.logic)
-        self._steps.add(encoding.possible(), encoding.no_delay(), encoding.step(), self._open)
-        self._steps.add(gates.formula(gates.same(now, then)))
-        self._states = Solver(encoding.context, encoding.logic)
-        self._states.add(encoding.possible(), encoding.no_delay(), self._open)
-        self._delays = Solver(encoding.context, encoding.logic)
-        self._delays.add(encoding.possible(), encoding.delay_legal(), self._open)
+        unanswered = gates.formula(gates.same(now, then))
+        still = (encoding.possible(), encoding.no_delay(), self._open)
+        self._steps = _Moment("step", encoding, (*still, encoding.step(), unanswered))
+        self._states = _Moment("state", encoding, still)
+        delaying = (encoding.possible(), encoding.delay_legal(), self._open)
+        self._delays = _Moment("delay", encoding, delaying)
 
     @property
     def rlimit(self) -> int:
         """Z3's resource count for all queries."""
-        return self._steps.rlimit + self._states.rlimit + self._delays.rlimit
+        return sum(one.solver.rlimit for one in (self._steps, self._states, self._delays))
+
+    def scripts(self) -> Iterator[Script]:
+        """All questions asked so far."""
+        for moment in (self._states, self._steps, self._delays):
+            if moment.asked:
+                name = f"ranking: {moment.name}"
+                known = moment.known
+                yield script(name, self._encoding, known, moment.asked, alone=False)
 
     def run(self) -> None:
         ranking = self._ranking
@@ -156,9 +186,11 @@ class _Check:
             )
         )
 
-    def _ask(self, query: str, solver: Solver, formulas: Sequence[Formula]) -> None:
-        """None of the states (or steps) the solver speaks of has all of `formulas`."""
-        literal = self._encoding.fresh()
+    def _ask(self, query: str, moment: _Moment, formulas: Sequence[Formula]) -> None:
+        """None of the states (or steps, or delays) has all of `formulas`."""
+        gates = self._encoding.gates
+        moment.asked[query] = gates.formula(gates.conj(formulas))
+        literal, solver = self._encoding.fresh(), moment.solver
         solver.add(self._encoding.implies(literal, *formulas))
         match solver.check([literal], self._deadline):
             case Unsat():

@@ -25,6 +25,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """The certificate cannot be judged at all: `query` says what is wrong with it, `reason` how."""
+
+    query: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undecided:
     """`query` has no answer; `reason` says why."""
 

@@ -17,14 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rhscheck.checker.certify import cvc5_script, form
-from rhscheck.checker.certify.answers import Held, Named, Refused, Undecided
-from rhscheck.checker.certify.claims import require_complete, system_of
-from rhscheck.checker.certify.enumeration import Invariants
+from rhscheck.checker.certify.answers import Held, Named, Refused, Undecided, Unfit
 from rhscheck.checker.certify.form import Certificate, Refusal
 from rhscheck.checker.certify.solvers import Script
 from rhscheck.checker.process import ChildFailure, Crew, Done, Ended, Failed, Job, Sent
-from rhscheck.spec.fingerprint import fingerprint
-from rhscheck.spec.load import Loaded
 
 Say = Callable[[str], None]
 _JOBS = "rhscheck.checker.certify"
@@ -76,14 +72,15 @@ class Certification:
 
 def certify(
     folder: Path,
-    expected: Loaded | None,
+    expected: str | None,
     say: Say,
     *,
     timeout_s: float | None = None,
 ) -> Certification:
     """Re-check the certificate in `folder`.
 
-    `expected`: the spec that it has to be about, read with the certificate's settings; None: any.
+    `expected`: the hash of the System that it has to be about, read with the certificate's
+    settings (`spec.fingerprint`); None: any.
     `timeout_s`: what has no answer then is undecided. Raises OSError where there is no certificate.
     """
     until = None if timeout_s is None else time.monotonic() + timeout_s
@@ -92,20 +89,16 @@ def certify(
         say("certify: hashes")
         certificate, files = form.read(folder)
         scripts = tuple(_scripts(certificate, files))
+        asked = {query.file for query in form.queries(certificate)}
+        rest = {path: data for path, data in files.items() if path not in asked}
         with Crew() as crew:
             hearing = _Hearing(crew, say)
-            hearing.ask("z3", Job(f"{_JOBS}.solvers:by_z3", (scripts,)), _asks(scripts))
+            about = (certificate, rest, expected)  # the one that takes longest starts first
+            looks = sum(len(one.parts) for one in certificate.arguments) + len(certificate.runs)
+            hearing.ask("enumeration", Job(f"{_JOBS}.enumeration:by_enumeration", about), looks)
             if cvc5_script.installed():
                 hearing.ask("cvc5", Job(f"{_JOBS}.solvers:by_cvc5", (scripts,)), _asks(scripts))
-            say("certify: the spec")  # meanwhile; if it is another one, nobody is listened to
-            system = system_of(certificate, files)
-            if expected is not None and fingerprint(expected.system) != fingerprint(system):
-                raise Refusal("spec", "the certificate is about another spec, or other settings")
-            require_complete(certificate, system)
-            invariants = tuple(_invariants(certificate, files))
-            given = (system, certificate.spec.assumptions, invariants, certificate.runs)
-            looks = sum(len(one.parts) for one in invariants) + len(certificate.runs)
-            hearing.ask("enumeration", Job(f"{_JOBS}.enumeration:by_enumeration", given), looks)
+            hearing.ask("z3", Job(f"{_JOBS}.solvers:by_z3", (scripts,)), _asks(scripts))
             hearing.listen(until, f"time-out after {timeout_s or 0:g} s")
     except Refusal as refusal:
         objection = Objection("rhscheck", refusal.query, refusal.reason)
@@ -160,7 +153,11 @@ class _Hearing:
         self.crew.start(name, job)
 
     def listen(self, until: float | None, late: str) -> None:
-        """Hear all of them out, or until the clock says so. Raises ChildFailure."""
+        """Hear all of them out, or until the clock says so.
+
+        Raises ChildFailure, and Refusal where the certificate cannot be judged: nobody else is
+        listened to then.
+        """
         self.say(f"certify: {', '.join(self.heard)}")
         for child, message in self.crew.messages(until):
             one = self.heard[child.name]
@@ -173,6 +170,8 @@ class _Hearing:
                     one.states += states
                 case Sent(Refused(query, reason)):
                     one.refused.append(Objection(one.name, query, reason))
+                case Sent(Unfit(query, reason)):
+                    raise Refusal(query, reason)
                 case Sent(Undecided(query, reason)):
                     one.undecided.append(Objection(one.name, query, reason))
                 case Done():
@@ -197,12 +196,6 @@ def _asks(scripts: tuple[Script, ...]) -> int:
     return sum(len(script.asks) for script in scripts)
 
 
-def _invariants(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Invariants]:
-    for argument in certificate.arguments:
-        parts = ((part.invariant, files[part.invariant], part.excludes) for part in argument.parts)
-        yield Invariants(argument.woven, argument.n, tuple(parts), argument.progress)
-
-
 def _scripts(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Script]:
     for argument in certificate.arguments:
         groups = [(argument.id, argument.queries, argument.steps)]
@@ -212,4 +205,5 @@ def _scripts(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Scri
         for name, queries, steps in groups:
             for query in queries:
                 text = files[query.file].decode("utf-8", "replace")
-                yield Script(name, text, query.asks, steps)
+                asks = tuple((ask.question, ask.answer) for ask in query.asks)
+                yield Script(name, text, asks, steps)

@@ -6,15 +6,22 @@ questions, carries which claim. Whether the answers are right is for solvers and
 
 from __future__ import annotations
 
-from rhscheck.checker.certify.form import Argument, Certificate, Claim, Refusal, Shown
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from rhscheck.checker.certify.form import Argument, Certificate, Claim, Query, Refusal, Shown
 from rhscheck.spec.diagnostic import SpecErrors
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.load import load_texts
 from rhscheck.spec.source import Source
-from rhscheck.spec.system import System
+from rhscheck.spec.system import LeadsTo, Rule, System, Within
+
+# Ends of questions: can what is known be by itself, can what would be wrong?
+PREMISES: Final = ", premises"
+CONCLUSION: Final = ", conclusion"
 
 
-def system_of(certificate: Certificate, files: dict[str, bytes]) -> System:
+def system_of(certificate: Certificate, files: Mapping[str, bytes]) -> System:
     """The System of the certificate's texts, which has to be the one that it is about."""
     spec = certificate.spec
     texts = []
@@ -55,7 +62,16 @@ def require_complete(certificate: Certificate, system: System) -> None:
         for name in argument.woven:
             if name not in rules:
                 raise Refusal(f"argument {argument.id}", f"there is no rule {name}")
-        _require_asked(argument)
+        ranking = argument.ranking
+        if ranking is None:
+            continue
+        rule = rules.get(ranking.rule)
+        if rule is None or not isinstance(rule.obligation, LeadsTo):
+            raise Refusal(f"argument {argument.id}", f"{ranking.rule} is no `leads to`")
+        if argument.woven or argument.progress or len(argument.parts) != 1:
+            raise Refusal(f"argument {argument.id}", "a ranking has an invariant of its own")
+        if argument.parts[0].excludes:
+            raise Refusal(f"argument {argument.id}", "a ranking excludes no states")
     seen: set[str] = set()
     named = [
         *(one.rule for one in certificate.claims),
@@ -75,31 +91,70 @@ def require_complete(certificate: Certificate, system: System) -> None:
         if one.verdict not in good:
             raise Refusal(f"claim {one.rule}", f"a rule of this kind is never {one.verdict}")
     for claim in certificate.claims:
-        found = arguments.get(claim.argument)
-        if found is None or not any(claim.rule in part.excludes for part in found.parts):
-            raise Refusal(f"claim {claim.rule}", "no argument excludes it")
-        if found.n is not None and found.n != claim.n:
+        _require_shown(claim, rules[claim.rule], arguments)
+
+
+def _require_shown(claim: Claim, rule: Rule, arguments: Mapping[str, Argument]) -> None:
+    """Raise Refusal unless the arguments of a claim are about it."""
+    endless = isinstance(rule.obligation, LeadsTo)
+    found = [arguments[one] for one in claim.arguments if one in arguments]
+    fitting = [
+        one
+        for one in found
+        if (one.ranking is not None and one.ranking.rule == claim.rule)
+        or any(claim.rule in part.excludes for part in one.parts)
+    ]
+    if not found or len(fitting) < len(claim.arguments) or (len(found) > 1 and not endless):
+        raise Refusal(f"claim {claim.rule}", "no argument excludes it")
+    for one in found:
+        if (one.ranking is None) == endless:
+            raise Refusal(f"claim {claim.rule}", "its argument is one for other rules")
+        if one.n is not None and one.n != claim.n:
             raise Refusal(
-                f"claim {claim.rule}", f"it is about N={claim.n}, its argument about N={found.n}"
+                f"claim {claim.rule}", f"it is about N={claim.n}, its argument about N={one.n}"
             )
-        if isinstance(claim.n, int) and claim.n < 1:
-            raise Refusal(f"claim {claim.rule}", f"{claim.n} is no number of instances")
-        if (claim.time is not None) != (claim.kind == "within"):
-            raise Refusal(f"claim {claim.rule}", "what it rests on is not said, or without need")
-        if claim.time not in (None, "verify"):
-            shows = arguments.get(claim.time or "")
-            if shows is None or not shows.progress or shows.n not in (None, claim.n):
-                raise Refusal(f"claim {claim.rule}", "no argument shows that time cannot stop")
+    if len({one.n for one in found}) > 1:
+        raise Refusal(f"claim {claim.rule}", "its arguments are about different numbers")
+    if (claim.time is not None) != isinstance(rule.obligation, Within | LeadsTo):
+        raise Refusal(f"claim {claim.rule}", "what it rests on is not said, or without need")
+    if claim.time not in (None, "verify"):
+        shows = arguments.get(claim.time or "")
+        if shows is None or not shows.progress or shows.n not in (None, claim.n):
+            raise Refusal(f"claim {claim.rule}", "no argument shows that time cannot stop")
 
 
-def _require_asked(argument: Argument) -> None:
-    """Raise Refusal unless the scripts ask about initiation, consecution and all excluded rules."""
+def _require_shape(where: str, query: Query) -> None:
+    """Raise Refusal unless a script asks first for sense, then for what it is there for."""
+    asks = list(query.asks)
+    at = next((k for k, ask in enumerate(asks) if ask.question.endswith(PREMISES)), None)
+    if at is None:
+        raise Refusal(f"{where}: {query.file}", "it does not ask whether its premises can be")
+    final = asks[at + 1 :]
+    alone = [f"{ask.question}{CONCLUSION}" for ask in final]
+    if at and [ask.question for ask in asks[:at]] != alone:
+        raise Refusal(f"{where}: {query.file}", "its questions are not those of its conclusions")
+    if not at and not asks[0].question.startswith("ranking: "):
+        raise Refusal(f"{where}: {query.file}", "it does not ask whether its conclusions can be")
+    for ask in final:
+        if ask.answer != "unsat" or ask.question.endswith((PREMISES, CONCLUSION)):
+            raise Refusal(f"{where}: {ask.question}", "its answer proves nothing")
+
+
+def require_asked(argument: Argument, ranking: Collection[str], *, timed: bool) -> None:
+    """Raise Refusal unless the scripts ask all that an argument needs.
+
+    That is initiation, consecution (`timed`: also by delay), all excluded rules, and what its
+    `ranking` needs.
+    """
     wanted = {"initiation", "consecution"}
+    wanted |= {"consecution: delay"} if timed else set()
     wanted |= {f"safety: {rule}" for part in argument.parts for rule in part.excludes}
-    for where, queries in (
-        (argument.id, argument.queries),
-        *((f"{argument.id} N={n}", asked) for n, asked in argument.instances.items()),
+    for where, queries, needed in (
+        (argument.id, argument.queries, wanted | {*ranking}),
+        *((f"{argument.id} N={n}", asked, wanted) for n, asked in argument.instances.items()),
     ):
-        missing = wanted - {ask for query in queries for ask in query.asks}
+        for query in queries:
+            _require_shape(where, query)
+        missing = needed - {ask.question for query in queries for ask in query.asks}
         if missing:
             raise Refusal(f"{where}: {min(missing)}", "no script asks that")

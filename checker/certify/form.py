@@ -6,16 +6,19 @@ A certificate is a directory:
     certificate.sha256     the sha256 of certificate.json (in the format of `sha256sum`)
     spec/K.sm              the texts of the spec, in the order in which they were read
     invariants/I.json      one inductive invariant: a decision diagram over named variables
-    queries/….smt2         SMT-LIB 2 scripts, each answered `unsat` as often as it asks
+    rankings/R.json        why nothing stays unanswered for ever: layers of states
+    queries/….smt2         SMT-LIB 2 scripts, with the answer to each of their questions
 
-Owns these shapes and the strict reading of them: an unknown key, a missing file, a file too many or
-a byte that differs is a `Refusal`. Knows no System and no solver: that the contents are true is
-judged by `checker.certify.referee` and the solvers.
+Owns these shapes and the strict reading of them: an unknown key, a missing file, a file too many, a
+byte that differs, or what is no plain file is a `Refusal`. Knows no System and no solver: that the
+contents are true is judged by `checker.certify.referee`, `ranking` and the solvers.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -23,14 +26,16 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-FORMAT: Final = "rhscheck-certificate/1"
+FORMAT: Final = "rhscheck-certificate/2"
 MAIN, SEAL = "certificate.json", "certificate.sha256"
 MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
+MAX_INSTANCES = 64
 
 T = TypeVar("T", bound=msgspec.Struct)
 Place = int | Literal["self"] | None  # of a variable: its instance; None where it exists once
 Name = Annotated[str, Meta(min_length=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=1, le=MAX_INSTANCES)]  # of instances
 
 
 class Refusal(Exception):  # noqa: N818 - it is a result, not an error of the program
@@ -66,11 +71,22 @@ class SpecId(_Struct, frozen=True, kw_only=True):
     system_sha256: Sha256
 
 
+class Ask(_Struct, frozen=True, kw_only=True, array_like=True):
+    """One question of a script, and its answer."""
+
+    question: Name
+    answer: Literal["sat", "unsat"]
+
+
 class Query(_Struct, frozen=True, kw_only=True):
-    """An SMT-LIB script. `asks`: what each of its answers is about, in order; each is `unsat`."""
+    """An SMT-LIB script and what it asks, in order.
+
+    First (`X, conclusion`) what would be wrong, by itself, which can be; then (`Y, premises`) what
+    is known, by itself, which can be; then (`X`) both together, which cannot: `unsat`.
+    """
 
     file: str
-    asks: tuple[str, ...]
+    asks: tuple[Ask, ...]
 
 
 class Part(_Struct, frozen=True, kw_only=True):
@@ -83,6 +99,17 @@ class Part(_Struct, frozen=True, kw_only=True):
     excludes: tuple[str, ...]
 
 
+class Ranking(_Struct, frozen=True, kw_only=True):
+    """Layers (in `file`) of the one part of an argument, for a `leads to`.
+
+    No run leaves what `instance` is owed by `rule` unanswered for ever.
+    """
+
+    rule: Name
+    instance: Place
+    file: str
+
+
 class Argument(_Struct, frozen=True, kw_only=True):
     """Invariants of one System.
 
@@ -90,32 +117,34 @@ class Argument(_Struct, frozen=True, kw_only=True):
     instance and the environment of all others. `steps`: the keys of the transitions `step.0`, … of
     `queries`, which are about all parts together. `instances`: the same questions about what the
     parts say of one instance among so many. `progress`: in the states of the parts time can always
-    go on.
+    go on. `ranking`: the System has the observer of its rule, too.
     """
 
     id: Name
     woven: tuple[str, ...]
-    n: int | None
+    n: Count | None
     parts: tuple[Part, ...]
     steps: tuple[str, ...]
     queries: tuple[Query, ...]
-    instances: dict[int, tuple[Query, ...]]
+    instances: dict[Count, tuple[Query, ...]]
     progress: bool
+    ranking: Ranking | None
 
 
 class Claim(_Struct, frozen=True, kw_only=True):
-    """A verdict. `n`: every number of instances, or this one. `argument` is an Argument's id.
+    """A verdict. `n`: every number of instances, or this one.
 
-    `time`: for a bounded response, whose proof needs that time cannot stop, the argument that shows
-    it, or `"verify"`: the run that wrote the certificate, which is not part of it. Null elsewhere.
+    `arguments`: ids; one, but for a `leads to` that is shown instance by instance. `time`: for a
+    response, whose proof needs that time cannot stop, the argument that shows it, or `"verify"`:
+    the run that wrote the certificate, which is not part of it. Null elsewhere.
     """
 
     rule: Name
     sentence: str
     kind: str
     verdict: Literal["proved", "impossible"]
-    n: int | Literal["every"]
-    argument: str
+    n: Count | Literal["every"]
+    arguments: tuple[str, ...]
     time: str | None
 
 
@@ -134,7 +163,7 @@ class Shown(_Struct, frozen=True, kw_only=True):
     sentence: str
     kind: str
     verdict: Literal["violated", "witnessed"]
-    n: int
+    n: Count
     initial: dict[str, int]
     steps: tuple[RunStep, ...]
 
@@ -150,7 +179,7 @@ class Uncertified(_Struct, frozen=True, kw_only=True):
 class Certificate(_Struct, frozen=True, kw_only=True):
     """All of certificate.json. `files`: the sha256 of every file that it names, by path."""
 
-    format: Literal["rhscheck-certificate/1"]
+    format: Literal["rhscheck-certificate/2"]
     tool: str
     solver: str
     spec: SpecId
@@ -202,6 +231,59 @@ class InvariantFile(_Struct, frozen=True, kw_only=True):
     root: int | None
 
 
+# ---- rankings ------------------------------------------------------------------------------------
+class FairEvent(_Struct, frozen=True, kw_only=True, tag="fair"):
+    """An event of one instance that the `fair` line at position `line` of the spec names."""
+
+    line: Annotated[int, Meta(ge=0)]
+    kind: Name
+    machine: Name
+    name: Name
+    instance: Place
+
+
+class MetDeadline(_Struct, frozen=True, kw_only=True, tag="deadline"):
+    """A deadline does not bind for ever unless its clock is restarted again and again."""
+
+    deadline: Name
+    instance: Place
+
+
+class GrowingClock(_Struct, frozen=True, kw_only=True, tag="clock"):
+    """A clock does not stay at most `bound` for ever unless it is restarted again and again."""
+
+    clock: Name
+    instance: Place
+    bound: int
+
+
+Debt = FairEvent | MetDeadline | GrowingClock
+
+
+class Layer(_Struct, frozen=True, kw_only=True):
+    """The states from `root`, which cannot be kept to for ever because of `debt`.
+
+    `owing`, `within`: for a strong debt, those of the states that owe it, and layers of the others;
+    null and none for a weak one, which all of them owe.
+    """
+
+    debt: Debt
+    root: int | None
+    owing: int | None
+    within: tuple[Layer, ...]
+
+
+class RankingFile(_Struct, frozen=True, kw_only=True):
+    """Layers, in order; nodes and leaves as in an invariant, whose variables and clocks they use.
+
+    A state belongs to the first layer that it is in; those of answered states to none.
+    """
+
+    nodes: tuple[Node, ...]
+    leaves: tuple[tuple[Zone, ...], ...]
+    layers: tuple[Layer, ...]
+
+
 def sha256(data: bytes) -> str:
     """The checksum of bytes."""
     return hashlib.sha256(data).hexdigest()
@@ -230,6 +312,7 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
     named = {
         *(text.file for text in certificate.spec.texts),
         *(part.invariant for argument in certificate.arguments for part in argument.parts),
+        *(one.ranking.file for one in certificate.arguments if one.ranking is not None),
         *(query.file for query in queries(certificate)),
     }
     if named != certificate.files.keys():
@@ -294,7 +377,19 @@ def _inside(path: str) -> bool:
 
 
 def _bytes(folder: Path, path: str) -> bytes:
+    """A plain file of the certificate's own: no link to elsewhere, no device, no pipe."""
+    directory, _, _ = path.rpartition("/")
+    if directory and stat.S_ISLNK((folder / directory).lstat().st_mode):
+        raise Refusal("format", f"{directory} is a link")
     file = folder / path
-    if file.stat().st_size > MAX_FILE_BYTES:
+    if not stat.S_ISREG(file.lstat().st_mode):
+        raise Refusal("format", f"{path} is no plain file")
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(file, flags), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise Refusal("format", f"{path} is no plain file")
+        data = stream.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
         raise Refusal("format", f"{path} is larger than {MAX_FILE_BYTES >> 20} MB")
-    return file.read_bytes()
+    return data

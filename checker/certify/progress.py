@@ -56,12 +56,19 @@ def check_progress(name: str, system: System, n: int | None, invariant: Invarian
     `name` is what refusals call it. Raises Refusal.
     """
     try:
-        judge = Judge(name, system, n, invariant)
-        for deadline in system.deadlines:
-            _Deadline(judge, deadline).check()
-        _Urgency(judge).check()
+        require_progress(Judge(name, system, n, invariant))
     except NotExpressible as reason:
         raise Refusal(f"{name}: time", str(reason)) from None
+
+
+def require_progress(judge: Judge) -> None:
+    """Whether time can always go on in the states of an invariant. Raises Refusal.
+
+    Raises NotExpressible where instances are told apart.
+    """
+    for deadline in judge.system.deadlines:
+        _Deadline(judge, deadline).check()
+    _Urgency(judge).check()
 
 
 def _steps(judge: Judge, reader: Reader, transition: Transition) -> Iterator[_Step]:

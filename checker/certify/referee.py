@@ -17,8 +17,10 @@ apart is checked where formulas are read. Only `Refusal` says no; returning says
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from rhscheck.checker.certify.form import InvariantFile, Refusal, Zone
 from rhscheck.checker.certify.form import Variable as Named
@@ -52,26 +54,31 @@ from rhscheck.checker.certify.regions import (
     region,
     restarted,
 )
-from rhscheck.spec.expr import And, Exists, Expr, In, Not, Or, Ref, refs, walk
+from rhscheck.spec.expr import And, Exists, Expr, Or, refs, walk
 from rhscheck.spec.system import SELF, IntType, RefType, System, Transition, Update
 
 MOST_STATES = 2_000_000
 _MOST_OUTCOMES = 100_000
 
 
+Inside = dict[State, list[Region]]  # a set of states: the values of its clocks in each
+
+
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """A transition for one choice of who takes part: ME, another instance, or a number.
 
-    `writes`: the positions of known variables that it writes, with what they may get. `states`:
-    those inside in which it is not excluded at once.
+    `writes`: the positions of known variables that it writes, with what they may get. `resets`: the
+    tracked clocks that it restarts; `restarts`: all of them. `possible`: the states inside in which
+    it may be taken, with the ways to take it.
     """
 
     transition: Transition
-    ways: Ways
+    bound: Bound
     writes: tuple[tuple[int, Values], ...]
     resets: frozenset[int]
-    states: Sequence[State]
+    restarts: frozenset[Place]
+    possible: tuple[tuple[tuple[Way, ...], Sequence[State]], ...]
 
 
 def check(
@@ -84,11 +91,7 @@ def check(
     """
     try:
         judge = Judge(name, system, n, invariant)
-        judge.initiation()
-        judge.delays()
-        judge.steps()
-        for rule, goal in bad.items():
-            judge.safety(rule, goal)
+        judge.check(bad)
     except NotExpressible as reason:
         raise Refusal(f"{name}: independence", str(reason)) from None
     return len(judge.inside)
@@ -108,10 +111,12 @@ class Judge:
     reader: Reader = field(init=False)
     places: tuple[Place, ...] = field(init=False)
     clocks: tuple[Place, ...] = field(init=False)
-    inside: dict[State, list[Region]] = field(init=False)
-    _active: Callable[[State], tuple[int, ...]] = field(init=False)
-    _by: dict[int, dict[int, list[State]]] = field(default_factory=dict)
+    inside: Inside = field(init=False)
+    active: Callable[[State], tuple[int, ...]] = field(init=False)
+    _passing: dict[tuple[Expr, object], list[State]] = field(default_factory=dict)
+    _groups: dict[tuple[int, ...], Collection[list[State]]] = field(default_factory=dict)
     _ways: dict[Way, tuple[Difference, ...]] = field(default_factory=dict)
+    _limits: list[tuple[int | None, Difference, Truth]] | None = None
 
     def __post_init__(self) -> None:
         self._require_one_family()
@@ -122,13 +127,16 @@ class Judge:
             self.invariant.variables, {v.name: v.family for v in self.system.variables}
         )
         self.reader = Reader(self.system, self.n, self.places, frozenset(self.clocks))
-        self._active = self._activity()
-        self.inside = {}
-        for values, zones in self._states():
-            active = self._active(values)
-            found = [region(active, self._differences(zone)) for zone in zones]
-            if any(found):
-                self.inside[values] = [one for one in found if one is not None]
+        self.active = self._activity()
+        self.inside = self.states(self.invariant)
+
+    def check(self, bad: Mapping[str, Expr]) -> None:
+        """Whether it is inductive and excludes every goal in `bad`."""
+        self.initiation()
+        self.delays()
+        self.steps()
+        for rule, goal in bad.items():
+            self.safety(rule, goal)
 
     # ---- what the file says ----------------------------------------------------------------------
     def _require_one_family(self) -> None:
@@ -168,37 +176,50 @@ class Judge:
             places.append((one.name, one.instance))
         return tuple(places)
 
-    def _states(self) -> Iterator[tuple[State, tuple[Zone, ...]]]:
-        """The paths of the diagram: a value for every variable, and the zones it leads to."""
-        nodes, leaves = self.invariant.nodes, self.invariant.leaves
-        if self.invariant.root is None:
+    def states(self, file: InvariantFile) -> Inside:
+        """The states of a diagram over the variables and clocks of this invariant."""
+        found: Inside = {}
+        for values, zones in self._paths(file):
+            active = self.active(values)
+            regions = [region(active, self._differences(zone)) for zone in zones]
+            if any(regions):
+                found[values] = [one for one in regions if one is not None]
+        return found
+
+    def _paths(self, file: InvariantFile) -> Iterator[tuple[State, tuple[Zone, ...]]]:
+        """The paths of a diagram: a value for every variable, and the zones it leads to."""
+        nodes, leaves, width = file.nodes, file.leaves, len(self.places)
+        if file.root is None:
             return
-        found = 0
+        looked = 0
         seen: set[State] = set()
-        stack: list[tuple[int, dict[int, int]]] = [(self.invariant.root, {})]
+        blank: State = (0,) * width
+        stack: list[tuple[int, int, State]] = [(file.root, 0, blank)]  # node, variables known
         while stack:
-            at, chosen = stack.pop()
+            at, known, chosen = stack.pop()
+            looked += 1
+            if looked > MOST_STATES:
+                raise self._malformed()
             if at < 0:
-                if -1 - at >= len(leaves) or len(chosen) != len(self.places):
+                if -1 - at >= len(leaves) or known.bit_count() != width or chosen in seen:
                     raise self._malformed()
-                values = tuple(chosen[place] for place in range(len(self.places)))
-                found += 1
-                if values in seen or found > MOST_STATES:
-                    raise self._malformed()
-                seen.add(values)
-                yield values, leaves[-1 - at]
+                seen.add(chosen)
+                yield chosen, leaves[-1 - at]
                 continue
             if at >= len(nodes):
                 raise self._malformed()
             node = nodes[at]
-            if not 0 <= node.variable < len(self.places) or node.variable in chosen:
+            where = node.variable
+            if not 0 <= where < width or known >> where & 1:
                 raise self._malformed()
+            more = known | 1 << where
+            before, behind = chosen[:where], chosen[where + 1 :]
             for branch in node.branches:
                 if branch.child >= at:  # children come first, so there is no circle
                     raise self._malformed()
-                stack.extend(
-                    (branch.child, {**chosen, node.variable: value}) for value in branch.values
-                )
+                stack += [
+                    (branch.child, more, (*before, value, *behind)) for value in branch.values
+                ]
 
     def _malformed(self) -> Refusal:
         return Refusal(f"{self.name}: format", "this is no decision diagram of its variables")
@@ -222,10 +243,11 @@ class Judge:
             runs.append((number, clock[0], self.reader.truth(one.active, bound)))
             reads |= {ref.name for ref in refs(one.active)}
         positions = [at for at, place in enumerate(self.places) if place[0] in reads]
-        known: dict[State, tuple[int, ...]] = {}
+        read = itemgetter(*positions) if positions else _nothing
+        known: dict[object, tuple[int, ...]] = {}
 
         def active(state: State) -> tuple[int, ...]:
-            key = tuple([state[at] for at in positions])
+            key = read(state)
             if key not in known:
                 found = [(number, name, whether(truth, state)) for number, name, truth in runs]
                 for _, name, truth in found:
@@ -251,7 +273,7 @@ class Judge:
                 raise Refusal(f"{self.name}: initiation", "too many initial states to enumerate")
             if not now(initially, values):
                 continue
-            active = self._active(values)
+            active = self.active(values)
             start = region(active, [(clock, ZERO, 0, False) for clock in active])
             if start is None or not self._includes(values, start):
                 raise Refusal(
@@ -274,23 +296,28 @@ class Judge:
         """Every legal delay stays inside. Without tracked clocks nothing here changes with time."""
         if not self.clocks:
             return
-        deadlines = self._deadlines()
         for values, regions in self.inside.items():
-            active = self._active(values)
-            binding = [
-                (clock, difference)
-                for clock, difference, truth in deadlines
-                if (clock is None or clock in active) and whether(truth, values) == YES
-            ]
-            if not active or any(clock is None for clock, _ in binding):
-                continue
-            limits = [difference for _, difference in binding]
-            for one in regions:
-                reached = limited(later(one), limits)
-                if reached is not None and not covered(reached, regions):
+            for reached in self.delayed(values, regions):
+                if not covered(reached, regions):
                     raise Refusal(
                         f"{self.name}: consecution: delay", f"it leads out of {self.told(values)}"
                     )
+
+    def delayed(self, values: State, regions: Sequence[Region]) -> list[Region]:
+        """What the clocks may be after a delay that is legal, where there may be one."""
+        if self._limits is None:
+            self._limits = self._deadlines()
+        active = self.active(values)
+        if not active:
+            return []
+        limits = []
+        for clock, difference, truth in self._limits:
+            if (clock is None or clock in active) and whether(truth, values) == YES:
+                if clock is None:
+                    return []
+                limits.append(difference)
+        found = (limited(later(one), limits) for one in regions)
+        return [one for one in found if one is not None]
 
     def _deadlines(self) -> list[tuple[int | None, Difference, Truth]]:
         """What deadlines on tracked clocks ask of the end of a delay, and whether they bind.
@@ -315,10 +342,14 @@ class Judge:
     def steps(self) -> None:
         """Every step leads inside, whoever takes it."""
         for transition in self.system.transitions:
-            for case in self._cases(transition):
+            for case in self.cases(transition):
                 self._step(case)
 
-    def _cases(self, transition: Transition) -> Iterator[_Case]:
+    def cases(self, transition: Transition, *, idle: bool = False) -> Iterator[Case]:
+        """The choices of who takes part in a transition, where it is possible.
+
+        `idle`: also those that change nothing that is known.
+        """
         choices: list[list[Instance]] = []
         for param in transition.params:
             those = list(self.reader.instances(param.family))
@@ -326,22 +357,37 @@ class Judge:
         names = [param.name for param in transition.params]
         for choice in itertools.product(*choices):
             bound = dict(zip(names, choice, strict=True))
-            case = self._case(transition, bound)
-            if case.states:
+            case = self._case(transition, bound, idle=idle)
+            if case is not None:
                 yield case
 
-    def _case(self, transition: Transition, bound: Bound) -> _Case:
+    def alone(self, transition: Transition) -> Iterator[Bound]:
+        """The choices of who takes part in a transition without any other instance."""
+        names = [param.name for param in transition.params]
+        those = [self.reader.instances(param.family) for param in transition.params]
+        for choice in itertools.product(*those):
+            yield dict(zip(names, choice, strict=True))
+
+    def _case(self, transition: Transition, bound: Bound, *, idle: bool) -> Case | None:
         reader = self.reader
         writes = self.writes(transition, bound, reader)
-        places = [reader.place(reset.clock, reset.index, bound) for reset in transition.resets]
-        resets = frozenset(
-            number for number, clock in enumerate(self.clocks, start=1) if clock in places
+        restarts = frozenset(
+            reader.place(reset.clock, reset.index, bound) for reset in transition.resets
         )
-        if not writes and not resets:
-            return _Case(transition, (), (), resets, ())
+        resets = frozenset(
+            number for number, clock in enumerate(self.clocks, start=1) if clock in restarts
+        )
+        if not (writes or resets or idle):
+            return None
         ways = reader.ways(transition.guard, bound)
-        states = self._candidates(transition.guard, bound)
-        return _Case(transition, ways, writes, resets, states)
+        possible = tuple(
+            (found, states)
+            for states in self._likely(transition.guard, bound)
+            if (found := now(ways, states[0]))
+        )
+        if not possible:
+            return None
+        return Case(transition, bound, writes, resets, restarts, possible)
 
     def writes(
         self, transition: Transition, bound: Bound, reader: Reader
@@ -362,87 +408,122 @@ class Judge:
 
     def _stored(self, update: Update, bound: Bound, reader: Reader) -> Values:
         """What a variable may hold after an update: bounded integers keep to their range."""
-        values = reader.values(update.value, bound)
+        values = self._remembered(update.value, reader.values(update.value, bound))
         kind = self.system.variable(update.var).type
         if not isinstance(kind, IntType):
             return values
         low, high = kind.low, kind.high
         return mapped(values, lambda found: frozenset(max(low, min(high, v)) for v in found))
 
-    def _candidates(self, guard: Expr, bound: Bound) -> Sequence[State]:
-        """States inside that a guard does not exclude by one of its conditions on one variable."""
-        reader = self.reader
-        best: Sequence[State] | None = None
-        for part in guard.args if isinstance(guard, And) else (guard,):
-            literal = part.arg if isinstance(part, Not) else part
-            tested = literal.arg if isinstance(literal, In) else literal
-            if not isinstance(tested, Ref):
-                continue
-            place = reader.place(tested.name, tested.index, bound)
-            if place not in self.places:
-                continue
-            at = self.places.index(place)
-            truth = reader.truth(part, bound)
-            blank = [0] * len(self.places)
-            states: list[State] = []
-            for value, those in self._buckets(at).items():
-                blank[at] = value
-                if whether(truth, tuple(blank)) & YES:
-                    states += those
-            if best is None or len(states) < len(best):
-                best = states
-        return tuple(self.inside) if best is None else best
+    def _remembered(self, formula: Expr, values: Values) -> Values:
+        """The same values, worked out once for all that the formula may read."""
+        positions = self._positions(formula)
+        if not callable(values) or not positions:
+            return values
+        asked, key = values, itemgetter(*positions)
+        known: dict[object, frozenset[int]] = {}
 
-    def _buckets(self, at: int) -> dict[int, list[State]]:
-        """The states inside by the value of the variable at a position."""
-        if at not in self._by:
-            found: dict[int, list[State]] = {}
-            for values in self.inside:
-                found.setdefault(values[at], []).append(values)
-            self._by[at] = found
-        return self._by[at]
+        def recalled(state: State) -> frozenset[int]:
+            read = key(state)
+            found = known.get(read)
+            if found is None:
+                found = known[read] = asked(state)
+            return found
 
-    def _step(self, case: _Case) -> None:
-        constant = None if callable(case.ways) else case.ways
-        for values in case.states:
-            ways = case.ways(values) if callable(case.ways) else constant
-            if ways:
+        return recalled
+
+    def _positions(self, formula: Expr) -> tuple[int, ...]:
+        """Of the known variables that a formula may read."""
+        names = {ref.name for ref in refs(formula)}
+        return tuple([at for at, (name, _) in enumerate(self.places) if name in names])
+
+    def _alike(self, formula: Expr) -> Collection[list[State]]:
+        """The states inside, those together that have the same values of all that it reads."""
+        positions = self._positions(formula)
+        if positions not in self._groups:
+            self._groups[positions] = _grouped(self.inside, positions)
+        return self._groups[positions]
+
+    def _likely(self, guard: Expr, bound: Bound) -> Collection[list[State]]:
+        """As `_alike`, without states that one of the guard's conditions excludes by itself."""
+        fewest: list[State] | None = None
+        for part in guard.args if isinstance(guard, And) else ():
+            truth = self.reader.truth(part, bound)
+            if isinstance(truth, int):
+                if not truth & YES:
+                    return ()
+                continue
+            key = (part, tuple([(k, type(v) if isinstance(v, Another) else v)
+                                for k, v in bound.items()]))  # fmt: skip
+            passing = self._passing.get(key)
+            if passing is None:
+                groups = (states for states in self._alike(part) if truth(states[0]) & YES)
+                passing = self._passing[key] = list(itertools.chain.from_iterable(groups))
+            if not passing:
+                return ()
+            if fewest is None or len(passing) < len(fewest):
+                fewest = passing
+        if fewest is None:
+            return self._alike(guard)
+        return _grouped(fewest, self._positions(guard))
+
+    def _step(self, case: Case) -> None:
+        for ways, states in case.possible:
+            for values in states:
                 self._follow(case, ways, values)
 
-    def _follow(self, case: _Case, ways: tuple[Way, ...], values: State) -> None:
-        for state in self._after(case, values):
+    def _follow(self, case: Case, ways: tuple[Way, ...], values: State) -> None:
+        for state in self.after(case, values):
             if not case.resets and state == values:
                 continue
             if not self.clocks:
                 if state not in self.inside:
                     raise self._leaves(case, values, state)
                 continue
-            active = self._active(state)
-            kept = set(self._active(values)) & set(active) - case.resets
-            for one in self.inside[values]:
-                for way in ways:
-                    before = limited(one, self._read(way)) if way else one
-                    if before is not None and not self._includes(
-                        state, restarted(before, kept, active)
-                    ):
-                        raise self._leaves(case, values, state)
+            for reached in self.reached(case, ways, values, self.inside[values], state):
+                if not self._includes(state, reached):
+                    raise self._leaves(case, values, state)
+
+    def reached(
+        self,
+        case: Case,
+        ways: tuple[Way, ...],
+        values: State,
+        regions: Sequence[Region],
+        state: State,
+    ) -> Iterator[Region]:
+        """What the clocks may be in `state` after a step from `regions` of `values`."""
+        active = self.active(state)
+        kept = set(self.active(values)) & set(active) - case.resets
+        for one in regions:
+            for way in ways:
+                before = limited(one, self.read(way)) if way else one
+                if before is not None:
+                    yield restarted(before, kept, active)
 
     @staticmethod
-    def _after(case: _Case, values: State) -> list[State]:
+    def after(case: Case, values: State) -> Sequence[State]:
         """The states after a step, all that are possible."""
-        found = [list(values)]
+        first = list(values)
+        several: list[tuple[int, list[int]]] = []
         for at, options in case.writes:
             those = options(values) if callable(options) else options
-            ordered = sorted(those)
-            if len(ordered) > 1:
-                if len(ordered) * len(found) > _MOST_OUTCOMES:
-                    raise NotExpressible("a step has too many outcomes")
-                found = [[*one] for one in found for _ in ordered]
-            for number, one in enumerate(found):
-                one[at] = ordered[number % len(ordered)]
-        return [tuple(one) for one in found]
+            if len(those) == 1:
+                (first[at],) = those
+            else:
+                several.append((at, sorted(those)))
+        if not several:
+            return (tuple(first),)
+        if math.prod(len(those) for _, those in several) > _MOST_OUTCOMES:
+            raise NotExpressible("a step has too many outcomes")
+        found = []
+        for chosen in itertools.product(*(those for _, those in several)):
+            for (at, _), value in zip(several, chosen, strict=True):
+                first[at] = value
+            found.append(tuple(first))
+        return found
 
-    def _read(self, way: Way) -> tuple[Difference, ...]:
+    def read(self, way: Way) -> tuple[Difference, ...]:
         """Comparisons of clocks as differences of their numbers."""
         if way not in self._ways:
             found: list[Difference] = []
@@ -456,53 +537,83 @@ class Judge:
             self._ways[way] = tuple(found)
         return self._ways[way]
 
-    def _leaves(self, case: _Case, before: State, after: State) -> Refusal:
+    def _leaves(self, case: Case, before: State, after: State) -> Refusal:
         return Refusal(
             f"{self.name}: consecution: {case.transition.key}",
             f"it leads from {self.told(before)} to {self.told(after)}",
         )
 
+    # ---- what there is to ask -------------------------------------------------------------------
+    def is_everything(self) -> bool:
+        """Whether no values of the variables and clocks are outside."""
+        size = 1
+        for name, _ in self.places:
+            size *= len(self.reader.domain(name))
+        return size == len(self.inside) and all(
+            (anything := region(self.active(values), ())) is not None and covered(anything, regions)
+            for values, regions in self.inside.items()
+        )
+
+    def is_still(self) -> bool:
+        """Whether no step is possible anywhere inside."""
+        transitions = self.system.transitions
+        return not any(any(self.cases(transition, idle=True)) for transition in transitions)
+
     # ---- safety ----------------------------------------------------------------------------------
     def safety(self, rule: str, goal: Expr) -> None:
         """No state inside may be a state of `goal`."""
-        broken = self._seen(goal, {})
-        for values, regions in self.inside.items():
-            for way in now(broken, values):
-                for one in regions:
-                    if limited(one, self._read(way)) is not None:
+        broken = seen(self.reader, goal, {})
+        for states in self._alike(goal):
+            for way in now(broken, states[0]):
+                for values in states:
+                    if any(limited(one, self.read(way)) for one in self.inside[values]):
                         raise Refusal(
                             f"{self.name}: safety: {rule}",
                             f"{self.told(values)} is inside and may break it",
                         )
 
-    def _seen(self, goal: Expr, bound: Bound) -> Ways:
-        """The ways to `goal` where ME is the instance because of which it holds, if there is one.
 
-        The invariant holds of every instance, so it is enough to look at that one.
-        """
-        match goal:
-            case Or(args):
-                return joined([self._seen(arg, bound) for arg in args], both=False)
-            case Exists(param, family, body) if self.reader.has_others(family):
-                return self.reader.ways(body, {**bound, param: ME})
-            case Exists(param, family, body) if self._names_one(body):
-                scopes = [{**bound, param: one} for one in self.reader.instances(family)]
-                return joined([self._seen(body, one) for one in scopes], both=False)
-            case And(args):
-                named = next((arg for arg in args if self._names_one(arg)), None)
-                if named is None:
-                    return self.reader.ways(goal, bound)
-                rest = [self.reader.ways(arg, bound) for arg in args if arg is not named]
-                return joined([self._seen(named, bound), *rest])
-            case _:
-                return self.reader.ways(goal, bound)
+def _grouped(states: Iterable[State], positions: tuple[int, ...]) -> Collection[list[State]]:
+    """The states, those together that have the same values at these positions."""
+    found: dict[object, list[State]] = {}
+    key = itemgetter(*positions) if positions else _nothing
+    for values in states:
+        found.setdefault(key(values), []).append(values)
+    return found.values()
 
-    def _names_one(self, formula: Expr) -> bool:
-        return any(
-            isinstance(node, Exists) and self.reader.has_others(node.family)
-            for node in walk(formula)
-        )
+
+def _nothing(_state: State) -> None:
+    """What a formula reads that reads nothing."""
 
 
 def _first(pair: tuple[int, Values]) -> int:
     return pair[0]
+
+
+def seen(reader: Reader, goal: Expr, bound: Bound) -> Ways:
+    """The ways to `goal` where ME is the instance because of which it holds, if there is one.
+
+    The invariant holds of every instance, so it is enough to look at that one.
+    """
+    match goal:
+        case Or(args):
+            return joined([seen(reader, arg, bound) for arg in args], both=False)
+        case Exists(param, family, body) if reader.has_others(family):
+            return reader.ways(body, {**bound, param: ME})
+        case Exists(param, family, body) if _names_one(reader, body):
+            scopes = [{**bound, param: one} for one in reader.instances(family)]
+            return joined([seen(reader, body, one) for one in scopes], both=False)
+        case And(args):
+            named = next((arg for arg in args if _names_one(reader, arg)), None)
+            if named is None:
+                return reader.ways(goal, bound)
+            rest = [reader.ways(arg, bound) for arg in args if arg is not named]
+            return joined([seen(reader, named, bound), *rest])
+        case _:
+            return reader.ways(goal, bound)
+
+
+def _names_one(reader: Reader, formula: Expr) -> bool:
+    return any(
+        isinstance(node, Exists) and reader.has_others(node.family) for node in walk(formula)
+    )

@@ -6,8 +6,8 @@ meaning of a step is `spec.semantics`; what is shown is judged by the rule's own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from rhscheck.checker.certify.form import Refusal, RunStep, Shown
@@ -17,28 +17,41 @@ from rhscheck.spec.rules import Woven
 from rhscheck.spec.semantics import State, elapse, enabled, fire, initial_states
 from rhscheck.spec.system import System
 
-MOST_INSTANCES = 64
 
+@dataclass(slots=True)
+class Stage:
+    """Where runs are played: a System, with and without the observers of their rules.
 
-def check(system: System, woven: Woven, shown: Shown) -> None:
-    """Whether `shown` is a run of `system` that reaches its rule's goal. Raises Refusal."""
-    name = f"run: {shown.rule}"
-    if not 1 <= shown.n <= MOST_INSTANCES:
-        raise Refusal(name, f"{shown.n} is no number of instances")
-    if shown.rule not in woven.bad:
-        raise Refusal(name, "no state shows that")
-    plain, watched = _taken(system, shown), _taken(woven.system, shown)
-    _follow(name, plain, shown)
-    goal = watched.expand(woven.bad[shown.rule], {})
-    if not any(evaluate(goal, watched, state) for state in _follow(name, watched, shown)):
-        raise Refusal(name, f"it does not end in a state that is {shown.verdict}")
+    It has the transitions of the runs only: what else could happen is no matter here.
+    """
 
+    system: System
+    woven: Woven
+    shown: Sequence[Shown]
+    _worlds: dict[int, tuple[Ground, Ground]] = field(default_factory=dict)
 
-def _taken(system: System, shown: Shown) -> Ground:
-    """The System with the run's transitions only: what else could happen is no matter here."""
-    keys = {step.key for step in shown.steps}
-    taken = (one for one in system.transitions if one.key.split("~")[0] in keys or one.key in keys)
-    return ground(replace(system, transitions=tuple(taken)), shown.n)
+    def check(self, shown: Shown) -> None:
+        """Whether `shown` is a run that reaches its rule's goal. Raises Refusal."""
+        name = f"run: {shown.rule}"
+        if shown.rule not in self.woven.bad:
+            raise Refusal(name, "no state shows that")
+        if shown.n not in self._worlds:
+            self._worlds[shown.n] = (
+                self._taken(self.system, shown.n),
+                self._taken(self.woven.system, shown.n),
+            )
+        plain, watched = self._worlds[shown.n]
+        _follow(name, plain, shown)
+        goal = watched.expand(self.woven.bad[shown.rule], {})
+        if not any(evaluate(goal, watched, state) for state in _follow(name, watched, shown)):
+            raise Refusal(name, f"it does not end in a state that is {shown.verdict}")
+
+    def _taken(self, system: System, n: int) -> Ground:
+        keys = {step.key for shown in self.shown if shown.n == n for step in shown.steps}
+        taken = (
+            one for one in system.transitions if one.key.split("~")[0] in keys or one.key in keys
+        )
+        return ground(replace(system, transitions=tuple(taken)), n)
 
 
 def _follow(name: str, world: Ground, shown: Shown) -> list[State]:

@@ -1,12 +1,16 @@
 """The processes that ask a solver: SMT-LIB scripts in, one answer for each question out.
 
-Owns these entry points. Solvers see the scripts and nothing else; nothing of the spec is loaded.
+Owns these entry points, and what a script may say. Solvers see the scripts and nothing else;
+nothing of the spec is loaded. A script states what would be wrong, each under a literal of its own,
+and asks whether that can be; states what is known, and asks whether that can be; then asks for both
+together, and states nothing more. So a script cannot be empty of sense by a contradiction in only
+one of its halves.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rhscheck.checker.certify.answers import Emit, Held, Named, Refused, Undecided
@@ -14,40 +18,93 @@ from rhscheck.checker.certify.answers import Emit, Held, Named, Refused, Undecid
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script: `name` is its argument's, `asks` as in `form.Query`, `steps` names `step.K`."""
+    """A script: `name` is its argument's, `asks` are (question, answer), `steps` names `step.K`."""
 
     name: str
     text: str
-    asks: tuple[str, ...]
+    asks: tuple[tuple[str, str], ...]
     steps: tuple[str, ...]
 
 
+class Foreign(Exception):  # noqa: N818 - a result, not an error of the program
+    """What has no place in a script; the message is its beginning."""
+
+
 # What a question takes. Others could write files, read them, or print answers nobody gave.
-_COMMANDS = frozenset(
-    ("set-logic", "set-info", "declare-fun", "assert", "check-sat", "check-sat-assuming")
-)
+_COMMANDS = {
+    "set-logic": "s",
+    "set-info": "s",
+    "declare-fun": "s",
+    "assert": "a",
+    "check-sat": "c",
+    "check-sat-assuming": "q",
+}
 # A quoted symbol, a string, a comment, a parenthesis, white space, or a word.
 _TOKEN = re.compile(r'\|[^|]*\||"(?:[^"]|"")*"|;[^\n]*|[()]|\s+|[^\s()|";]+')
+_MOST_NESTED = 100_000  # parentheses; a parser that recurses must survive it
+# Declarations; what would be wrong, asked by itself; what is known, asked; both together.
+_SHAPE = re.compile("s*(a*)(q*)(a*)c(q+)")
 
 
-def foreign_command(text: str) -> str | None:
-    """The first command of a script that is not one of ours; None if there is none."""
-    depth, at, opened = 0, 0, False
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            return text[at : at + 20]  # a symbol or string that never ends
-        at = found.end()
-        token = found[0]
-        if token.isspace() or token.startswith(";"):
-            continue
-        if depth == 0 and token != "(":
-            return token[:40]
-        if opened and token not in _COMMANDS:
-            return token[:40]
-        opened = depth == 0 and token == "("
-        depth += (token == "(") - (token == ")")
-    return None if depth == 0 else "(" * depth
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """The commands of a script (their letters), and their text as far as it is on one line.
+
+    Raises Foreign for the first that is not one of ours. No symbol or string spans lines.
+    """
+    depth = 0
+    for line in text.split("\n"):
+        if depth > 0:
+            # Most lines are in the middle of an assertion, and cannot end it.
+            pieces = line.split("|")
+            bare = "".join(pieces[::2])
+            if len(pieces) % 2 and '"' not in bare and ";" not in bare:
+                closed = bare.count(")")
+                if closed < depth:
+                    depth += bare.count("(") - closed
+                    if depth > _MOST_NESTED:
+                        raise Foreign("(" * 40)
+                    continue
+        at, opened = 0, False
+        while at < len(line):
+            found = _TOKEN.match(line, at)
+            if found is None:
+                raise Foreign(line[at : at + 20])  # a symbol or string that never ends
+            at = found.end()
+            token = found[0]
+            if token.isspace() or token.startswith(";"):
+                continue
+            if depth == 0 and token != "(":
+                raise Foreign(token[:40])
+            if opened:
+                if token not in _COMMANDS:
+                    raise Foreign(token[:40])
+                yield _COMMANDS[token], line[at:]
+            opened = depth == 0 and token == "("
+            depth += (token == "(") - (token == ")")
+        if opened:
+            raise Foreign("(")
+    if depth > 0:
+        raise Foreign("(" * min(depth, 40))
+
+
+def foreign(text: str, asks: int) -> str | None:
+    """What has no place in a script that asks so many questions; None if nothing has."""
+    try:
+        found = list(commands(text))
+    except Foreign as reason:
+        return f"`{reason}` has no place in a script"
+    shape = _SHAPE.fullmatch("".join(letter for letter, _ in found))
+    if shape is None:
+        return "it does not state first and ask then"
+    wrong, alone, _, final = shape.groups()
+    literals = [rest for letter, rest in found if letter == "q"]
+    if len(wrong) < len(final) or len(alone) not in (0, len(final)):
+        return "it does not ask each question by itself"
+    if alone and literals[: len(alone)] != literals[len(alone) :]:
+        return "its questions are not those of its conclusions"
+    if len(literals) + 1 != asks:
+        return "it does not ask as often as the certificate says"
+    return None
 
 
 def by_z3(scripts: tuple[Script, ...], emit: Emit) -> None:
@@ -68,27 +125,26 @@ def by_cvc5(scripts: tuple[Script, ...], emit: Emit) -> None:
 
 def _ask(scripts: tuple[Script, ...], run: Callable[[str], str], emit: Emit) -> None:
     for script in scripts:
-        foreign = foreign_command(script.text)
-        if foreign is not None:
-            asks = ", ".join(script.asks)
-            emit(Refused(f"{script.name}: {asks}", f"`{foreign}` has no place in a script"))
+        questions = ", ".join(question for question, _ in script.asks[-1:])
+        why = foreign(script.text, len(script.asks))
+        if why is not None:
+            emit(Refused(f"{script.name}: {questions}", why))
             continue
         answers = run(script.text).split("\n")
         said = [line.strip() for line in answers if line.strip()]
         if len(said) != len(script.asks) or not {*said} <= {"sat", "unsat", "unknown"}:
             printed = " ".join(said)[:200]
-            emit(Refused(f"{script.name}: {', '.join(script.asks)}", f"it prints {printed!r}"))
+            emit(Refused(f"{script.name}: {questions}", f"it prints {printed!r}"))
             continue
-        for ask, answer in zip(script.asks, said, strict=True):
-            query = f"{script.name}: {ask}"
-            match answer:
-                case "unsat":
-                    emit(Held(query))
-                case "sat":
-                    step = _step(script, run) if ask == "consecution" else ""
-                    emit(Refused(query + step, "sat"))
-                case _:
-                    emit(Undecided(query, "the solver does not know"))
+        for (question, expected), answer in zip(script.asks, said, strict=True):
+            query = f"{script.name}: {question}"
+            if answer == expected:
+                emit(Held(query))
+            elif answer == "unknown":
+                emit(Undecided(query, "the solver does not know"))
+            else:
+                wrong = question == "consecution" and answer == "sat"
+                emit(Refused(query + (_step(script, run) if wrong else ""), answer))
 
 
 def _step(script: Script, run: Callable[[str], str]) -> str:
