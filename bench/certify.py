@@ -3,7 +3,8 @@
     python bench/certify.py [--spec rhs] [--numbers every,6]
 
 For each number of instances: the certificate's size, wall and CPU seconds of `rhscheck certify` as
-a fresh process, and CPU seconds of z3, cvc5 and the enumeration (which reads the spec) alone. A fixed pure-Python loop in
+a fresh process, and CPU seconds of z3, cvc5 and the enumeration (which reads the spec) alone. A
+fixed pure-Python loop in
 the same run is the reference, so that tables of different machines compare.
 """
 
