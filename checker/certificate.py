@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rhscheck.checker import leftovers
 from rhscheck.checker.certify import form
 from rhscheck.checker.certify.progress import check_progress
 from rhscheck.checker.established import Established, established
@@ -70,7 +71,8 @@ def write(
     folder = Path(os.path.realpath(folder))
     require_ours(folder)
     certificate, files = build(loaded, settings, report, tool)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    leftovers.clear(folder.parent, folder.name)
+    made = _temporary(folder)
     try:
         form.write(made, certificate, files)
         made.chmod(0o777 & ~_umask())
@@ -303,7 +305,7 @@ def require_ours(folder: Path) -> None:
     if not folder.is_dir():
         raise FileExistsError(errno.EEXIST, "is a file, not a directory")
     held = {entry.name for entry in folder.iterdir()}
-    ours = {form.MAIN, form.SEAL, "spec", "invariants", "rankings", "queries"}
+    ours = {form.MAIN, form.SEAL, *form.FOLDERS}
     if held and not (form.MAIN in held and held <= ours):
         raise FileExistsError(
             errno.EEXIST, "holds other files than a certificate's; name a new directory"
@@ -315,7 +317,7 @@ def _put(made: Path, folder: Path) -> None:
     if not folder.exists():
         made.rename(folder)
         return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    old = _temporary(folder)
     try:
         folder.rename(old / "replaced")
         try:
@@ -326,6 +328,12 @@ def _put(made: Path, folder: Path) -> None:
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _temporary(folder: Path) -> Path:
+    """A new directory beside `folder`."""
+    prefix, suffix = leftovers.prefix(folder.name), leftovers.suffix()
+    return Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix, suffix=suffix))
 
 
 def _umask() -> int:

@@ -5,9 +5,10 @@ that nothing of ours (a solver's state, a lock) gets into it, on every operating
 speaks in whole messages over a pipe; what else it prints goes nowhere. Knows nothing of what is
 computed: a job is the name of a function and its arguments.
 
-Nothing is left behind. A child ends when its job is done; when it is killed; when the pipe from its
-parent closes, because the parent was killed or crashed; and, where a limit is set, when all
-children together with the parent hold more memory than that. Ctrl-C goes to the parent alone.
+Nothing is left behind. A child ends when its job is done; when it is killed; when its parent ends,
+killed or crashed (the pipe from it closes, which a thread waits for; Linux also kills it, whatever
+it does); and, where a limit is set, when all children together with the parent hold more memory
+than that. Ctrl-C goes to the parent alone.
 
 Memory is resident memory, looked at every 20 ms: on Linux from the parent, of all processes
 together; elsewhere each child looks at its own (on macOS at the most it ever held).
@@ -20,6 +21,7 @@ import importlib
 import os
 import pickle
 import queue
+import signal
 import struct
 import subprocess
 import sys
@@ -34,6 +36,7 @@ from typing import IO
 
 LOOK_S = 0.02  # between two looks at memory and deadlines
 _OUT_OF_MEMORY = 77  # exit status of a child that saw itself grow too large
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _TOO_LARGE = "the memory limit was reached"
 # -P: the current directory is no place for modules.
 _COMMAND = [sys.executable, "-P", "-c", "from rhscheck.checker.process import child; child()"]
@@ -271,9 +274,24 @@ def _read(stream: IO[bytes]) -> object | None:
     return value
 
 
+def end_with_parent() -> None:
+    """Let the system end this process when the thread that started it ends (Linux).
+
+    A thread of ours that waits for the parent's end needs the interpreter's lock, which a library
+    may hold for as long as it works. Elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415  needed here only
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 # ---- the child's side ----------------------------------------------------------------------------
 def child() -> None:
     """The main function of a child: do the job that comes over standard input, then end."""
+    end_with_parent()
     # Whatever a library prints must not get between messages.
     out = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -285,7 +303,7 @@ def child() -> None:
         raise AssertionError("the first message says what to do")
     sys.path[:] = first.path
     job, memory_mb = first.job, first.memory_mb
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
     if memory_mb is not None:
         threading.Thread(target=_end_when_large, args=(memory_mb,), daemon=True).start()
     lock = threading.Lock()
@@ -308,7 +326,7 @@ def child() -> None:
     os._exit(0)  # at once: threads and solvers have nothing to tidy up
 
 
-def _end_with_parent() -> None:
+def _wait_for_parent() -> None:
     while sys.stdin.buffer.read(1):
         pass
     os._exit(1)

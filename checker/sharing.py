@@ -26,6 +26,7 @@ from rhscheck.checker.answer import Answer, Open, Task
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.model import Budget
+from rhscheck.checker.process import end_with_parent
 from rhscheck.spec.system import Assumption, Early, Rule, System, Within
 
 _ENOUGH_RULES = 6  # with a clock of their own; fewer are decided before a process is ready
@@ -141,6 +142,7 @@ def _send(stream: IO[bytes] | None, content: bytes) -> None:
 def main() -> None:
     """Decide the share that is on standard input, and write what was found to standard output."""
     status = 1
+    end_with_parent()
     try:
         share = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_the_first, daemon=True).start()

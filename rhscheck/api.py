@@ -9,6 +9,7 @@ a file would cost more than the work.
 from __future__ import annotations
 
 import itertools
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -176,8 +177,11 @@ def certify(
     path = Path(folder)
     refuse_device(folder)
     try:
-        if not (path / form.MAIN).is_file():
-            raise InputError(f"{folder} holds no certificate: there is no file {form.MAIN} in it")
+        if not os.path.lexists(path / form.MAIN):
+            what = "an incomplete" if form.has_parts(path) else "no"
+            raise InputError(
+                f"{folder} holds {what} certificate: there is no file {form.MAIN} in it"
+            )
         expected = None
         if spec is not None:
             expected = fingerprint(load(spec, form.settings(path)).system)

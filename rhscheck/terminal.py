@@ -160,10 +160,17 @@ def _replace_file(path: Path, data: bytes) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.write_bytes(data)  # a device or a pipe has no content to protect
         return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    from rhscheck.checker import leftovers  # noqa: PLC0415  most commands write no file
+
+    leftovers.clear(path.parent, path.name)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=leftovers.prefix(path.name), suffix=leftovers.suffix()
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a crash of the system may leave the name without content
         Path(name).chmod(0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
         Path(name).replace(path)
     except BaseException:  # an interrupt, too, leaves nothing behind

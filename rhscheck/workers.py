@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
+from rhscheck.checker.process import end_with_parent
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -116,6 +118,7 @@ class _Crew(Generic[T, R]):
 
 def _serve(pipe: Connection, lifeline: Connection, work: Callable[[T], R]) -> None:
     """What a worker process does: items in, answers out, until nobody is there any more."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; ours stops us
     threading.Thread(target=_die_with, args=(lifeline,), daemon=True).start()
     while True:

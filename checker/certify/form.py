@@ -28,6 +28,7 @@ from msgspec import Meta
 
 FORMAT: Final = "rhscheck-certificate/2"
 MAIN, SEAL = "certificate.json", "certificate.sha256"
+FOLDERS = ("spec", "invariants", "rankings", "queries")
 MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
 MAX_INSTANCES = 64
 
@@ -306,7 +307,11 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
     Raises Refusal; FileNotFoundError and the like where there is no certificate to read at all.
     """
     main = _bytes(folder, MAIN)
-    if _bytes(folder, SEAL) != seal(main):
+    try:
+        sealed = _bytes(folder, SEAL)
+    except FileNotFoundError:
+        raise Refusal("hash", f"{SEAL} is missing: the certificate is incomplete") from None
+    if sealed != seal(main):
         raise Refusal("hash", f"{MAIN} is not what {SEAL} says")
     certificate = decoded(main, Certificate, MAIN)
     named = {
@@ -325,10 +330,15 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
         try:
             files[path] = _bytes(folder, path)
         except FileNotFoundError:
-            raise Refusal("hash", f"{path} is missing") from None
+            raise Refusal("hash", f"{path} is missing: it is incomplete") from None
         if sha256(files[path]) != expected:
             raise Refusal("hash", f"{path} is not what {MAIN} says")
     return certificate, files
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether a directory has something that a certificate has beside MAIN."""
+    return any((folder / part).exists() for part in (SEAL, *FOLDERS))
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -361,10 +371,17 @@ def write(folder: Path, certificate: Certificate, files: Mapping[str, bytes]) ->
     """Write everything into `folder`, which exists and is empty."""
     for path, data in files.items():
         (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_bytes(data)
+        _write(folder / path, data)
     main = encoded(certificate)
-    (folder / MAIN).write_bytes(main)
-    (folder / SEAL).write_bytes(seal(main))
+    _write(folder / MAIN, main)
+    _write(folder / SEAL, seal(main))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _inside(path: str) -> bool:

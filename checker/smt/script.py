@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import z3
 
 from rhscheck.checker.smt.encode import Encoding
 from rhscheck.checker.smt.solve import Formula
 
+Expected = Literal["sat", "unsat"]
 _ASK = "(check-sat)\n"
 _ASSERT = "\n(assert"
 
@@ -28,7 +30,7 @@ class Script:
 
     name: str
     text: str
-    asks: tuple[tuple[str, str], ...]
+    asks: tuple[tuple[str, Expected], ...]
 
 
 def script(
@@ -49,7 +51,7 @@ def script(
     for literal, formula in zip(literals, questions.values(), strict=True):
         solver.add(encoding.implies(literal, formula))
     asking = [f"(check-sat-assuming ({literal.decl().name()}))\n" for literal in literals]
-    asks: list[tuple[str, str]] = []
+    asks: list[tuple[str, Expected]] = []
     if alone:
         asks += [
             (f"{question}, conclusion", _answer(solver, [literal]))
@@ -79,6 +81,6 @@ def script(
     return Script(name, "\n".join(part.strip("\n") for part in parts if part) + "\n", tuple(asks))
 
 
-def _answer(solver: z3.Solver, assumptions: Sequence[Formula]) -> str:
+def _answer(solver: z3.Solver, assumptions: Sequence[Formula]) -> Expected:
     answer = solver.check(*assumptions)
     return "unsat" if answer == z3.unsat else "sat"
