@@ -117,7 +117,7 @@ class Run:
         return [pid for pid in pids if pid is not None and identify(pid) is not None]
 
 
-def start(folder: Path, cluster: str, plugin: str = "", *, scale: int = SCALE) -> Run:
+def start(folder: Path, cluster: str, plugin: str = "", *, scale: float = SCALE) -> Run:
     """Run `cluster` (the text of CLUSTER.toml); `plugin` goes behind GOOD into `plugin.py`."""
     (folder / "plugin.py").write_text(GOOD + textwrap.dedent(plugin), encoding="utf-8")
     path = folder / "cluster.toml"
@@ -169,7 +169,7 @@ class Start(Protocol):
     """The fixture `cluster`: `start`, and the end of the run made sure."""
 
     def __call__(
-        self, folder: Path, cluster: str, plugin: str = "", *, scale: int = SCALE
+        self, folder: Path, cluster: str, plugin: str = "", *, scale: float = SCALE
     ) -> Run: ...
 
 
