@@ -11,7 +11,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ from rhscheck import api, terminal
 from rhscheck.options import Out
 from rhscheck.run_view import Board, Line, clock_us, view
 from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
+from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
 from rhscheck.tracer.real.news import LogNews, News
 from rhscheck.tracer.real.run_files import StepFile, TraceFile
@@ -31,6 +32,7 @@ from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 
+EXIT_UNCLEAN = 1
 EXIT_ABORTED = 130
 _INTERRUPTED: Final = "taking every group offline; once more: end everything now"
 
@@ -40,7 +42,7 @@ class Request:
     """What to run and what to write. `seconds`: stop after so long; None: when asked to."""
 
     cluster: str
-    time_scale: int = 1
+    time_scale: float = 1
     trace: str | None = None
     steps: str | None = None
     state: str | None = None
@@ -51,12 +53,15 @@ class Request:
 def host(request: Request, out: Out) -> int:
     """Run the cluster until it is stopped, and return the exit status.
 
-    0: everything was taken offline in order (and the trace, if one was written, conforms); 1: the
-    trace breaks a rule or an assumption; 3: it could not be judged; 130: broken off by a second
-    Ctrl-C. Raises InputError for files that cannot be used.
+    0: nothing had failed at the end, everything was taken offline in order, and the trace, if one
+    was written, conforms; 1: something had failed or was not, or the trace breaks a rule or an
+    assumption; 3: it could not be judged; 130: broken off by a second Ctrl-C. Raises InputError for
+    files that cannot be used.
     """
-    if request.trace is not None and request.trace == request.steps:
-        raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
+    if request.trace is not None and request.steps is not None:
+        together = terminal.same_file(request.trace, request.steps)
+        if request.trace == request.steps or together:
+            raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
     file = _read(request.cluster)
     configuration = scaled(file.configuration, request.time_scale)
     if len(configuration.nodes) > 1:
@@ -126,14 +131,16 @@ def host(request: Request, out: Out) -> int:
                 stack.callback(timer.cancel)
             outcome = runtime.run()
         except (ClusterFileError, StateDirectoryError) as error:
-            raise api.InputError(str(error)) from None
+            nothing = _discard((request.trace, request.steps))
+            raise api.InputError(f"{error}{nothing}") from None
         for sink in sinks:
             if isinstance(sink, _Guarded) and sink.error is not None:
                 raise sink.error
         if trace is not None and outcome is Outcome.ORDERLY:
             with _writing(request.trace):
                 trace.close()
-    return _finish(request, out, board, outcome, time.monotonic() - began)
+    unclean = dict(runtime.unclean)
+    return _finish(request, out, board, outcome, unclean, time.monotonic() - began)
 
 
 def _read(path: str) -> ClusterFile:
@@ -151,11 +158,33 @@ def _read(path: str) -> ClusterFile:
 
 
 def _create(path: str, cluster: str) -> BinaryIO:
-    """A file that is written while the run goes on: every line is handed over at once."""
+    """A file that is written while the run goes on: every line is handed over at once.
+
+    It is locked, for two runs at once would leave neither's recording, and emptied after that.
+    """
     if terminal.same_file(path, cluster):
         raise api.InputError(f"{path}: this is the input; writing there would destroy it")
     with _writing(path):
-        return Path(path).open("wb", buffering=0)
+        if Path(path).exists() and not Path(path).is_file():
+            return Path(path).open("wb", buffering=0)  # a pipe or a device belongs to nobody
+        stream = Path(path).open("ab", buffering=0)  # noqa: SIM115  it is handed on
+    if not try_lock(stream.fileno()):
+        stream.close()
+        raise api.InputError(f"{path} is being written by another run: name another file")
+    stream.truncate(0)
+    return stream
+
+
+def _discard(paths: Sequence[str | None]) -> str:
+    """Remove recordings of a run that was refused before anything ran; words about that."""
+    words = ""
+    for path in paths:
+        if path is not None and Path(path).is_file():
+            with contextlib.suppress(OSError):  # open, on Windows
+                Path(path).unlink()
+            left = "holds no run" if Path(path).exists() else "is not written"
+            words += f"\nnothing was hosted: {path} {left}"
+    return words
 
 
 @contextlib.contextmanager
@@ -223,8 +252,17 @@ class _JudgedTrace(msgspec.Struct, frozen=True):
     findings: list[str]
 
 
-def _finish(request: Request, out: Out, board: Board, outcome: Outcome, seconds: float) -> int:
+def _finish(
+    request: Request,
+    out: Out,
+    board: Board,
+    outcome: Outcome,
+    unclean: Mapping[str, str],
+    seconds: float,
+) -> int:
     judged, status = _judge(request, out)
+    if unclean:
+        status = EXIT_UNCLEAN
     if outcome is Outcome.ABORTED:
         status = EXIT_ABORTED
     failures = sum(line.failures for line in board.resources.values())
@@ -242,6 +280,7 @@ def _finish(request: Request, out: Out, board: Board, outcome: Outcome, seconds:
                     "monitor": line.monitor,
                     "state": line.state,
                     "failures": line.failures,
+                    "unclean": unclean.get(name),
                 }
                 for name, line in board.resources.items()
             ],
@@ -254,12 +293,16 @@ def _finish(request: Request, out: Out, board: Board, outcome: Outcome, seconds:
         out.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         return status
     lines = [] if judged is None or out.quiet else [f"{one}\n" for one in judged.findings]
+    if not out.quiet:
+        lines += [f"{name}: not in order: {why}\n" for name, why in unclean.items()]
     words = [
         f"{request.cluster}: ran for {seconds:.1f} s",
         _count(len(board.resources), "resource"),
         _count(failures, "failure"),
         f"{_count(board.deaths, 'monitor')} died",
     ]
+    if unclean:
+        words.append(f"{_count(len(unclean), 'resource')} not in order")
     if outcome is Outcome.ABORTED:
         words.append("broken off")
     if judged is not None:

@@ -111,11 +111,12 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--time-scale",
-    type=click.IntRange(1, 100_000),
+    type=click.FloatRange(0.001, 100_000),
+    callback=finite,
     default=1,
     show_default=True,
     metavar="X",
-    help="Divide every time-out of a real run by X.",
+    help="Divide every time-out of a real run by X, such as 20 or 0.5.",
 )
 @click.option("--steps", metavar="FILE", help="Write what the cores of a real run did to FILE.")
 @click.option(
@@ -147,7 +148,7 @@ def run(
     users: bool,
     wild: bool,
     judge: Literal["spec", "watch", "none"],
-    time_scale: int,
+    time_scale: float,
     steps: str | None,
     state: str | None,
     seconds: float | None,
@@ -158,7 +159,8 @@ def run(
     everything offline in order; a second one ends it at once. With --simulate the same happens in
     virtual time with simulated plug-ins, faults and users.
 
-    Exit status 0: no rule is broken; 1: one is; 3: that could not be decided.
+    Exit status 0: all is in order and no rule is broken; 1: a rule is broken, or a resource of a
+    real run had failed or could not be taken offline in order; 3: that could not be decided.
     """
     _refuse(context, _REAL_ONLY if simulate else _SIMULATED_ONLY, simulated=simulate)
     if not simulate:

@@ -16,7 +16,7 @@ from typing import Final, assert_never
 
 from rhscheck import terminal
 from rhscheck.options import Out
-from rhscheck.tracer.events import Notice, Received
+from rhscheck.tracer.events import ResourceFailed
 from rhscheck.tracer.real.journal import Entry, RcmEntry
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 
@@ -45,12 +45,11 @@ class Board:
     deaths: int = 0  # of monitor processes that did not end when asked to
 
     def count(self, step: Entry) -> None:
-        """Count what RHS reports as failed; what a dying monitor took along did not fail."""
-        match step:
-            case RcmEntry(event=Received(message=Notice(res, "Failed", dying=False))):
-                self.resources[res].failures += 1
-            case _:
-                pass
+        """Count failures; what a dying monitor took along did not fail."""
+        if isinstance(step, RcmEntry):
+            for effect in step.effects:
+                if isinstance(effect, ResourceFailed):
+                    self.resources[effect.res].failures += 1
 
     def take(self, news: News) -> None:
         """Note what changed."""
@@ -70,7 +69,7 @@ class Board:
 
 
 def news_text(news: News) -> str:
-    """One line about one piece of news."""
+    """A piece of news; every line of it says when, and of whom."""
     at = clock_text(news.at_us)
     match news:
         case ResourceNews():
@@ -84,7 +83,8 @@ def news_text(news: News) -> str:
         case MonitorNews():
             return f"{at}  monitor {news.monitor} started, process {news.pid}"
         case LogNews():
-            return f"{at}  [{news.resource}] {news.text}" if news.resource else f"{at}  {news.text}"
+            mark = f"{at}  [{news.resource}] " if news.resource else f"{at}  "
+            return mark + news.text.replace("\n", f"\n{mark}")
         case _:
             assert_never(news)
 

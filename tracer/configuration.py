@@ -32,6 +32,13 @@ def process_name(monitor: str) -> str:
     return f"RHS {monitor}"
 
 
+def divided(time_us: int, divisor: float) -> int:
+    """A time divided by `divisor`, rounded; only 0 becomes 0. Raises ValueError unless above 0."""
+    if not divisor > 0:
+        raise ValueError("times can only be divided by a number above 0")
+    return max(1, round(time_us / divisor)) if time_us else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """The times of Part 3, the same for every resource of a cluster.
@@ -55,16 +62,14 @@ class Timeouts:
         """How long a pending resource may be silent."""
         return min(self.pending_us, self.call_us)
 
-    def scaled(self, divisor: int) -> Timeouts:
-        """All times divided by `divisor` (at least 1), none below one microsecond."""
-        if divisor < 1:
-            raise ValueError("times can only be divided by 1 or more")
+    def scaled(self, divisor: float) -> Timeouts:
+        """All times divided by `divisor`. Raises ValueError as `divided`."""
         return Timeouts(
-            call_us=max(1, self.call_us // divisor),
-            pending_us=max(1, self.pending_us // divisor),
-            looks_alive_us=max(1, self.looks_alive_us // divisor),
-            is_alive_us=max(1, self.is_alive_us // divisor),
-            dump_us=max(1, self.dump_us // divisor),
+            call_us=divided(self.call_us, divisor),
+            pending_us=divided(self.pending_us, divisor),
+            looks_alive_us=divided(self.looks_alive_us, divisor),
+            is_alive_us=divided(self.is_alive_us, divisor),
+            dump_us=divided(self.dump_us, divisor),
         )
 
 

@@ -419,8 +419,21 @@ class Persist(msgspec.Struct, frozen=True, tag=True, gc=False):
     to: Literal["online", "offline"]
 
 
+class ResourceFailed(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """For people: the resource has failed once more, by its own doing."""
+
+    res: str
+    why: str
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """The shutdown is complete: nothing of this node runs any more."""
+    """The shutdown is complete: nothing of this node runs any more.
+
+    `unclean`: each resource that had failed for good before it, or was not taken offline and closed
+    in order, and why.
+    """
+
+    unclean: tuple[tuple[str, str], ...] = ()
 
 
 RcmEffect = (
@@ -433,5 +446,6 @@ RcmEffect = (
     | GroupChanged
     | Recovered
     | Persist
+    | ResourceFailed
     | Finished
 )

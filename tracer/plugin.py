@@ -195,7 +195,7 @@ class Resource(ABC):
     @abstractmethod
     def online(self) -> Outcome:
         """Start the application. Return None when it serves, a `Handle` to be watched instead of
-        polled, or PENDING after handing the rest to a worker. Above 300 ms: PENDING (Part 3).
+        polled, or PENDING after handing the rest to `host.worker`. Above 300 ms: PENDING (Part 3).
         """
 
     @abstractmethod

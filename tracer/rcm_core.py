@@ -57,6 +57,7 @@ from rhscheck.tracer.events import (
     Reply,
     Requested,
     ResourceChanged,
+    ResourceFailed,
     Send,
     SendPeer,
     Shutdown,
@@ -164,7 +165,7 @@ class RcmCore:
             case PeerDown():
                 self._peer_down(event.node)
             case Shutdown():
-                self._stopping = True
+                self._shut_down()
             case _:
                 assert_never(event)
         if self._running:
@@ -239,6 +240,14 @@ class RcmCore:
                 if left:
                     group.owner = left[0]
 
+    def _shut_down(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        for resource in self._resources.values():
+            if resource.given_up:
+                resource.unclean = f"it had failed: {resource.failure}"
+
     # ---- messages of monitors ------------------------------------------------------------------
     def _received(self, event: Received) -> None:
         monitor = self._monitor(event.monitor, event.epoch)
@@ -262,6 +271,8 @@ class RcmCore:
         if reply.op == "ResourceControl":
             return
         good = reply.rc in (SUCCESS, IO_PENDING) or reply.op == "Terminate"
+        if reply.op == "Close" and not good:
+            resource.unclean = f"Close was refused with {reply.rc}: something of it still ran"
         if reply.rc != IO_PENDING:  # the state that 997 leads to comes in a Notice
             said = f"reply {reply.op}" if good else f"reply {reply.op} refused"
             self._occur(resource, said, f"{reply.op}: {reply.rc}")
@@ -279,6 +290,7 @@ class RcmCore:
             monitor.kill_at_us = self._now + self.configuration.timeouts.dump_us + _GRACE_US
             self._wake_at(monitor.kill_at_us)
         culprit.deaths += 1
+        self._failed(culprit, notice.why)
         self._count_failure(culprit, notice.why)
 
     def _occur(self, resource: ResourceView, occurrence: str, why: str) -> None:
@@ -287,6 +299,7 @@ class RcmCore:
                 resource.recover = True  # from now on its application may be running
                 self._enter(resource, "Offline", why)
             case "open_failed":
+                self._failed(resource, why)
                 self._enter(resource, "Initializing", why)
                 self._count_failure(resource, why)
             case "closed":
@@ -299,16 +312,18 @@ class RcmCore:
                 op = resource.state == "OnlineCallIssued"
                 self._enter(resource, "OnlinePending" if op else "OfflinePending", why)
             case "refused":
+                self._failed(resource, why)
                 self._enter(resource, "Offline", why)
                 self._count_failure(resource, why)
             case "failed":
+                self._failed(resource, why)
                 resource.failed = self._is_wanted(resource)
                 self._terminate(resource, why)
             case "terminated":
                 self._enter(resource, "Offline", why)
                 if resource.failed:
                     resource.failed = False
-                    self._count_failure(resource, "it failed")
+                    self._count_failure(resource, resource.failure)
             case "lost":
                 self._enter(resource, "Initializing", why)
             case ".":
@@ -342,6 +357,12 @@ class RcmCore:
             )
 
     # ---- failures ------------------------------------------------------------------------------
+    def _failed(self, resource: ResourceView, why: str) -> None:
+        resource.failure = why
+        self._out.append(ResourceFailed(resource.name, why))
+        if self._stopping:
+            resource.unclean = why
+
     def _count_failure(self, resource: ResourceView, why: str) -> None:
         """RestartPolicy: one more failure, and what follows from it."""
         policy, now = resource.configuration.restart, self._now
@@ -392,6 +413,8 @@ class RcmCore:
                     self._out.append(ControlDone(ticket, resource.name, INVALID_STATE))
         for resource in hosted:
             resource.failed = False
+            if not expected and self._stopping and resource.state not in ("Initializing", "Closed"):
+                resource.unclean = resource.unclean or f"its monitor {why}"
             self._occur(resource, "lost", why)
         if not expected:
             self._limit_restarts(monitor, hosted)
@@ -407,8 +430,9 @@ class RcmCore:
         else:
             monitor.not_before_us = monitor.restarts_us[0] + limits.period_us
             for resource in hosted:
+                resource.failure = "its monitor died too often"
                 self._give_up(resource)
-                self._show(resource, "its monitor died too often")
+                self._show(resource, resource.failure)
         self._wake_at(monitor.not_before_us)
 
     def _isolate(self, resource: ResourceView) -> None:
@@ -535,7 +559,8 @@ class RcmCore:
                 self._wake_at(monitor.kill_at_us)
         if not self._finished and all(one.state == "down" for one in self._monitors.values()):
             self._finished = True
-            self._out.append(Finished())
+            unclean = [(one.name, one.unclean) for one in self._resources.values() if one.unclean]
+            self._out.append(Finished(tuple(unclean)))
 
     def _show_group(self, group: GroupView) -> None:
         shown = "elsewhere" if group.owner != self.node else group_state(group)

@@ -34,6 +34,8 @@ class ResourceView:
     recover: bool = False
     failed: bool = False  # the Terminate under way is for a failure
     shown: str = "Initializing"
+    failure: str = ""  # the latest, in words
+    unclean: str = ""  # why the shutdown is not in order, as far as this resource goes
 
     @property
     def name(self) -> str:

@@ -4,8 +4,9 @@ Owns the table as data; what the names in its cells do is `tracer.rcm_core`'s. I
 of a monitor may be overtaken by commands, so every message has a cell in every state. What RCM
 *wants* of a resource is no message; it follows from all states together (`tracer.rcm_core`).
 
-The states are those of cluster.log where one is known (`OnlineCallIssued` …). `Closed` is also
-where a resource ends whose Close was refused because something of it still runs.
+The states are those of cluster.log where one is known (`OnlineCallIssued` …). `Closed` is the end
+of the node's shutdown, so the end of the monitor changes nothing of it any more; a resource whose
+Close was refused, because something of it still runs, is closed by that end and named as not clean.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ notice OnlinePending     .             .            .        .            .     
 notice Offline           .             .            .        .            .        .
 notice OfflinePending    .             .            .        .            .        .
 notice Failed            .             .            .        .            .        .
-lost                     .             lost         lost     lost         lost     lost
+lost                     .             lost         lost     lost         lost     .
 """
 
 _MOVING: Final = """

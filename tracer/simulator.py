@@ -44,6 +44,7 @@ from rhscheck.tracer.events import (
     Recovered,
     Reply,
     ResourceChanged,
+    ResourceFailed,
     RhsEffect,
     RhsEvent,
     Send,
@@ -448,7 +449,14 @@ class Cluster:
                 self._finished.append(node.name)
                 if self._is_finished():
                     raise RunOver
-            case Recovered() | ResourceChanged() | GroupChanged() | Persist() | ControlDone():
+            case (
+                Recovered()
+                | ResourceChanged()
+                | ResourceFailed()
+                | GroupChanged()
+                | Persist()
+                | ControlDone()
+            ):
                 pass
             case _:
                 assert_never(effect)

@@ -119,6 +119,99 @@ def test_nothing_of_rhs_outlives_a_killed_rcm_and_the_next_run_takes_over(tmp_pa
 
 
 @POSIX
+def test_two_runs_do_not_write_one_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "t.jsonl"
+    run = begin(tmp_path, SLEEPER, "--trace", str(trace))
+    other = [*command(tmp_path, "--state", str(tmp_path / "other")), "--trace", str(trace)]
+    before = trace.read_bytes()
+    second = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert second.stderr == f"error: {trace} is being written by another run: name another file\n"
+    assert trace.read_bytes().startswith(before)
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert out.splitlines()[-1].endswith("conforms")
+
+
+FAILS = """
+from rhscheck.tracer.plugin import Resource, ResourceError
+
+class Fails(Resource):
+    def online(self):
+        if self.name == "offline": return
+        raise ResourceError("first\\nsecond", 5)
+    def offline(self): raise ResourceError("it cannot", 6)
+    def terminate(self): pass
+    def is_alive(self): return True
+"""
+
+
+def failing(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """A run of one resource that fails at what it is named after."""
+    (folder / "fails.py").write_text(FAILS, encoding="utf-8")
+    (folder / "cluster.toml").write_text(
+        f'[resource.{name}]\nplugin = "./fails.py:Fails"\nrestart = {{ threshold = 1 }}\n',
+        encoding="utf-8",
+    )
+    words = command(folder, "--seconds", "1.5", "--trace", str(folder / "t.jsonl"))
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_a_resource_that_has_failed_is_told_by_the_exit_status(tmp_path: Path) -> None:
+    done = failing(tmp_path, "online")
+    assert done.returncode == 1
+    *lines, why, last = done.stdout.splitlines()
+    assert why == "online: not in order: it had failed: Online returned 5"
+    assert ", 2 failures, 0 monitors died, 1 resource not in order, the trace " in last
+    assert last.endswith(" conforms")
+    # Every line of a message of many lines says when, and of whom.
+    assert all(line[2] == line[5] == ":" and line[8] == "." for line in lines)
+    assert any(line.endswith("  [online] second") for line in lines)
+    assert any(line.endswith("  [online] Online failed: first") for line in lines)
+    assert any(line.endswith("  online: Closed (Close: 0)") for line in lines)
+    assert not any("online: Initializing" in line for line in lines)
+
+
+def test_an_offline_that_fails_at_the_end_is_told_by_the_exit_status(tmp_path: Path) -> None:
+    done = failing(tmp_path, "offline")
+    assert done.returncode == 1
+    *_, why, last = done.stdout.splitlines()
+    assert why == "offline: not in order: Offline returned 6"
+    assert ", 1 failure, 0 monitors died, 1 resource not in order, the trace " in last
+
+
+def test_a_refused_plug_in_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "fails.py").write_text("import nothing_like_it\n", encoding="utf-8")
+    (tmp_path / "cluster.toml").write_text(
+        '[resource.it]\nplugin = "./fails.py:Fails"\n', encoding="utf-8"
+    )
+    trace, steps = tmp_path / "t.jsonl", tmp_path / "s.jsonl"
+    words = command(tmp_path, "--trace", str(trace), "--steps", str(steps))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2:] == [
+        f"nothing was hosted: {trace} is not written",
+        f"nothing was hosted: {steps} is not written",
+    ]
+    assert not trace.exists()
+    assert not steps.exists()
+
+
+@pytest.mark.parametrize(("scale", "status"), [("2.5", 0), ("0.5", 0), ("0", 2), ("nan", 2)])
+def test_the_time_scale_is_any_number_above_0(tmp_path: Path, scale: str, status: int) -> None:
+    (tmp_path / "cluster.toml").write_text(SLEEPER, encoding="utf-8")
+    trace = tmp_path / "t.jsonl"
+    words = [sys.executable, "-m", "rhscheck", "run", str(tmp_path / "cluster.toml"), "--quiet"]
+    options = ["--time-scale", scale, "--seconds", "0.8", "--trace", str(trace)]
+    done = subprocess.run([*words, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    if status == 0:
+        times = json.loads(trace.read_bytes().partition(b"\n")[0])["params"]
+        assert times["CallTimeout"] == 300_000_000 / float(scale)
+
+
+@POSIX
 def test_two_runs_do_not_share_a_state_directory(tmp_path: Path) -> None:
     run = begin(tmp_path, SLEEPER)
     second = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
@@ -149,8 +242,9 @@ def test_a_run_for_some_seconds_reports_as_json(tmp_path: Path) -> None:
                 "name": "sleeper",
                 "group": "group",
                 "monitor": "shared",
-                "state": "Initializing",
+                "state": "Closed",
                 "failures": 0,
+                "unclean": None,
             }
         ],
         "monitor_deaths": 0,

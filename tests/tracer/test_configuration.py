@@ -75,5 +75,8 @@ def test_a_circle_is_reported_once() -> None:
 def test_times_are_scaled_and_never_vanish() -> None:
     scaled = Timeouts(looks_alive_us=50).scaled(100)
     assert (scaled.call_us, scaled.looks_alive_us) == (3_000_000, 1)
-    with pytest.raises(ValueError, match="1 or more"):
-        Timeouts().scaled(0)
+    assert Timeouts().scaled(2.5).call_us == 120_000_000
+    assert Timeouts().scaled(0.5).dump_us == 120_000_000
+    for divisor in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="a number above 0"):
+            Timeouts().scaled(divisor)

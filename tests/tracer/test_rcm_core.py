@@ -37,6 +37,8 @@ from rhscheck.tracer.events import (
     Received,
     Recovered,
     Reply,
+    ResourceChanged,
+    ResourceFailed,
     Send,
     SendPeer,
     Shutdown,
@@ -365,6 +367,48 @@ def test_what_cannot_be_closed_does_not_keep_the_node() -> None:
     assert bench.give(Shutdown()) == ["Close a"]
     request = bench.last_request()
     assert bench.tell(Reply(request, "a", "Close", INVALID_STATE)) == ["stop shared#1"]
+
+
+def test_what_is_not_in_order_at_the_end_is_named_with_the_reason() -> None:
+    never = RestartPolicy(action="none")
+    resources = [ResourceConfiguration(name, name, restart=never) for name in ("a", "b", "c", "d")]
+    bench = started(*resources, ResourceConfiguration("e", "e", monitor="own"))
+    bench.tell(Notice("a", "Failed", "Online returned 5"))
+    bench.give(Bring("b", "offline"))
+    bench.obeys = False
+    bench.give(Shutdown())
+    asked = {
+        (one.message.res, one.message.op): one.message.request
+        for one in bench.effects
+        if isinstance(one, Send) and isinstance(one.message, Command)
+    }
+    bench.tell(Reply(asked["a", "Close"], "a", "Close", 0))
+    bench.tell(Reply(asked["b", "Close"], "b", "Close", INVALID_STATE))
+    bench.tell(Notice("c", "Failed", "Offline returned 6"))
+    bench.give(MonitorExited("shared", 1, "killed by SIGKILL"))
+    bench.give(MonitorExited("own", 1, "killed by SIGSEGV"))
+    assert bench.effects[-1] == Finished(
+        (
+            ("a", "it had failed: Online returned 5"),
+            ("b", "Close was refused with 5023: something of it still ran"),
+            ("c", "Offline returned 6"),
+            ("d", "its monitor killed by SIGKILL"),
+            ("e", "its monitor killed by SIGSEGV"),
+        )
+    )
+    failed = [one for one in bench.effects if isinstance(one, ResourceFailed)]
+    assert failed == [
+        ResourceFailed("a", "Online returned 5"),
+        ResourceFailed("c", "Offline returned 6"),
+    ]
+
+
+def test_a_closed_resource_stays_closed() -> None:
+    bench = started(A, B_NEEDS_A)
+    bench.give(Shutdown())
+    shown = [one for one in bench.effects if isinstance(one, ResourceChanged)]
+    assert [(one.res, one.target) for one in shown[-2:]] == [("a", "Closing"), ("a", "Closed")]
+    assert ("b", "Closed") in [(one.res, one.target) for one in shown]
 
 
 # ---- wrong use ---------------------------------------------------------------------------------

@@ -294,6 +294,26 @@ def test_a_plugin_that_closes_every_file_ends_its_monitor(cluster: Start, tmp_pa
     assert run.verdict().verdict in CONFORMS
 
 
+def test_pending_without_a_worker_fails_at_once(cluster: Start, tmp_path: Path) -> None:
+    body = """
+    class Idle(Good):
+        tries = 0
+        def online(self):
+            self.tries += 1
+            if self.tries < 3: return PENDING
+            self.up = True
+    """
+    run = cluster(tmp_path, one_resource("Idle"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    assert run.states("it").count("OnlinePending") == 0
+    text = "Online failed: it returned PENDING, but nothing goes on: hand a function to "
+    assert run.log().count(text) == 2
+    # Nothing was silent for PendingTimeout, and no promise of the plug-in is called broken.
+    assert "onlineSilence" not in (tmp_path / "trace.jsonl").read_text(encoding="utf-8")
+    assert run.verdict().verdict in CONFORMS
+
+
 def test_modules_beside_the_cluster_are_found_and_hide_nothing(
     cluster: Start, tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     folder: str
     state_dir: str
     dump_file: str
-    time_scale: int
+    time_scale: float
     origin_ns: int
     watchdog_s: float
     tolerance_us: int

@@ -107,7 +107,7 @@ class HostedResource:
         *,
         folder: Path,
         state_dir: Path,
-        time_scale: int,
+        time_scale: float,
         tickets: Tickets,
         submit: Submit,
         say: Say,
@@ -232,6 +232,13 @@ class HostedResource:
     def _outcome(self, effect: CallEntry, outcome: object) -> Returned:
         """The result code of Online or Offline."""
         if outcome is PENDING:
+            operation = self._operation
+            if operation is not None and not operation.asked and not operation.reported:
+                # Nobody would ever report, and Terminate could wait for nothing.
+                raise ResourceError(
+                    "it returned PENDING, but nothing goes on: hand a function to "
+                    "`self.host.worker(...)` before"
+                )
             return Returned(effect.call, ERROR_IO_PENDING)
         if self._operation is not None and self._operation.asked:
             raise ResourceError("it asked for a worker but did not return PENDING")
@@ -319,7 +326,7 @@ class HostedResource:
 
     def log(self, message: str) -> None:
         """See `Host`."""
-        self._say(self.name, message)
+        self._say(self.name, str(message))
 
     def worker(self, work: Worker) -> None:
         """See `Host`."""

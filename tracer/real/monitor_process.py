@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProce
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
 
 _DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
+MAX_UNREAD: Final = 1_000  # frames of one process that wait for RCM; it has to wait with the next
+MAX_LOG: Final = 32 << 20  # bytes of a monitor's log, which plug-ins write into as they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class MonitorProcess:
         self._writer: FrameWriter | None = None
         self._lock = threading.Lock()
         self._ended = False  # its number may belong to another process now
+        self._room = threading.Semaphore(MAX_UNREAD)
         self._done = threading.Event()
 
     @property
@@ -132,7 +136,24 @@ class MonitorProcess:
                 # A plug-in that found the pipe and wrote into it; RCM cannot rely on it any more.
                 self.kill("what came over its pipe is no frame", 0.0)
                 return
+            self._room.acquire()
             self._deliver(self, frame)
+
+    def taken(self) -> None:
+        """RCM has dealt with a frame: the next one may come.
+
+        What is too much stays in the pipe, so RCM gets to everything else whatever a process tells.
+        """
+        self._room.release()
+
+    def bound_log(self) -> None:
+        """Empty the log if it is too long. What is written later goes behind its new end."""
+        with contextlib.suppress(OSError):
+            size = self.log_file.stat().st_size
+            if size > MAX_LOG:
+                os.truncate(self.log_file, 0)
+                with self.log_file.open("ab") as log:
+                    log.write(f"({size} bytes were too much, and are left out)\n".encode())
 
     def _wait(self, process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
         if sys.platform != "win32" and hasattr(os, "waitid"):  # on macOS from Python 3.13 on

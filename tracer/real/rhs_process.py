@@ -57,6 +57,7 @@ from rhscheck.tracer.real.frames import (
     read_lines,
 )
 from rhscheck.tracer.real.hosting import HostedResource, Tickets
+from rhscheck.tracer.real.log_limit import LogLimit, shortened
 from rhscheck.tracer.rhs_core import RhsCore
 
 # Exit statuses, below 128: above it shells and Windows mean something else.
@@ -75,6 +76,7 @@ class Monitor:
         self.dump = dump
         self.agenda: Agenda[RhsEvent | Ping] = Agenda(setup.origin_ns, setup.tolerance_us)
         self.tickets = Tickets()
+        self.limits = {one.name: LogLimit(time.monotonic) for one in setup.resources}
         self.core = RhsCore(
             Timeouts(
                 call_us=setup.call_us,
@@ -101,12 +103,25 @@ class Monitor:
 
     # ---- any thread ----
     def say(self, resource: str, text: str) -> None:
-        """A line for the log and for people."""
-        text = _shown(text)
+        """Lines for the log and for people, as far as the resource may say so much."""
+        text = _shown(shortened(text))
+        if self.limits[resource].admits(text):
+            self._say(resource, text)
+
+    def _say(self, resource: str, text: str) -> None:
+        mark = f"[{resource}] "
+        lines = text.replace("\n", f"\n{mark}")
         # Standard error is the monitor's log, written at once and by the system, not by Python.
         with contextlib.suppress(OSError):  # a plug-in may have closed it
-            os.write(2, f"[{resource}] {text}\n".encode())
+            os.write(2, f"{mark}{lines}\n".encode())
         self.writer.write(Said(resource, text))
+
+    def tell_what_is_left_out(self) -> None:
+        """Say of each resource how much of what it said was too much."""
+        for name, limit in self.limits.items():
+            lost = limit.left_out()
+            if lost:
+                self._say(name, f"{lost} lines were too many at once and are left out")
 
     def read_commands(self, lines: Iterator[bytes]) -> None:
         """Read frames until RCM is gone."""
@@ -142,6 +157,7 @@ class Monitor:
         self.writer.write(Ready(self.agenda.clock_us()))
         while True:
             self.arm()
+            self.tell_what_is_left_out()
             match self.agenda.next(self.core.next_due_us, IDLE_S):
                 case Due(now_us, late_us):
                     self.step(Tick(), now_us, late_us)

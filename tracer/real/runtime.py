@@ -33,6 +33,7 @@ from rhscheck.tracer.events import (
     Recovered,
     Reply,
     ResourceChanged,
+    ResourceFailed,
     Send,
     SendPeer,
     Shutdown,
@@ -117,7 +118,7 @@ class Runtime:
         directory: StateDirectory,
         *,
         node: str,
-        time_scale: int = 1,
+        time_scale: float = 1,
         sinks: Sequence[Callable[[Entry], None]] = (),
         listener: Callable[[News], None],
     ) -> None:
@@ -139,6 +140,8 @@ class Runtime:
         self._all: list[_Process] = []  # those, and the ones whose threads have not ended
         self._controls: dict[int, Callable[[ControlDone], None]] = {}
         self._outcome: Outcome | None = None
+        # Resources that had failed, or were not taken offline in order, and why: known at the end.
+        self.unclean: tuple[tuple[str, str], ...] = ()
         self._serving = False  # every plug-in was loaded once
         self._failed: list[ClusterFileError] = []
         self._aborting = False
@@ -195,6 +198,7 @@ class Runtime:
                         self._step(Tick(), now_us, late_us)
                     case Happened(now_us, _From(process, frame)):
                         self._heard(process, frame, now_us)
+                        process.taken()
                     case Happened(_, _Request.ABORT):
                         self._abort()
                     case Happened(now_us, event) if not isinstance(event, _From | _Request):
@@ -242,10 +246,11 @@ class Runtime:
                 self._listener(GroupNews(now_us, effect.group, effect.target))
             case Persist():
                 self._directory.persist(effect.group, effect.to)
-            case Finished():
+            case Finished(unclean):
                 self._outcome = Outcome.ORDERLY
-            case Recovered():
-                pass  # for the trace
+                self.unclean = unclean
+            case Recovered() | ResourceFailed():
+                pass  # for the trace, and for whoever counts
             case SendPeer():
                 raise RuntimeError("a real run has one node")
             case _:
@@ -381,6 +386,7 @@ class Runtime:
         collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
         for one in self._processes.values():
             one.process.send(Ping(self._pings))
+            one.process.bound_log()
             silent_us = now_us - one.answered_us
             if silent_us > patience_us:
                 why = f"it has not answered for {silent_us / 1_000_000:.1f} s"

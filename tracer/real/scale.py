@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rhscheck.tracer.configuration import ClusterConfiguration
+from rhscheck.tracer.configuration import ClusterConfiguration, divided
 
 
-def scaled(configuration: ClusterConfiguration, divisor: int) -> ClusterConfiguration:
-    """The configuration with all times divided by `divisor` (at least 1), rounded down."""
+def scaled(configuration: ClusterConfiguration, divisor: float) -> ClusterConfiguration:
+    """The configuration with all times divided by `divisor`, which is above 0."""
 
     def less(time_us: int) -> int:
-        return max(1, time_us // divisor) if time_us else 0
+        return divided(time_us, divisor)
 
     return replace(
         configuration,

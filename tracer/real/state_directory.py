@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -23,6 +22,7 @@ import msgspec
 
 from rhscheck.tracer.application import Application
 from rhscheck.tracer.configuration import ClusterConfiguration
+from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.hosting import RECORD_SUFFIX
 
 Persistent = Literal["online", "offline"]
@@ -46,7 +46,7 @@ class StateDirectory:
                 f"{path}: this directory cannot be used ({error.strerror or error}); "
                 "choose another one with --state"
             ) from error
-        if not _try_lock(self._lock):
+        if not try_lock(self._lock):
             os.close(self._lock)
             raise StateDirectoryError(
                 f"{path} is in use by another run of this cluster: end that one, or choose another "
@@ -101,22 +101,6 @@ class StateDirectory:
             if application is not None:
                 found.append((record.parent.name, application))
         return found
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Take the lock if nobody has it. The system gives it back when the process ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def remove_logs(directory: StateDirectory) -> None:
