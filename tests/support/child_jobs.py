@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -46,6 +47,12 @@ def exits(status: int, emit: Emit) -> None:
 def spins(emit: Emit) -> None:
     while True:
         pass
+
+
+def holds_the_lock(seconds: int, emit: Emit) -> None:
+    """Work in a library that lets no other thread of Python run (not on Windows)."""
+    emit(os.getpid())
+    ctypes.PyDLL(None).sleep(seconds)
 
 
 def sleeps(seconds: float, emit: Emit) -> str:
