@@ -342,7 +342,7 @@ class Replayer:
         from rhscheck.traces.judge import ReplayError
 
         try:
-            parts = iter(read_batches(stream))
+            parts = iter(read_batches(stream, usual=not self._strict))
             first, second = next(parts), next(parts, None)
             header = first.header if isinstance(first, HeaderLine) else None
             opening = [] if header is not None else [first]

@@ -15,6 +15,7 @@ from rhscheck.spec.system import System
 from rhscheck.traces.batches import Batch, Part
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import EventLine, Finish, Header, HeaderLine, Loaded, collect
+from rhscheck.traces.habit import Usual
 from rhscheck.traces.judge import Judge, Options, setting_of
 from rhscheck.traces.report import Finding, TraceReport
 
@@ -54,6 +55,8 @@ class TraceFiles:
             match part:
                 case Batch(line, events):
                     judge.feed_all(line, events)
+                case Usual():
+                    judge.feed_usual(part)
                 case Finish():
                     finish = part
                 case HeaderLine():
@@ -78,6 +81,8 @@ def _loaded(header: Header, parts: Iterable[Part]) -> Loaded:
         for record in (
             [EventLine(part.line + at, event) for at, event in enumerate(part.events)]
             if isinstance(part, Batch)
+            else part.records()
+            if isinstance(part, Usual)
             else [part]
         )
     )

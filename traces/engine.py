@@ -17,6 +17,7 @@ from rhscheck.spec.ground import ground
 from rhscheck.spec.semantics import initial_states
 from rhscheck.spec.system import CALL_IDLE, System
 from rhscheck.traces.apart import apart
+from rhscheck.traces.paths import Paths
 from rhscheck.traces.places import Places, Values
 from rhscheck.traces.possible import MAX_STATES, Possibilities, Step, TooManyStates
 from rhscheck.traces.receptive import Receptive, receptive
@@ -54,6 +55,7 @@ class Engine:
         self.alone = found is not None
         self.places = Places(self.world)
         self.sets = Possibilities(self.places)
+        self.paths = Paths(self.sets)
         self._numbers: dict[object, int] = {}
         self._anywhere: dict[object, Step] = {}
         self.hits = tuple(duty.hits for duty in self.world.duties)

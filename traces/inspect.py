@@ -13,6 +13,7 @@ Owns these steps and blame. Which events concern a unit, and when, is `traces.ju
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event
+from rhscheck.traces.habit import Line
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
@@ -38,32 +40,24 @@ _GOES_ON: Final = (
 _TOO_MANY: Final = "more states are possible than can be followed"
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Events from number `start` up to `end`; number 0 stands on line `line`."""
-
-    events: Sequence[Event]
-    line: int
-    start: int
-    end: int
-
-
 @dataclass(slots=True)
 class Window:
     """The last lines and their times: which line was the first after a moment. `size`: how many."""
 
     size: int = 0
-    _parts: list[tuple[int, int] | _Span] = field(default_factory=list)
+    _parts: list[tuple[int, int] | tuple[array[int], int]] = field(default_factory=list)
 
     def add(self, time: int, line: int) -> None:
         """An event's time and line."""
         self._parts.append((time, line))
         self.size += 1
 
-    def add_span(self, events: Sequence[Event], line: int, start: int, end: int) -> None:
-        """The events from number `start` up to `end`, all with exact times; 0 is on `line`."""
-        self._parts.append(_Span(events, line, start, end))
-        self.size += end - start
+    def add_all(self, events: Sequence[Event] | Sequence[Line], line: int) -> None:
+        """Events on consecutive lines, the first on `line`, all with exact times that ascend."""
+        times = [event.ts for event in events if event.ts is not None]
+        assert len(times) == len(events)
+        self._parts.append((array("q", times), line))
+        self.size += len(events)
 
     def clear(self) -> None:
         """Forget all lines."""
@@ -72,21 +66,15 @@ class Window:
 
     def first_after(self, time: int) -> tuple[int, int] | None:
         """(time, line) of the first event later than `time`, None if there is none."""
-        for part in self._parts:
-            if not isinstance(part, _Span):
-                if part[0] > time:
-                    return part
+        for times, line in self._parts:
+            if isinstance(times, int):
+                if times > time:
+                    return times, line
                 continue
-            # The times of a span are exact and in order.
-            number = bisect_right(part.events, time, part.start, part.end, key=_time)
-            if number < part.end:
-                return _time(part.events[number]), part.line + number
+            number = bisect_right(times, time)
+            if number < len(times):
+                return times[number], line + number
         return None
-
-
-def _time(event: Event) -> int:
-    assert event.ts is not None
-    return event.ts
 
 
 class Inspector:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import length_hint
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,7 @@ from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import (
     CallEvent,
     Event,
+    EventLine,
     Finish,
     Header,
     Malformed,
@@ -36,6 +38,7 @@ from rhscheck.traces.format import (
     TimeoutEvent,
     UnknownLine,
 )
+from rhscheck.traces.habit import Line, Usual
 from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
 from rhscheck.traces.possible import TooManyStates
@@ -150,7 +153,7 @@ class Judge:
         self._inspector = Inspector(
             self._engine, self._wording, self._recording, self._window, self._add
         )
-        self._steady = Steady(self._engine, self._meaning)
+        self._steady = Steady(self._engine, self._meaning, self._hosts)
         self._begin(header)
 
     # ---- what the header promises --------------------------------------------------------------
@@ -253,6 +256,7 @@ class Judge:
         if self._now is None:
             self._start(event, time, late)
         self._now = time
+        self._steady.now, self._steady.host = time, event.host
         self._window.add(time, line)
         actors = (reading.actor,) if reading.actor else self._engine.world.actors(reading.labels)
         site = Site(
@@ -266,30 +270,61 @@ class Judge:
         if self._lossy_event(site, reading, role, time, late, event):
             return
         self._own(event, site, reading, time, late, instance)
-        self._steady.now, self._steady.host, self._steady.seq = time, event.host, event.seq
         if self._is_time_to_sweep():
             self._sweep()
 
     def feed_all(self, line: int, events: Sequence[Event]) -> None:
         """The next events, which stand on `line` and the lines after it without a gap."""
+        rest = iter(events)
         at = 0
         while at < len(events):
+            odd: Event | None = None
             if self._may_be_steady():
-                steady = self._steady
-                end = steady.run(events, at)
+                odd = self._steady.run(rest)
+                end = len(events) - length_hint(rest) - (odd is not None)
                 if end > at:
-                    self._recording.events += end - at
-                    self._recording.judged += end - at
-                    self._recording.last_line = line + end - 1
-                    self._window.add_span(events, line, at, end)
-                    self._now = steady.now
-                    self._hosts[steady.host] = (steady.seq, steady.now)
+                    self._went_steadily(events[at:end], line + at)
                     at = end
-                    if self._is_time_to_sweep():
-                        self._sweep()
-                    continue
-            self.feed(line + at, events[at])
-            at += 1
+            else:
+                odd = next(rest)
+            if odd is not None:
+                self.feed(line + at, odd)
+                at += 1
+
+    def feed_usual(self, usual: Usual) -> None:
+        """The same for lines that look like those before."""
+        lines = usual.lines
+        rest = iter(lines)
+        at = 0
+        while at < len(lines):
+            odd = True
+            if self._may_be_steady():
+                odd = self._steady.run_usual(rest)
+                end = len(lines) - length_hint(rest) - odd
+                if end > at:
+                    self._went_steadily(
+                        lines if end - at == len(lines) else lines[at:end], usual.line + at
+                    )
+                    at = end
+            else:
+                next(rest)
+            if odd:
+                record = usual.record(at)
+                if isinstance(record, EventLine):
+                    self.feed_all(record.line, (record.event,))
+                else:
+                    self.unreadable(record)
+                at += 1
+
+    def _went_steadily(self, events: Sequence[Event] | Sequence[Line], line: int) -> None:
+        """Count events that were taken on the path; the first stands on `line`."""
+        self._recording.events += len(events)
+        self._recording.judged += len(events)
+        self._recording.last_line = line + len(events) - 1
+        self._window.add_all(events, line)
+        self._now = self._steady.now
+        if self._is_time_to_sweep():
+            self._sweep()
 
     def _may_be_steady(self) -> bool:
         return (
@@ -320,6 +355,7 @@ class Judge:
         if self._waiting is not None:
             self._count_instances(self._waiting)
         recording = self._recording
+        self._steady.release_all()
         self._sweep()
         for unit in self._units.values():
             unit.events += unit.steady
@@ -433,6 +469,7 @@ class Judge:
         if not self._lossy and self.header is not None and self.header.start == "initial":
             site = Site(line, event.res, time, "the time before the event")
             unit = self._unit(event, self._role(event)[1])
+            self._steady.release(unit)
             if unit.follower is not None:
                 finding = self._wording.finding(
                     unit, unit.follower, site, None, Fault(unmet=(text,))
@@ -499,7 +536,7 @@ class Judge:
     def _share(self, entry: _Shared) -> None:
         """Something that concerns every unit: at once if they are few, else when they get to it."""
         self._log.append(entry)
-        self._steady.units.clear()
+        self._steady.release_all()
         if len(self._units) <= _AT_ONCE or self._is_time_to_sweep():
             self._sweep()
 
@@ -544,9 +581,13 @@ class Judge:
         if blank is not None and blank not in units and (not units or self._log):
             self._catch_up(blank)
         for unit in units:
+            if self._steady.rests(unit, self._now):
+                continue
+            self._steady.release(unit)
             self._catch_up(unit)
             if not self._lossy:
                 self._inspector.pass_time(unit, self._now)
+                self._steady.admit(unit)
         if blank is not None and not units and not self._lossy:
             self._inspector.pass_time(blank, self._now)
         self._dropped += len(self._log)
@@ -584,6 +625,7 @@ class Judge:
         self, event: Event, site: Site, reading: Observation, time: int, late: int, instance: str
     ) -> None:
         unit = self._unit(event, instance)
+        self._steady.release(unit)
         self._catch_up(unit)
         unit.events += 1
         if event.mon != unit.monitor:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from rhscheck.spec.ground import GroundDeadline
 from rhscheck.traces.places import (
@@ -106,9 +106,11 @@ class Node:
         "most",
         "moved",
         "numbered",
+        "paths",
         "some",
         "steps",
         "waits",
+        "worn",
     )
 
     def __init__(
@@ -140,12 +142,15 @@ class Node:
             (_next(some, low), _next(some, high))
             for some, low, high in zip(constants, least, most, strict=True)
         )
-        # For who takes well-known steps at exact times (`traces.steady`): the moments whose age
-        # comes to a constant next, the step to there, and steps by the number of an event.
+        # For who takes well-known steps at exact times (`traces.paths`): the moments whose age
+        # comes to a constant next, the step to there, steps by the number of an event, and the
+        # ways that lead there: how often they were taken, and what was made of them.
         self.clean = self.exact and not self.some and not doubtful and bool(items)
         self.ahead = tuple((at, low) for at, (low, _) in enumerate(self.waits) if low is not None)
         self.crossed: dict[int, Step] = {}
         self.numbered: dict[int, Step | None] = {}
+        self.paths: dict[int, Callable[[Any, int], bool]] = {}
+        self.worn: dict[int, dict[Any, int]] = {}
         self.left: Step | None = None
         self.moved: dict[tuple[tuple[Reach, ...], tuple[Reach, ...], Reach], Step] = {}
         self.steps: dict[object, Step | None] = {}
@@ -467,6 +472,8 @@ class Possibilities:
             node.moved.clear()
             node.crossed.clear()
             node.numbered.clear()
+            node.paths.clear()
+            node.worn.clear()
             node.left = None
         self._nodes.clear()
 

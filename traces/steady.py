@@ -1,25 +1,30 @@
-"""The well-trodden path: events that do what they always do, one look-up each.
+"""The well-trodden path: events that do what they always do.
 
-Most lines of a recording are polls of resources that are well. Where the times are exact, nothing
-is suspected and the sets of states are known already, an event is: a few instants at which a clock
-comes to a constant, and a look-up of the node after it. Owns this shortcut and nothing else: it
-changes a unit only if everything about the event is ordinary, and leaves all others, untouched, to
-`traces.judge`, which gives the same answers without it.
+Most lines of a recording are polls of resources that are well. Owns the walk along such lines: a
+unit whose times are exact and of which nothing is suspected is on the path as a `Walker`, and each
+event of it is a look-up of the way to go (`traces.paths`). It changes a unit only if everything
+about the event is ordinary, and leaves all others, untouched, to `traces.judge`, which gives the
+same answers without it.
+
+While a unit is on the path its follower is out of date: `release` brings it up to date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import CallEvent, Event, ReturnEvent
+from rhscheck.traces.habit import CALL, Line
 from rhscheck.traces.mapping import Observation
+from rhscheck.traces.paths import Paths, Walker, rests
 from rhscheck.traces.units import Unit
 
 # Result codes can be anything: so many are remembered.
 _MOST_ANSWERS: Final = 4096
+_UNKNOWN: Final = -1
 # Gives the reading of an own event, and the transitions it may be; None if it has to be looked at.
 Meaning = Callable[[Event], tuple[Observation, tuple[int, ...]] | None]
 
@@ -28,133 +33,176 @@ Meaning = Callable[[Event], tuple[Observation, tuple[int, ...]] | None]
 class Steady:
     """The units on the path, by the resource's name, and the events that are known.
 
-    `now`, `host`, `seq`: of the last event.
+    `hosts`: the number and time of the last event of each host. `now`, `host`: of the last event.
     """
 
     engine: Engine
     meaning: Meaning
-    units: dict[str | None, Unit] = field(default_factory=dict)
+    hosts: dict[str, tuple[int, int]]
     now: int = -1
     host: str = ""
-    seq: int = -1
+    _walkers: dict[str | None, Walker] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
-    _returns: dict[tuple[str, int], int] = field(default_factory=dict)
-    _meanings: dict[int, tuple[Observation, tuple[int, ...]]] = field(default_factory=dict)
+    _returns: dict[int, dict[str, int]] = field(default_factory=dict)
+    _answers: int = 0
+    _paths: Paths = field(init=False)
 
+    def __post_init__(self) -> None:
+        self._paths = self.engine.paths
+
+    # ---- who is on the path --------------------------------------------------------------------
     def admit(self, unit: Unit) -> None:
-        """Put the unit on the path if it is fit for it, else take it off."""
+        """Put the unit on the path if it is fit for it. It is not on it."""
         follower = unit.follower
-        fit = (
+        if (
             follower is not None
+            and follower.node.clean
             and not unit.settling
             and not unit.suspected
             and not follower.stuck
             and follower.now == follower.late
             and follower.lates == follower.times
-            and follower.node.clean
-        )
-        if fit:
-            self.units[unit.name] = unit
-        else:
-            self.units.pop(unit.name, None)
+        ):
+            self._walkers[unit.name] = Walker(
+                unit, follower.node, follower.times, follower.now, unit.monitor, unit.calls
+            )
 
-    def _number(self, event: Event) -> int:
-        """The number of what the event says; -1 if it has to be looked at."""
-        meant = self.meaning(event)
-        if meant is None or len(self._returns) >= _MOST_ANSWERS:
-            return -1
-        reading, _ = meant
-        number = self.engine.number((reading.labels, reading.actor))
-        self._meanings[number] = meant
-        return number
+    def release(self, unit: Unit) -> None:
+        """Take the unit off the path, if it is on it, and bring its follower up to date."""
+        walker = self._walkers.pop(unit.name, None)
+        if walker is not None:
+            _arrived(walker)
 
-    def run(self, events: Sequence[Event], start: int) -> int:
-        """Take the events from number `start` on while they are ordinary; the first that is not."""
-        units, calls, returns = self.units, self._calls, self._returns
-        sets = self.engine.sets
-        now, host, seq = self.now, self.host, self.seq
-        at = start
-        for at in range(start, len(events)):
-            event = events[at]
+    def release_all(self) -> None:
+        """Take all units off the path."""
+        for walker in self._walkers.values():
+            _arrived(walker)
+        self._walkers.clear()
+
+    def rests(self, unit: Unit, time: int) -> bool:
+        """Whether the unit is on the path and surely nothing happens to it until `time`."""
+        walker = self._walkers.get(unit.name)
+        return walker is not None and rests(walker, time)
+
+    # ---- events --------------------------------------------------------------------------------
+    def run(self, rest: Iterator[Event]) -> Event | None:
+        """Take events while they are ordinary; the first that is not, which was not taken."""
+        walkers, calls, returns = self._walkers, self._calls, self._returns
+        walk = self._paths.walk
+        now, host = self.now, self.host
+        seq = self.hosts[host][0]
+        odd = None
+        for event in rest:
+            walker = walkers.get(event.res)
+            time = event.ts
+            if walker is None or time is None or time < now or event.mon != walker.monitor:
+                odd = event
+                break
+            if event.host != host:
+                known = self.hosts.get(event.host)
+                if known is None:
+                    odd = event
+                    break
+                self.hosts[host] = (seq, now)
+                host, seq = event.host, known[0]
             # By type, not isinstance: there are no subclasses, and this is what a line costs.
             if type(event) is CallEvent:
-                is_call, op, cid = True, event.op, event.cid
-                number = calls.get(op)
-                if number is None:
-                    number = calls[op] = self._number(event)
+                try:
+                    number = calls[event.op]
+                except KeyError:
+                    number = calls[event.op] = self._number(event)
+                is_call = True
             elif type(event) is ReturnEvent:
-                is_call, op, cid = False, event.op, event.cid
-                answer = op, event.rc
-                number = returns.get(answer)
-                if number is None:
+                try:
+                    number = returns[event.rc][event.op]
+                except KeyError:
                     number = self._number(event)
                     if number >= 0:
-                        returns[answer] = number
-            else:
-                break
-            unit = units.get(event.res)
-            time = event.ts
-            if (
-                unit is None
-                or number < 0
-                or time is None
-                or time < now
-                or event.seq <= seq
-                or event.host != host
-                or event.mon != unit.monitor
-            ):
-                break
-            if cid is not None and not is_call and unit.calls.get(op, cid) != cid:
-                break
-            follower = unit.follower
-            assert follower is not None
-            node, times = follower.node, follower.times
-            if time > follower.now:
-                before, crossing = follower.now, True
-                while crossing:
-                    if not node.inside:
-                        left = node.left
-                        if left is None:
-                            left = sets.leave(node)
-                        node = left.node
-                        if not left.same:
-                            times = left.pick((*times, before))
-                    soonest, moment = time, -1
-                    for place, constant in node.ahead:
-                        instant = times[place] + constant
-                        if instant < soonest or (instant == soonest and moment == -1):
-                            soonest, moment = instant, place
-                        elif instant == soonest:
-                            moment = -2  # two at once are rare, and done elsewhere
-                    if moment < 0 or not node.clean:
-                        crossing = False
-                    else:
-                        step = node.crossed.get(moment)
-                        if step is None:
-                            step = sets.cross(node, moment)
-                        node = step.node
-                        if not step.same:
-                            times = step.pick((*times, soonest))
-                        before = soonest
-                        crossing = soonest < time and node.clean
-                if moment == -2 or not node.clean:
+                        returns.setdefault(event.rc, {})[event.op] = number
+                cid = event.cid
+                if cid is not None and walker.calls.get(event.op, cid) != cid:
+                    odd = event
                     break
-            try:
-                taken = node.numbered[number]
-            except KeyError:
-                reading, positions = self._meanings[number]
-                key = ("event", reading.labels, reading.actor)
-                taken = node.numbered[number] = sets.take(node, key, positions)
-            if taken is None or not taken.node.clean:
+                is_call = False
+            else:
+                odd = event
                 break
-            follower.times = follower.lates = taken.pick((*times, time))
-            follower.node = taken.node
-            follower.now = follower.late = now = time
-            seq = event.seq
-            unit.steady += 1
-            if is_call and cid is not None:
-                unit.calls[op] = cid
+            if event.seq <= seq or number < 0:
+                odd = event
+                break
+            way = walker.node.paths.get(number)
+            if (way is None or not way(walker, time)) and not walk(walker, number, time):
+                odd = event
+                break
+            if is_call and event.cid is not None:
+                walker.calls[event.op] = event.cid
+            walker.count += 1
+            now, seq = time, event.seq
+        self.now, self.host = now, host
+        self.hosts[host] = (seq, now)
+        return odd
+
+    def run_usual(self, rest: Iterator[Line]) -> bool:
+        """Take lines while they are ordinary; whether the last one was not, and was not taken."""
+        walkers, calls, returns = self._walkers, self._calls, self._returns
+        now, host = self.now, self.host
+        seq = self.hosts[host][0]
+        odd = True
+        for line in rest:
+            time, op, rc = line.ts, line.op, line.rc
+            try:
+                walker = walkers[line.res]
+                if rc is None:
+                    if line.ev != CALL:
+                        break
+                    way = walker.node.paths[calls[op]]
+                else:
+                    if line.ev == CALL:
+                        break
+                    cid = walker.calls[op]
+                    if line.cid != cid and line.cid is not None:
+                        break
+                    way = walker.node.paths[returns[rc][op]]
+            except KeyError:
+                # What was not seen before is learned where there is an event.
+                break
+            if time < now or line.mon != walker.monitor:
+                break
+            if line.host != host:
+                known = self.hosts.get(line.host)
+                if known is None:
+                    break
+                self.hosts[host] = (seq, now)
+                host, seq = line.host, known[0]
+            if line.seq <= seq or not way(walker, time):
+                break
+            if rc is None and line.cid is not None:
+                walker.calls[op] = line.cid
+            walker.count += 1
+            now, seq = time, line.seq
         else:
-            at = len(events)
-        self.now, self.seq = now, seq
-        return at
+            odd = False
+        self.now, self.host = now, host
+        self.hosts[host] = (seq, now)
+        return odd
+
+    def _number(self, event: Event) -> int:
+        """The number of what the event says; `_UNKNOWN` if it has to be looked at."""
+        meant = self.meaning(event)
+        if meant is None or self._answers >= _MOST_ANSWERS:
+            return _UNKNOWN
+        self._answers += 1
+        reading, positions = meant
+        number = self.engine.number((reading.labels, reading.actor))
+        self._paths.meanings[number] = ("event", reading.labels, reading.actor), positions
+        return number
+
+
+def _arrived(walker: Walker) -> None:
+    """Bring the unit's follower to where the walker is."""
+    follower = walker.unit.follower
+    assert follower is not None
+    follower.node = walker.node
+    follower.times = follower.lates = walker.times
+    follower.now = follower.late = walker.now
+    walker.unit.steady += walker.count

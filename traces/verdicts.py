@@ -18,6 +18,7 @@ from rhscheck.traces.report import (
     ResourceReport,
     RuleVerdict,
     TraceReport,
+    TraceVerdict,
     Unreadable,
     overall,
 )
@@ -138,19 +139,20 @@ def report_of(
     if len(units) > MAX_RESOURCES:
         recording.note(f"of {len(units)} resources the first {MAX_RESOURCES} are listed")
     whole = finish.ending == "complete"
+    kinds = list({_kind(unit): unit for unit in units}.values())
     verdicts = [
-        _verdict(recording, units, bit, duty, whole=whole) for bit, duty in enumerate(world.duties)
+        _verdict(recording, kinds, bit, duty, whole=whole) for bit, duty in enumerate(world.duties)
     ]
     judged = dict(zip((duty.id for duty in world.duties), verdicts, strict=True))
     verdict = overall(
         events=recording.events,
         judged=recording.judged,
         diverged=recording.diverged,
-        undecided=recording.undecided or any(unit.stopped for unit in units),
-        unfinished=any(_is_open(unit, duty) for unit in units for duty in world.duties)
+        undecided=recording.undecided or any(unit.stopped for unit in kinds),
+        unfinished=any(_is_open(unit, duty) for unit in kinds for duty in world.duties)
         or bool(world.unjudged)
         or recording.may_lack
-        or any(unit.partial or _is_inexact(unit) for unit in units)
+        or any(unit.partial or _is_inexact(unit) for unit in kinds)
         or not whole,
         rules=verdicts,
     )
@@ -173,28 +175,53 @@ def report_of(
 def _resources(
     recording: Recording, units: Sequence[Unit], *, whole: bool
 ) -> tuple[ResourceReport, ...]:
-    world = recording.engine.world
     found = []
+    known: dict[object, tuple[TraceVerdict, tuple[tuple[str, RuleVerdict], ...]]] = {}
     for unit in units[:MAX_RESOURCES]:
         if unit.name is None:
             continue
-        rules: dict[str, RuleVerdict] = {}
-        for bit, duty in enumerate(world.duties):
-            if unit.violated >> bit & 1:
-                rules[duty.id] = "violated"
-            else:
-                rules[duty.id] = _verdict(recording, [unit], bit, duty, whole=whole, own=True)
-        verdict = overall(
-            events=unit.events,
-            judged=unit.judged,
-            diverged=unit.diverged,
-            undecided=recording.undecided or unit.stopped is not None,
-            unfinished="conforms-so-far" in rules.values(),
-            rules=rules.values(),
-        )
-        told = tuple((one, rules.get(one, "not-observable")) for one in world.ids)
-        found.append(ResourceReport(unit.name, unit.monitor, unit.events, verdict, told))
+        key = _kind(unit), unit.events > 0
+        told = known.get(key)
+        if told is None:
+            told = known[key] = _resource(recording, unit, whole=whole)
+        found.append(ResourceReport(unit.name, unit.monitor, unit.events, *told))
     return tuple(found)
+
+
+def _resource(
+    recording: Recording, unit: Unit, *, whole: bool
+) -> tuple[TraceVerdict, tuple[tuple[str, RuleVerdict], ...]]:
+    """The verdict on one resource, and on each rule of it."""
+    world = recording.engine.world
+    rules: dict[str, RuleVerdict] = {}
+    for bit, duty in enumerate(world.duties):
+        if unit.violated >> bit & 1:
+            rules[duty.id] = "violated"
+        else:
+            rules[duty.id] = _verdict(recording, [unit], bit, duty, whole=whole, own=True)
+    verdict = overall(
+        events=unit.events,
+        judged=unit.judged,
+        diverged=unit.diverged,
+        undecided=recording.undecided or unit.stopped is not None,
+        unfinished="conforms-so-far" in rules.values(),
+        rules=rules.values(),
+    )
+    return verdict, tuple((one, rules.get(one, "not-observable")) for one in world.ids)
+
+
+def _kind(unit: Unit) -> object:
+    """All that a verdict depends on: units of the same kind have the same verdicts."""
+    follower = unit.follower
+    return (
+        None if follower is None else (follower.node, follower.doubtful, follower.inexact),
+        unit.violated,
+        tuple(unit.suspected),
+        unit.judged > 0,
+        unit.diverged,
+        unit.partial,
+        unit.stopped,
+    )
 
 
 def _is_inexact(unit: Unit) -> bool:
