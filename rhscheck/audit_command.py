@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
@@ -25,8 +25,11 @@ from rhscheck.options import EXIT_INPUT, Out, ci_text, common, examples, set_opt
 
 if TYPE_CHECKING:
     from rhscheck.spec.system import System
+    from rhscheck.traces.audit.audit import Read
+    from rhscheck.traces.audit.court import Court
+    from rhscheck.traces.audit.opinion import SpecSummary
     from rhscheck.traces.audit.report import LogReport
-    from rhscheck.traces.engine import Engine
+    from rhscheck.traces.audit.stretches import Cut, Stretch
     from rhscheck.traces.format import Event
     from rhscheck.traces.logmap.language import LogMap
 
@@ -43,6 +46,7 @@ MAX_FILES = 10_000
         "rhscheck audit logs/ --format json -o audit.json",
         "rhscheck audit mydll.log --map mydll.map",
         "rhscheck audit cluster.log --trace run.jsonl",
+        "rhscheck audit cluster.log --follow",
     ),
 )
 @click.argument("logs", metavar="LOG|DIR...", nargs=-1, required=True)
@@ -74,7 +78,14 @@ MAX_FILES = 10_000
     default=1,
     show_default=True,
     metavar="J",
-    help="Read so many logs at once, 1 to 64. The output is the same.",
+    help="Read with so many processes at once, 1 to 64: logs, or parts of a single one. The output "
+    "is the same.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Keep reading the one LOG as it grows, print what goes wrong at once, and the report "
+    "after Ctrl-C. A log that is rotated or begun anew is read on from its start.",
 )
 @click.option(
     "--require",
@@ -94,6 +105,7 @@ def audit(
     wanted: tuple[str, ...],
     trace_path: str | None,
     jobs: int,
+    follow: bool,
     require: Literal["any", "all"],
 ) -> int:
     """Read logs of a failover cluster: what happened to each resource, which rules were broken,
@@ -104,21 +116,29 @@ def audit(
     Exit status 0: some rule was judged and none is violated; 1: a rule or an assumption is
     violated; 3: nothing could be judged, as is usual for a log of the default level.
     """
-    from rhscheck import audit_output
+    from rhscheck import audit_output, opinions
 
     logmap = load_mapping(map_name)
     files = log_files(logs)
     if trace_path is not None and len(files) != 1:
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
-    with terminal.progress("audit: reading", quiet=out.quiet) as say:
-        system = api.load(spec or logmap.spec, settings).system
-        trace: list[Event] = []
-        if jobs > 1 and len(files) > 1:
-            judge = spec or logmap.spec
-            found = list(_audited_at_once(files, map_name, judge, settings, jobs, say))
+    if follow and (len(files) != 1 or trace_path is not None):
+        raise api.InputError("--follow reads one log, and writes no --trace")
+    trace: list[Event] = []
+    with terminal.progress("audit: reading", quiet=out.quiet or follow) as say:
+        request = Request(map_name, spec or logmap.spec, tuple(sorted(settings.items())))
+        court, kept_at = court_of(request, logmap)
+        found: list[LogReport | str]
+        if follow:
+            from rhscheck.following_logs import follow_log
+
+            silent = out.quiet or out.json or out.ci is not None
+            found = list(follow_log(court, files[0], quiet=silent))
+        elif trace_path is not None or not logmap.facts.lossy:
+            found = list(_audited(files, court, say, None if trace_path is None else trace))
         else:
-            keep = None if trace_path is None else trace
-            found = list(_audited(files, logmap, system, say, keep))
+            found = list(_audited_at_once(files, request, court, jobs, say))
+        opinions.keep(kept_at, court)
         reports = [one for one in found if not isinstance(one, str)]
         refused = [one for one in found if isinstance(one, str)]
         if refused and not reports:
@@ -127,13 +147,17 @@ def audit(
         names = _known_resources(wanted, reports)
         content: str | bytes
         if out.ci is not None:
-            content = ci_text(
-                audit_output.audit_checks(reports, system, status, version=api.version()), out.ci
+            checks = audit_output.audit_checks(
+                reports, court.summary, status, version=api.version()
             )
+            content = ci_text(checks, out.ci)
         elif out.json:
-            content = audit_output.audit_json(reports, system, status, names)
+            content = audit_output.audit_json(reports, court.summary, status, names)
         else:
-            content = audit_output.audit_text(reports, system, names, quiet=out.quiet)
+            width = terminal.width(out.path)
+            content = audit_output.audit_text(
+                reports, court.summary, names, quiet=out.quiet, width=width
+            )
     if trace_path is not None:
         terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=files)
     out.write(content, inputs=files)
@@ -190,84 +214,131 @@ def _ordered(folders: list[str], names: list[str]) -> list[str]:
     return sorted(names)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of every log: the names of mapping and spec, and the settings."""
+
+    map_name: str
+    spec: str
+    settings: tuple[tuple[str, str], ...]
+
+
+def court_of(request: Request, logmap: LogMap) -> tuple[Court, Path | None]:
+    """The spec that logs are brought before, and where its opinions are kept."""
+    from rhscheck import opinions
+    from rhscheck.traces.audit.court import Court
+
+    settings = dict(request.settings)
+    place = opinions.place_of(opinions.cache_folder(os.environ), request.spec, settings, logmap)
+    kept = opinions.recall(place)
+
+    def compiled() -> System:
+        return api.load(request.spec, settings).system
+
+    if kept is None:
+        return Court(logmap, compiled), place
+    return Court(logmap, compiled, kept.summary, dict(kept.known)), place
+
+
 def _audited(
-    files: Sequence[str],
-    logmap: LogMap,
-    system: System,
-    say: terminal.Report,
-    trace: list[Event] | None,
+    files: Sequence[str], court: Court, say: terminal.Report, trace: list[Event] | None
 ) -> Iterator[LogReport | str]:
     """The audits of the files, one after the other; what is wrong with a file as text."""
-    engine: Engine | None = None
+    from rhscheck.traces.audit.audit import audit_log
+
     for number, path in enumerate(files):
         try:
-            report, engine = audit_file(path, number, logmap, system, engine, say, trace)
+            with _opened(path, say) as (stream, progress):
+                yield audit_log(
+                    stream,
+                    file=path,
+                    number=number,
+                    court=court,
+                    keep=None if trace is None else trace.append,
+                    progress=progress,
+                )
         except api.InputError as error:
             yield str(error)
-        else:
-            yield report
 
 
 def _audited_at_once(
-    files: Sequence[str],
-    map_name: str,
-    spec: str,
-    settings: dict[str, str],
-    jobs: int,
-    say: terminal.Report,
+    files: Sequence[str], request: Request, court: Court, jobs: int, say: terminal.Report
 ) -> Iterator[LogReport | str]:
-    """The same, made in several processes."""
+    """The same of logs that may lack lines, read by several processes.
+
+    Several logs are read at once, or one log in stretches; this process judges them all.
+    """
     from rhscheck import workers
 
-    work = functools.partial(audit_alone, map_name, spec, tuple(settings.items()))
-    for number, found in enumerate(workers.each(work, list(enumerate(files)), jobs), 1):
-        yield found
+    if jobs == 1 or len(files) == 1:
+        for path in files:
+            try:
+                yield _in_stretches(path, request, court, jobs, say)
+            except api.InputError as error:
+                yield str(error)
+        return
+    work = functools.partial(read_alone, request, court.summary)
+    for number, found in enumerate(workers.each(work, list(files), jobs), 1):
+        yield found if isinstance(found, str) else found.report(court)
         say(f"audit: {number:,} of {len(files):,} logs read")
 
 
-def audit_alone(
-    map_name: str, spec: str, settings: tuple[tuple[str, str], ...], item: tuple[int, str]
-) -> LogReport | str:
-    """The audit of one file in a process that audits several; what is wrong with it as text."""
-    number, path = item
-    kit = _kit(map_name, spec, settings)
-    try:
-        report, kit.engine = audit_file(
-            path, number, kit.logmap, kit.system, kit.engine, lambda _line: None, None
+def _in_stretches(
+    path: str, request: Request, court: Court, jobs: int, say: terminal.Report
+) -> LogReport:
+    """The audit of one log. Raises InputError."""
+    from rhscheck import workers
+    from rhscheck.traces.audit.audit import audit_log, audit_stretches
+
+    with _opened(path, say) as (stream, progress):
+        if jobs == 1 or not Path(path).is_file():
+            return audit_log(stream, file=path, number=0, court=court, progress=progress)
+        work = functools.partial(read_part, request.map_name, path)
+        return audit_stretches(
+            stream,
+            file=path,
+            court=court,
+            each=lambda cuts: workers.each(work, cuts, jobs),
+            progress=progress,
         )
+
+
+def read_part(map_name: str, path: str, cut: Cut) -> Stretch:
+    """A stretch of a log, read in a process that reads several."""
+    from rhscheck.traces.audit.stretches import read_stretch
+
+    with Path(path).open("rb") as stream:
+        return read_stretch(stream, _mapping(map_name), cut)
+
+
+def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | str:
+    """A log read in a process that reads several, not judged; what is wrong with it as text."""
+    from rhscheck.traces.audit.audit import read_log
+    from rhscheck.traces.audit.court import Court
+
+    logmap = _mapping(request.map_name)
+
+    def compiled() -> System:
+        return api.load(request.spec, dict(request.settings)).system
+
+    try:
+        with _opened(path, lambda _line: None) as (stream, _):
+            return read_log(stream, file=path, court=Court(logmap, compiled, summary))
     except api.InputError as error:
         return str(error)
-    return report
-
-
-@dataclass(slots=True)
-class _Kit:
-    """What one process needs for any number of logs."""
-
-    logmap: LogMap
-    system: System
-    engine: Engine | None = None
 
 
 @functools.lru_cache(maxsize=1)
-def _kit(map_name: str, spec: str, settings: tuple[tuple[str, str], ...]) -> _Kit:
-    return _Kit(load_mapping(map_name), api.load(spec, dict(settings)).system)
+def _mapping(name: str) -> LogMap:
+    return load_mapping(name)
 
 
-def audit_file(
-    path: str,
-    number: int,
-    logmap: LogMap,
-    system: System,
-    engine: Engine | None,
-    say: terminal.Report,
-    trace: list[Event] | None,
-) -> tuple[LogReport, Engine | None]:
-    """The audit of one file, and what can be used again for the next.
+@contextlib.contextmanager
+def _opened(path: str, say: terminal.Report) -> Iterator[tuple[BinaryIO, Callable[[int], None]]]:
+    """The log as a seekable stream, and whom to tell how far it was read.
 
     Raises InputError for a file that cannot be read as such a log.
     """
-    from rhscheck.traces.audit.audit import audit_log
     from rhscheck.traces.logmap.read import LegacyFormat
 
     api.refuse_device(path)
@@ -280,16 +351,7 @@ def audit_file(
     say(f"audit {terminal.printable(path)}")
     try:
         with Path(path).open("rb") as stream, _seekable(stream) as seekable:
-            return audit_log(
-                seekable,
-                file=path,
-                number=number,
-                logmap=logmap,
-                system=system,
-                engine=engine,
-                keep=None if trace is None else trace.append,
-                progress=progress,
-            )
+            yield seekable, progress
     except LegacyFormat:
         raise api.InputError(
             f"{path} is a cluster.log of Windows 2000 or 2003 (no level behind the time). "

@@ -6,16 +6,16 @@ visible, for a log may hold anything, terminal escapes included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place
-from rhscheck.output import counted, json_bytes
-from rhscheck.spec.system import System
 from rhscheck.terminal import printable
+from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.trace_checks import JUDGED, run_checks
 from rhscheck.traces.audit.model import Incident, Resource, Span
+from rhscheck.traces.audit.opinion import SpecSummary
 from rhscheck.traces.audit.report import LogReport, entry_text
 from rhscheck.traces.logmap.check import MapResult
 from rhscheck.traces.report import Finding
@@ -23,8 +23,14 @@ from rhscheck.traces.report import Finding
 MAX_SHOWN = 200  # resources, incidents and findings each in text; JSON has all
 MAX_NAMES = 12
 MAX_REASONS = 3  # of a finding in text
+MAX_EVIDENCE = 8  # lines of an incident in text
+MARGIN, TITLED = 4, 16  # columns before titles (`blame:`), and before what they stand for
 NEAR = 0.8  # from this part of a limit on a duration is worth a warning
 _COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
+
+
+# Times of a log as text.
+Clock = Callable[[int | None], str | None]
 
 
 # ---- status --------------------------------------------------------------------------------------
@@ -47,7 +53,7 @@ def map_status(results: Sequence[MapResult]) -> int:
 
 # ---- JSON ----------------------------------------------------------------------------------------
 def audit_json(
-    reports: Sequence[LogReport], system: System, status: int, names: Sequence[str]
+    reports: Sequence[LogReport], spec: SpecSummary, status: int, names: Sequence[str]
 ) -> bytes:
     """The reports as one JSON object; of the resources, those in `names` if there are any."""
     logs = []
@@ -57,7 +63,7 @@ def audit_json(
         if names and isinstance(resources, list):
             log["resources"] = [one for one in resources if one["name"] in names]
         logs.append(log)
-    return json_bytes("audit", {"spec": system.name, "logs": logs, "exit": status})
+    return json_bytes("audit", {"spec": spec.name, "logs": logs, "exit": status})
 
 
 def map_json(results: Sequence[MapResult], status: int) -> bytes:
@@ -105,21 +111,35 @@ def map_text(results: Sequence[MapResult], *, quiet: bool) -> str:
 
 
 def audit_text(
-    reports: Sequence[LogReport], system: System, names: Sequence[str], *, quiet: bool
+    reports: Sequence[LogReport],
+    spec: SpecSummary,
+    names: Sequence[str],
+    *,
+    quiet: bool,
+    width: int | None = None,
 ) -> str:
-    """The reports for people, and one line about all of them."""
+    """The reports for people, kept within `width` columns, and one line about all of them."""
     lines: list[str] = []
     if not quiet:
         for report in reports:
-            lines += _log(report, system, names)
+            for line in _log(report, spec, names):
+                lines += fitted(line, width, _indent(line))
     verdicts = _tally(report.judgement.verdict for report in reports)
     incidents = sum(len(report.incidents) for report in reports)
-    lines.append(
+    last = (
         f"{counted(len(reports), 'log')}: {verdicts}; "
         f"{counted(incidents, 'incident')}; rules: "
         + _tally(verdict for report in reports for _, verdict in report.judgement.rules)
     )
+    lines += fitted(last, None if quiet else width)
     return "\n".join(lines) + "\n"
+
+
+def _indent(line: str) -> str:
+    """How far the later lines of a long line are moved in: below its text, if it has a title."""
+    plain = click.unstyle(line)
+    margin = len(plain) - len(plain.lstrip())
+    return " " * (TITLED if margin == MARGIN else margin + 4)
 
 
 def _tally(names: Iterable[str]) -> str:
@@ -129,27 +149,27 @@ def _tally(names: Iterable[str]) -> str:
     return ", ".join(f"{number} {name}" for name, number in tally.items()) or "none"
 
 
-def _log(report: LogReport, system: System, names: Sequence[str]) -> Iterator[str]:
+def _log(report: LogReport, spec: SpecSummary, names: Sequence[str]) -> Iterator[str]:
     yield from _head(report)
     shown = [one for one in report.resources if not names or one.name in names]
     if report.incidents:
         yield ""
         yield click.style("What went wrong", bold=True)
         for incident in report.incidents[:MAX_SHOWN]:
-            yield from _incident(report, incident)
+            yield from incident_lines(incident, report.clock)
         yield from _more(len(report.incidents), "incidents")
     if report.judgement.findings:
         yield ""
         yield click.style("What the spec does not allow", bold=True)
         for finding in report.judgement.findings[:MAX_SHOWN]:
-            yield from _finding(report, finding)
+            yield from finding_lines(report.file, finding, report.clock)
         yield from _more(len(report.judgement.findings), "findings")
     for resource in shown[:MAX_SHOWN]:
         yield ""
         yield from _resource(report, resource)
     yield from _more(len(shown), "resources")
     yield ""
-    yield from _limits_of_the_log(report, system)
+    yield from _limits_of_the_log(report, spec)
     yield ""
 
 
@@ -162,10 +182,11 @@ def _head(report: LogReport) -> Iterator[str]:
     tally = report.tally
     where = f" of node {printable(report.node)}" if report.node else ""
     start, end = report.clock(tally.first_us), report.clock(tally.last_us)
-    span = f", {start} to {end}" if start else ""
     yield click.style(f"{printable(report.file)}{where}", bold=True) + (
-        f": {report.encoding}, {counted(tally.lines, 'line')}{span}"
+        f": {report.encoding}, {counted(tally.lines, 'line')}"
     )
+    if start:
+        yield f"  {start} to {end}"
     understood = (
         f"  {tally.understood:,} of {counted(tally.relevant, 'line')} about resources understood"
     )
@@ -174,50 +195,64 @@ def _head(report: LogReport) -> Iterator[str]:
         yield f"  note: {printable(note)}"
 
 
-def _at(report: LogReport, line: int, time_us: int | None) -> str:
-    clock = report.clock(time_us)
-    return f"line {line}" + (f", {clock}" if clock else "")
+def _at(clock: Clock, line: int, time_us: int | None) -> str:
+    shown = clock(time_us)
+    return f"line {line}" + (f", {shown}" if shown else "")
 
 
-def _incident(report: LogReport, one: Incident) -> Iterator[str]:
+def _titled(title: str, text: str) -> str:
+    return f"{'':{MARGIN}}{title:<{TITLED - MARGIN}}{text}"
+
+
+def incident_lines(one: Incident, clock: Clock, *, provisional: bool = False) -> Iterator[str]:
+    """An incident in words. `provisional`: more lines may belong to it."""
     color = "yellow" if one.kind in ("unhealthy", "service-gone") else "red"
     name = f"{printable(one.resource)}: " if one.resource is not None else ""
-    what = click.style(name + printable(one.what), fg=color, bold=True)
-    yield f"  {what}  ({_at(report, one.place.line, one.place.time_us)})"
-    yield f"    blame:      {one.blame or 'not told by the log'}: {one.because}"
+    yield "  " + click.style(name + printable(one.what), fg=color, bold=True)
+    later = " (provisional: more may follow)" if provisional else ""
+    yield _titled("where:", _at(clock, one.place.line, one.place.time_us) + later)
+    yield _titled("blame:", f"{one.blame or 'not told by the log'}: {one.because}")
     if one.since_us is not None:
-        since = report.clock(one.since_us)
-        yield f"    stuck:      since about {since}, if the limit was the usual one"
+        yield _titled(
+            "stuck:", f"since about {clock(one.since_us)}, if the limit was the usual one"
+        )
     if one.collateral:
-        others = ", ".join(printable(name) for name in one.collateral)
-        yield f"    collateral: {others} lost the monitor by it"
+        others = ", ".join(printable(name) for name in one.collateral[:MAX_NAMES])
+        more = len(one.collateral) - MAX_NAMES
+        others += f" and {more:,} more" if more > 0 else ""
+        yield _titled("collateral:", f"{others} lost the monitor by it")
     for at, saying in enumerate(one.causes):
-        title = "cause?" if at == 0 else ""
-        yield f"    {title:<11} {saying.place.line}: {saying.level} {printable(saying.text)}"
-    for at, evidence in enumerate(one.lines):
-        title = "evidence:" if at == 0 else ""
-        yield f"    {title:<11} {evidence.line}: {printable(evidence.text)}"
+        text = f"{saying.place.line}: {saying.level} {printable(saying.text)}"
+        yield _titled("" if at else "cause?", text)
+    for at, evidence in enumerate(one.lines[:MAX_EVIDENCE]):
+        text = f"{evidence.line}: {printable(evidence.text)}"
+        yield _titled("" if at else "evidence:", text)
+    if len(one.lines) > MAX_EVIDENCE:
+        last = one.lines[-1].line
+        yield _titled("", f"… and {len(one.lines) - MAX_EVIDENCE} more lines, up to line {last}")
 
 
-def _finding(report: LogReport, one: Finding) -> Iterator[str]:
+def finding_lines(file: str, one: Finding, clock: Clock) -> Iterator[str]:
+    """A violation in words."""
     color = "red" if one.verdict == "violated" else "yellow"
     what = f"{one.rule} {one.verdict}" if one.rule else f"{one.verdict}: not allowed"
-    sentence = f" “{one.sentence}”" if one.sentence else ""
-    yield f"  {report.file}:{one.line}: {click.style(what, fg=color, bold=True)}{sentence}"
+    sentence = f" “{printable(one.sentence)}”" if one.sentence else ""
+    yield f"  {printable(file)}:{one.line}: {click.style(what, fg=color, bold=True)}{sentence}"
     where = f" of {printable(one.resource)}" if one.resource else ""
-    yield f"    event:      {printable(one.event)}{where} ({_at(report, one.line, one.time_us)})"
+    place = _at(clock, one.line, one.time_us)
+    yield _titled("event:", f"{printable(one.event)}{where} ({place})")
     blamed = one.actor or ("open between " + ", ".join(one.candidates) if one.candidates else "")
     if blamed:
-        yield f"    blame:      {blamed}"
+        yield _titled("blame:", blamed)
     for title, items in (
         ("possible:", one.possible),
         ("missing:", one.unmet),
         ("repair:", one.repair),
     ):
         for at, item in enumerate(items[:MAX_REASONS]):
-            yield f"    {title if at == 0 else '':<11} {printable(item)}"
+            yield _titled("" if at else title, printable(item))
         if len(items) > MAX_REASONS:
-            yield f"{'':<16}… and more"
+            yield _titled("", "… and more")
 
 
 def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
@@ -230,18 +265,28 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
         yield from _rules(judged.rules)
     for name, span in resource.spans.items():
         yield f"  {_span(span, resource.finished[name])}"
-    for op, (place, asked) in resource.open.items():
+    for op, (since, asked) in resource.open.items():
         began = "asked for" if asked else "called"
-        yield f"  {op} was {began} in line {place.line}; the log does not show its end"
+        yield f"  {op} was {began} in line {since[0]}; the log does not show its end"
     if resource.omitted:
         yield f"  … {resource.omitted:,} earlier events are not shown"
-    width = max((len(str(entry.place.line)) for entry in resource.timeline), default=1)
+    yield from _timeline(report, resource)
+
+
+def _timeline(report: LogReport, resource: Resource) -> Iterator[str]:
+    """A row for each moment: its line, the time of day, what happened; a date where it changes."""
+    width = max((len(str(entry.line)) for entry in resource.timeline), default=1)
+    date = ""
     for entry in resource.timeline:
-        clock = report.clock(entry.place.time_us) or "-"
+        day, _, time = (report.clock(entry.time_us) or "").rpartition("T")
+        if day and day != date:
+            date = day
+            yield f"  {'':>{width}}  {day}" + (" UTC" if time.endswith("Z") else " local time")
         again = ""
-        if entry.last is not None:
-            again = f"  ({entry.again:,} more, the last in line {entry.last.line})"
-        yield f"  {entry.place.line:>{width}}  {clock}  {printable(entry_text(entry.told))}{again}"
+        if entry.last_line is not None:
+            again = f"  ({entry.again:,} more, the last in line {entry.last_line})"
+        what = f"{printable(entry_text(entry.told))}{again}"
+        yield f"  {entry.line:>{width}}  {time.removesuffix('Z') or '-':<12}  {what}"
 
 
 def _rules(rules: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -282,14 +327,14 @@ def _span(span: Span, count: int) -> str:
     return click.style(text, fg="yellow") if part >= NEAR else text
 
 
-def _limits_of_the_log(report: LogReport, system: System) -> Iterator[str]:
+def _limits_of_the_log(report: LogReport, spec: SpecSummary) -> Iterator[str]:
     unjudged = [rule for rule, verdict in report.judgement.rules if verdict == "not-observable"]
     yield click.style("What this log does not show", bold=True)
     if unjudged:
-        bases = {rule.id: rule.base for rule in system.rules}
+        bases = {rule.id: rule.base for rule in spec.duties}
         names = dict.fromkeys(bases.get(rule, rule) for rule in unjudged)
         rules = counted(len(unjudged), "rule")
-        yield f"  {rules} of {system.name} cannot be judged: {', '.join(names)}"
+        yield f"  {rules} of {spec.name} cannot be judged: {', '.join(names)}"
     shapes = report.frequent_shapes()
     if shapes:
         missing = report.tally.relevant - report.tally.understood
@@ -303,11 +348,10 @@ def _limits_of_the_log(report: LogReport, system: System) -> Iterator[str]:
 
 # ---- continuous integration ----------------------------------------------------------------------
 def audit_checks(
-    reports: Sequence[LogReport], system: System, status: int, *, version: str
+    reports: Sequence[LogReport], spec: SpecSummary, status: int, *, version: str
 ) -> CiReport:
     """The reports as checks: one for each rule and log, each finding, each incident."""
-    sentences = {rule.id: rule.sentence for rule in system.rules}
-    sentences |= {one.id: one.sentence for one in system.assumptions}
+    sentences = {rule.id: rule.sentence for rule in spec.duties}
     checks: list[Check] = []
     for report in reports:
         judgement = report.judgement

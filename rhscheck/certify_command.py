@@ -67,7 +67,7 @@ def certify(
 
 def written_text(folder: str, written: Written) -> str:
     """What `verify --certificate` says about what it wrote."""
-    from rhscheck.output import counted  # noqa: PLC0415  loads what rendering needs
+    from rhscheck.texts import counted  # noqa: PLC0415  loads what rendering needs
 
     rest = ", ".join(one.rule for one in written.uncertified)
     left = f"; not certified: {rest}" if rest else ""
@@ -78,7 +78,7 @@ def written_text(folder: str, written: Written) -> str:
 
 
 def _json(folder: str, done: Certification, status: int, *, times: bool) -> bytes:
-    from rhscheck.output import json_bytes  # noqa: PLC0415  loads what rendering needs
+    from rhscheck.texts import json_bytes  # noqa: PLC0415  loads what rendering needs
 
     fields: dict[str, object] = {"certificate": folder}
     made = done.certificate
@@ -166,7 +166,7 @@ def _last(done: Certification, status: int) -> str:
         return click.style("undecided", fg="yellow")
     who = ", ".join(one.name for one in done.checkers)
     rest = f"; {len(made.uncertified)} not certified" if made.uncertified else ""
-    from rhscheck.output import counted  # noqa: PLC0415  loads what rendering needs
+    from rhscheck.texts import counted  # noqa: PLC0415  loads what rendering needs
 
     held = f"{counted(len(made.claims), 'proof')}, {counted(len(made.runs), 'run')}"
     return click.style("accepted", fg="green") + f": {held}{rest}; checked by {who}"

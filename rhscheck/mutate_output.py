@@ -12,9 +12,9 @@ import click
 from rhscheck.checker.mutation import Fate
 from rhscheck.ci_report import Check, CiReport, Place, Status
 from rhscheck.mutate import Judged, Score
-from rhscheck.output import counted, json_bytes
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.mutants import Mutant, diff
+from rhscheck.texts import counted, json_bytes
 
 _COLORS: dict[Fate, str] = {
     "killed": "green",

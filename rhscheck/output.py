@@ -7,11 +7,10 @@ the terminal module removes where colour is not wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 import click
-import msgspec
 
 from rhscheck.api import Explanation, FormattedFile
 from rhscheck.checker.explicit import Count, Stopped
@@ -20,40 +19,11 @@ from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
 from rhscheck.spec.system import System
 from rhscheck.terminal import printable
+from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.traces.format import event_fields
 from rhscheck.traces.report import Finding, TraceReport
 from rhscheck.traces.simulate import Simulation
 from rhscheck.traces.wording import clock_time
-
-VERSION = 1  # of the JSON objects
-
-
-def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
-    """One JSON object with its version and command first, indented, ending in a line feed."""
-    whole: object = {"version": VERSION, "command": command, **fields}
-    try:
-        encoded = msgspec.json.encode(whole)
-    except UnicodeEncodeError:  # the name of a file that is no Unicode text
-        encoded = msgspec.json.encode(_unicode(whole))
-    return msgspec.json.format(encoded, indent=1) + b"\n"
-
-
-def _unicode(value: object) -> object:
-    """`value` with what no Unicode text can hold replaced, in all its strings."""
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode("utf-8")
-        case dict():
-            return {_unicode(key): _unicode(part) for key, part in value.items()}
-        case list() | tuple():
-            return [_unicode(part) for part in value]
-        case _:
-            return value
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`, `1,000 steps`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def place(span: Span) -> dict[str, object] | None:
@@ -61,24 +31,6 @@ def place(span: Span) -> dict[str, object] | None:
     if not span.line:
         return None
     return {"path": span.path, "line": span.line, "column": span.column}
-
-
-def fitted(text: str, width: int | None, indent: str = "    ") -> list[str]:
-    """Styled text as lines of at most `width` columns (None: any), `indent` before later ones.
-
-    Broken between words only: a word that is longer stands alone, too wide.
-    """
-    if width is None or len(click.unstyle(text)) <= width:
-        return [text]
-    first, *words = text.split(" ")
-    lines = [first]
-    for word in words:
-        longer = f"{lines[-1]} {word}"
-        if len(click.unstyle(longer)) <= width or not lines[-1].strip():
-            lines[-1] = longer
-        elif word:
-            lines.append(indent + word)
-    return [line.rstrip() for line in lines]
 
 
 def diagnostics_text(

@@ -12,8 +12,8 @@ import click
 from rhscheck import api, terminal
 from rhscheck.checker.verify import Options
 from rhscheck.options import Out
-from rhscheck.output import counted, fitted, json_bytes
 from rhscheck.readings import Cell, Readings, Variant, all_readings
+from rhscheck.texts import counted, fitted, json_bytes
 
 _LEGEND = (
     "+ holds for every N (a permission: there is a run) · +2 for N=2 · -6 fails, shortest run "

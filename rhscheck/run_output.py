@@ -8,8 +8,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from rhscheck.output import counted, json_bytes, replay_text
+from rhscheck.output import replay_text
 from rhscheck.simulated_runs import Judged, Search, Violation, Wanted
+from rhscheck.texts import counted, json_bytes
 from rhscheck.tracer.faults import Fault
 from rhscheck.tracer.simulator import Options
 

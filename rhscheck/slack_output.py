@@ -12,9 +12,10 @@ import click
 from rhscheck import api, terminal
 from rhscheck.checker.slack import Slack, TimeReport
 from rhscheck.options import Out
-from rhscheck.output import counted, fitted, json_bytes, place
+from rhscheck.output import place
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.system import System
+from rhscheck.texts import counted, fitted, json_bytes
 
 
 def show_slack(

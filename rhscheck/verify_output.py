@@ -17,11 +17,12 @@ from rhscheck.checker import verdict as v
 from rhscheck.checker.findings import Finding
 from rhscheck.checker.protection import Protected
 from rhscheck.checker.verify import Report
-from rhscheck.output import counted, diagnostics_text, fitted, json_bytes, place
+from rhscheck.output import diagnostics_text, place
 from rhscheck.scenario_output import scenario_fields, scenario_rows
 from rhscheck.spec.diagnostic import Diagnostic
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.semantics import duration
+from rhscheck.texts import counted, fitted, json_bytes
 
 DEFAULT_WIDTH = 100  # of charts and wrapped lines where nothing limits the width
 _LEAST_WIDTH = 40  # narrower terminals break the lines themselves

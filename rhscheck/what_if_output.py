@@ -12,7 +12,7 @@ import click
 from rhscheck import api, terminal
 from rhscheck.checker.verify import Options
 from rhscheck.options import Out
-from rhscheck.output import counted, fitted, json_bytes
+from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.what_if import Answer, Interval, WhatIf, parse_range, what_if
 
 

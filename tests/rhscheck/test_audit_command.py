@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,56 @@ def test_the_number_of_jobs_makes_no_difference(tmp_path: Path) -> None:
     one = run("audit", str(tmp_path), "--format", "json")
     three = run("audit", str(tmp_path), "--format", "json", "--jobs", "3")
     assert (one.stdout, one.stderr, one.return_value) == (three.stdout, three.stderr, 2)
+
+
+def test_one_log_read_by_several_processes(tmp_path: Path) -> None:
+    head = "00000fe4.00001a10::2024/05/06-10:{:02}:{:02}.000 INFO  [RCM] "
+    change = "Issuing Online(disk {}) to RHS.\n"
+    other = "00000fe4.00001a10::2024/05/06-10:00:00.000 INFO  [GUM] nothing " + "x" * 900 + "\n"
+    lines = [
+        head.format(at // 60 % 60, at % 60) + change.format(at % 7) + other * 5
+        for at in range(4000)
+    ]
+    log = write(tmp_path, "long.log", "".join(lines))  # 20 MB: three stretches
+    one = run("audit", log, "--format", "json")
+    three = run("audit", log, "--format", "json", "--jobs", "3")
+    assert json.loads(one.stdout)["logs"][0]["events"] == 4000
+    assert (one.stdout, one.return_value) == (three.stdout, three.return_value)
+
+
+def test_what_a_spec_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RHSCHECK_CACHE_DIR", str(folder))
+    log = write(tmp_path, "a.log", STUCK)
+    first = run("audit", log, "--format", "json")
+    (kept,) = folder.iterdir()
+    # What is kept is what is used: no spec is compiled any more.
+    with monkeypatch.context() as patched:
+        patched.setattr("rhscheck.api.load", None)
+        again = run("audit", log, "--format", "json")
+    assert again.stdout == first.stdout
+    # Another setting is another question; what is damaged is worked out again.
+    run("audit", log, "--set", "CallTimeout=10m")
+    assert len(list(folder.iterdir())) == 2
+    kept.write_text('{"summary":1}', encoding="utf-8")
+    assert run("audit", log, "--format", "json").stdout == first.stdout
+    # Nothing is kept where that is asked for, or the folder is none; the answers are the same.
+    monkeypatch.setenv("RHSCHECK_CACHE_DIR", "")
+    assert run("audit", log, "--format", "json").stdout == first.stdout
+    monkeypatch.setenv("RHSCHECK_CACHE_DIR", log)
+    assert run("audit", log, "--format", "json").stdout == first.stdout
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_an_edited_spec_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHSCHECK_CACHE_DIR", str(tmp_path / "cache"))
+    rhs = files("rhscheck.spec.library").joinpath("rhs.sm").read_text("utf-8")
+    spec, log = write(tmp_path, "mine.sm", rhs), write(tmp_path, "a.log", STUCK)
+    known = json.loads(run("audit", log, "--spec", spec, "--format", "json").stdout)
+    assert known["spec"] == "rhs"
+    write(tmp_path, "mine.sm", rhs.replace("spec rhs", "spec other", 1))
+    changed = json.loads(run("audit", log, "--spec", spec, "--format", "json").stdout)
+    assert changed["spec"] == "other"
 
 
 def test_an_event_that_the_spec_does_not_have_is_not_held_against_anybody(tmp_path: Path) -> None:
@@ -114,6 +165,7 @@ def test_a_strict_mapping_convicts(tmp_path: Path) -> None:
         (("audit", "{log}", "--map", "nope"), "no file and no shipped mapping called nope"),
         (("audit", "{log}", "--resource", "x"), "no log mentions a resource called x"),
         (("audit", "{log}", "{log2}", "--trace", "t"), "--trace takes the events of one log"),
+        (("audit", "{log}", "{log2}", "--follow"), "--follow reads one log"),
         (("audit", "{empty}"), "has no file that ends in .log or .txt"),
         (("audit", "{log}", "--map", "{bad}"), "bad.map:1:1: no directive is called `mpa`"),
         (("audit", "{old}"), "is a cluster.log of Windows 2000 or 2003"),

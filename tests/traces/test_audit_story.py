@@ -88,7 +88,7 @@ def test_a_change_of_state_in_two_spellings_counts_once() -> None:
         RCM.format("00:02.000", change),
         RCM.format("00:02.000", other),
     )
-    assert [entry.place.line for entry in story.resources["d"].timeline] == [1, 3, 4]
+    assert [entry.line for entry in story.resources["d"].timeline] == [1, 3, 4]
     assert [type(one) for one in events] == [StateEvent] * 3
     assert story.events == 3
 

@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 
 from rhscheck.spec.load import load
-from rhscheck.spec.system import System
 from rhscheck.traces.audit.audit import audit_log
+from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.report import LogReport, entry_text
-from rhscheck.traces.engine import Engine
-from rhscheck.traces.logmap.language import LogMap
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.read import LegacyFormat
 
@@ -27,8 +25,9 @@ SO_FAR = "conforms-so-far"
 
 
 @functools.cache
-def world() -> tuple[System, LogMap, list[Engine | None]]:
-    return load("rhs").system, load_map("clusterlog"), [None]
+def court() -> Court:
+    system = load("rhs").system
+    return Court(load_map("clusterlog"), lambda: system)
 
 
 def log_bytes(name: str) -> bytes:
@@ -38,11 +37,7 @@ def log_bytes(name: str) -> bytes:
 
 
 def audited(data: bytes) -> LogReport:
-    system, logmap, engines = world()
-    report, engines[0] = audit_log(
-        BytesIO(data), file="x", number=0, logmap=logmap, system=system, engine=engines[0]
-    )
-    return report
+    return audit_log(BytesIO(data), file="x", number=0, court=court())
 
 
 @dataclass(frozen=True)
@@ -276,7 +271,7 @@ def test_what_is_read_from(name: str) -> None:
     case, report = CASES[name], audited(log_bytes(name))
     timelines = {
         one.name: [
-            (entry.place.line, entry_text(entry.told))
+            (entry.line, entry_text(entry.told))
             for entry in one.timeline
             if entry.told.kind != "says"
         ]
@@ -284,7 +279,7 @@ def test_what_is_read_from(name: str) -> None:
     }
     assert timelines == case.resources
     said = [
-        entry.place.line
+        entry.line
         for one in report.resources
         for entry in one.timeline
         if entry.told.kind == "says"

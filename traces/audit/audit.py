@@ -1,29 +1,63 @@
 """The audit of one log, from its bytes to a report.
 
-Owns the order of the work: one pass over the lines, each told to the story and, as an event, to
-whoever wants the trace and to the judge. Prints nothing, opens nothing.
+Owns the order of the work: one pass over the lines, each told to the story and, where the trace is
+wanted or the log lacks nothing, as an event to whoever wants it and to the judge. Prints nothing,
+opens nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import msgspec
-
-from rhscheck.spec.system import System
-from rhscheck.traces.audit.judge import bench
-from rhscheck.traces.audit.report import LogReport
+from rhscheck.traces.audit.court import Court
+from rhscheck.traces.audit.opinion import judgement_of_cases
+from rhscheck.traces.audit.report import Judgement, LogReport, clock_text
 from rhscheck.traces.audit.story import Limits, Story
-from rhscheck.traces.engine import Engine
+from rhscheck.traces.audit.stretches import BLOCKS, Cut, Stretch, cuts, first_cut, put_back
+from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.format import Event
-from rhscheck.traces.logmap.events import EventMaker, log_header
-from rhscheck.traces.logmap.language import LogMap
+from rhscheck.traces.logmap.events import EventMaker
 from rhscheck.traces.logmap.read import LogReader
+from rhscheck.traces.logmap.reading import Batch, Days, Tally
+from rhscheck.traces.logmap.text import BLOCK_BYTES, Encoding
+from rhscheck.traces.report import Finding
 
 # Called now and then with the number of bytes read.
 Progress = Callable[[int], None]
 _REPORT_EVERY = 20_000  # lines that were looked at
+
+
+@dataclass(slots=True)
+class Read:
+    """A log that was read, and not judged yet."""
+
+    file: str
+    mapping: str
+    encoding: Encoding
+    about: About
+    tally: Tally
+    story: Story
+
+    def report(self, court: Court, judgement: Judgement | None = None) -> LogReport:
+        """What the log shows. `judgement`: where it was held against the spec as one recording."""
+        story, tally, about = self.story, self.tally, self.about
+        if judgement is None:
+            judgement = judged(story, court)
+        return LogReport(
+            file=self.file,
+            mapping=self.mapping,
+            encoding=self.encoding,
+            about=about,
+            tally=tally,
+            events=story.events,
+            resources=tuple(story.resources.values()),
+            incidents=tuple(story.incidents),
+            judgement=judgement,
+            notes=tuple(_notes(tally, about, story, self.mapping)),
+            advice=court.logmap.advice,
+        )
 
 
 def audit_log(
@@ -31,72 +65,155 @@ def audit_log(
     *,
     file: str,
     number: int,
-    logmap: LogMap,
-    system: System,
-    engine: Engine | None = None,
+    court: Court,
     keep: Callable[[Event], None] | None = None,
     progress: Progress | None = None,
-) -> tuple[LogReport, Engine | None]:
+) -> LogReport:
     """Audit the log in `stream` (seekable), which is called `file` and is the `number`-th of them.
 
-    `keep` is given each event. `engine`: what this returned for an earlier log with the same
-    System and mapping, so that the spec is compiled once. Raises LegacyFormat, and what reading the
-    stream raises (OSError).
+    `keep` is given each event. Raises LegacyFormat, and what reading the stream raises (OSError).
     """
+    logmap = court.logmap
+    if keep is None and logmap.facts.lossy:
+        # Where lines may be missing each event is judged by itself, so no trace is needed.
+        return read_log(stream, file=file, court=court, progress=progress).report(court)
     reader = LogReader(logmap)
-    story = Story(limits_of(logmap, system))
+    audit = Audit(file, court)
     maker = EventMaker(file=number, lossy=logmap.facts.lossy)
-    header = log_header(logmap, {"": True}, source=logmap.name, tool="")
-    judge = bench(system, logmap, msgspec.structs.replace(header, spec=""), file, engine)
-    # Where lines may be missing each event is judged by itself, so once is enough.
-    repeats = keep is not None or not logmap.facts.lossy
+    judge = None if logmap.facts.lossy else court.strict(file)
     for count, sighting in enumerate(reader.read(stream)):
         if count == 0:
             maker.host = reader.about.node or ""
         if progress is not None and count % _REPORT_EVERY == 0:
             progress(sighting.offset)
-        story.take(sighting)
-        reading = sighting.reading
-        if reading.told and (repeats or not reading.judged):
-            reading.judged = True
+        audit.tally.count(sighting)
+        audit.story.take(sighting)
+        if sighting.reading.told:
             for event in maker.events(sighting):
-                judge.feed(sighting.line, event)
+                if judge is not None:
+                    judge.feed(sighting.line, event)
                 if keep is not None:
                     keep(event)
-    story.finish()
-    report = LogReport(
-        file=file,
-        mapping=logmap.name,
-        encoding=reader.encoding,
-        about=reader.about,
-        tally=reader.tally,
-        events=story.events,
-        resources=tuple(story.resources.values()),
-        incidents=tuple(story.incidents),
-        judgement=judge.finish(reader.tally.lines),
-        notes=tuple(_notes(reader, story)),
-        advice=logmap.advice,
-    )
-    return report, judge.engine
+    judgement = None if judge is None else judge.finish(reader.lines)
+    return audit.finish(reader).report(court, judgement)
 
 
-def limits_of(logmap: LogMap, system: System) -> Limits:
+def read_log(
+    stream: BinaryIO, *, file: str, court: Court, progress: Progress | None = None
+) -> Read:
+    """Read a log that may lack lines; `court` is asked for its summary only.
+
+    Raises what `audit_log` raises.
+    """
+    reader = LogReader(court.logmap)
+    audit = Audit(file, court)
+    reader.begin(stream)
+    for batch in reader.batches(stream):
+        audit.take(batch)
+        if progress is not None:
+            progress(stream.tell())
+    return audit.finish(reader)
+
+
+def audit_stretches(
+    stream: BinaryIO,
+    *,
+    file: str,
+    court: Court,
+    each: Callable[[Sequence[Cut]], Iterable[Stretch]],
+    progress: Progress | None = None,
+) -> LogReport:
+    """The same as `audit_log`, of a log that may lack lines, with the help of others.
+
+    `each` reads stretches of it (`read_stretch`) and gives them back in order.
+    """
+    reader = LogReader(court.logmap)
+    audit = Audit(file, court)
+    reader.begin(stream)
+    size = stream.seek(0, 2)
+    first = 0 if court.logmap.form != "clusterlog" else first_cut(stream, reader)
+    if first:
+        for batch in reader.batches(stream, 0, first):
+            audit.take(batch)
+    if not reader.within.debug:
+        # The debug log is over, if there was any: there is nothing to share.
+        return read_log(stream, file=file, court=court, progress=progress).report(court)
+    for count, stretch in enumerate(each(cuts(size, first, reader.sniffed, reader.within)), 1):
+        audit.take(put_back(stretch, reader.lines))
+        reader.lines += stretch.lines
+        reader.cut_lines += stretch.cut_lines
+        reader.about.add(stretch.about)
+        if progress is not None:
+            progress(min(size, (first + count * BLOCKS) * BLOCK_BYTES))
+    return audit.finish(reader).report(court)
+
+
+@dataclass(slots=True)
+class Audit:
+    """The audit of one log, of which lines come in batches, in file order."""
+
+    file: str
+    court: Court
+    tally: Tally = field(default_factory=Tally)
+    days: Days = field(default_factory=Days)
+    story: Story = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.story = Story(limits_of(self.court), self.court.speaks_of)
+
+    def take(self, batch: Batch) -> None:
+        """The next lines that the mapping looks at."""
+        for sighting in batch.odd:
+            self.days.count(sighting)
+        self.tally.take(batch)
+        self.story.take_batch(batch)
+
+    def clock(self, reader: LogReader) -> Callable[[int | None], str | None]:
+        """Times of the log as text, as far as it is read."""
+        dated, local = self.tally.dated, reader.about.local_time
+        return lambda time_us: clock_text(time_us, dated=dated, local=local)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the spec does not allow of what is told so far."""
+        opinion = self.court.opinions(self.story.cases)
+        if not any(opinion[case].findings for case in self.story.cases):
+            return ()
+        return judged(self.story, self.court).findings
+
+    def finish(self, reader: LogReader) -> Read:
+        """The log is over; `reader` has read it."""
+        story, tally = self.story, self.tally
+        story.finish()
+        tally.lines, tally.cut_lines = reader.lines, reader.cut_lines
+        if story.latest_us is not None and (tally.last_us or 0) < story.latest_us:
+            tally.last_us = story.latest_us
+        mapping = self.court.logmap.name
+        return Read(self.file, mapping, reader.encoding, reader.about, tally, story)
+
+
+def judged(story: Story, court: Court) -> Judgement:
+    """What the spec says of a log that may lack lines."""
+    seen = {name: one.cases for name, one in story.resources.items()}
+    opinion = court.opinions(case for cases in seen.values() for case in cases)
+    spec = court.summary
+    return judgement_of_cases(spec.name, spec.rules, seen, opinion, story.judged)
+
+
+def limits_of(court: Court) -> Limits:
     """The spec's values of the parameters that the mapping names as limits."""
-    times = {one.name: one.value * system.unit_us for one in system.constants if one.is_time}
-    usual = Limits()
+    times, limits, usual = court.summary.times_us, court.logmap.limits, Limits()
     return Limits(
-        times.get(logmap.limits.get("call", ""), usual.call_us),
-        times.get(logmap.limits.get("silence", ""), usual.silence_us),
+        times.get(limits.get("call", ""), usual.call_us),
+        times.get(limits.get("silence", ""), usual.silence_us),
     )
 
 
-def _notes(reader: LogReader, story: Story) -> list[str]:
+def _notes(tally: Tally, about: About, story: Story, mapping: str) -> list[str]:
     """What must be known to read the report."""
-    tally, about = reader.tally, reader.about
     notes: list[str] = []
     if tally.lines and not tally.relevant:
         notes.append(
-            f"no line is about resources as {reader.logmap.name} knows them: is this the right "
+            f"no line is about resources as {mapping} knows them: is this the right "
             "file, and the right --map?"
         )
     if about.local_time:

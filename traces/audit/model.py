@@ -11,6 +11,11 @@ from typing import Literal
 import msgspec
 
 from rhscheck.traces.logmap.language import Told
+from rhscheck.traces.logmap.reading import Usual
+
+CaseKind = Literal["call", "return", "status", "timeout", "event"]
+# What an event is to a spec: its kind, what it is called, its result or argument.
+Case = tuple[CaseKind, str, int | str | None]
 
 IncidentKind = Literal[
     "timed-out",  # a call was not back in time
@@ -38,13 +43,19 @@ class Evidence:
     text: str
 
 
-class Entry(msgspec.Struct):
-    """A moment on a timeline; `again` counts direct repetitions, `last` is the last of them."""
+# A line and its time, if it has one; what else the tuple holds does not matter.
+Moment = tuple[int, int | None] | Usual
 
-    place: Place
+
+class Entry(msgspec.Struct, gc=False):
+    """A moment on a timeline; `again` counts direct repetitions, `last_…` is the last of them."""
+
+    line: int
+    time_us: int | None
     told: Told
     again: int = 0
-    last: Place | None = None
+    last_line: int | None = None
+    last_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +115,18 @@ class Resource:
     name: str
     first: Place
     monitor: str | None = None
-    state: str | None = None
     events: int = 0
     omitted: int = 0
     timeline: list[Entry] = field(default_factory=list)
-    open: dict[str, tuple[Place, bool]] = field(default_factory=dict)
+    # Calls in flight, since when, and whether they were asked for only.
+    open: dict[str, tuple[Moment, bool]] = field(default_factory=dict)
     pending: str | None = None  # the operation that goes on in a worker
-    checkpoint: int | None = None
-    quiet_since: Place | None = None  # of a pending operation: the last that was heard of it
+    checkpoint: int | None = None  # of its last report
+    quiet_since: Moment | None = None  # of a pending operation: the last that was heard of it
     spans: dict[str, Span] = field(default_factory=dict)  # the longest of each kind
     finished: dict[str, int] = field(default_factory=dict)  # how many of each kind
     sayings: list[Saying] = field(default_factory=list)
+    # What happened that a spec may speak of, and where first.
+    cases: dict[Case, tuple[int, int | None]] = field(default_factory=dict)
+    waiting: list[Usual] = field(default_factory=list)  # lines that are not told yet
     era: int = 0  # of the story: what was open in an earlier one is forgotten

@@ -12,7 +12,7 @@ from typing import assert_never
 from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
 from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.logmap.language import Told
-from rhscheck.traces.logmap.read import DAY_US, Tally
+from rhscheck.traces.logmap.reading import DAY_US, Tally
 from rhscheck.traces.logmap.text import Encoding
 from rhscheck.traces.report import Finding, RuleVerdict, TraceVerdict
 
@@ -110,19 +110,19 @@ class LogReport:
                 self._span(span, resource.finished[name]) for name, span in resource.spans.items()
             ],
             "open": [
-                {"op": op, "line": place.line, "time": self.clock(place.time_us)}
-                for op, (place, _) in resource.open.items()
+                {"op": op, "line": since[0], "time": self.clock(since[1])}
+                for op, (since, _) in resource.open.items()
             ],
         }
 
     def _entry(self, entry: Entry) -> dict[str, object]:
         shown: dict[str, object] = {
-            "line": entry.place.line,
-            "time": self.clock(entry.place.time_us),
+            "line": entry.line,
+            "time": self.clock(entry.time_us),
             "event": entry_text(entry.told),
         }
-        if entry.last is not None:
-            shown |= {"again": entry.again, "last_line": entry.last.line}
+        if entry.last_line is not None:
+            shown |= {"again": entry.again, "last_line": entry.last_line}
         return shown
 
     def _span(self, span: Span, count: int) -> dict[str, object]:

@@ -3,7 +3,8 @@
 Owns the reading of events as a story, line by line, in memory that does not grow with the log but
 only with the number of resources. It judges no rule of the spec (`audit.judge` does) and claims
 nothing that a line does not show: where a log hides the beginning of a call, how long it took is
-"at most", and a failure is blamed on the DLL only where the line says so.
+"at most", and a failure is blamed on the DLL only where the line says so. What most lines are, one
+resource on its usual way, is `audit.usual`'s.
 """
 
 from __future__ import annotations
@@ -12,27 +13,40 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from rhscheck.traces.audit.cases import case_of
 from rhscheck.traces.audit.model import (
-    Entry,
+    Case,
     Evidence,
     Incident,
     IncidentKind,
     Place,
     Resource,
     Saying,
-    Span,
+)
+from rhscheck.traces.audit.usual import (
+    PENDING_STATES,
+    Route,
+    Routes,
+    add_entry,
+    call,
+    measure,
+    play,
+    settle,
+    trim,
 )
 from rhscheck.traces.logmap.language import Told
-from rhscheck.traces.logmap.read import Sighting
+from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, Usual
 
 MAX_RESOURCES: Final = 100_000
 MAX_INCIDENTS: Final = 2_000
-# A timeline has this many entries while all timelines together are short, and later fewer.
-LONG, SHORT, TOTAL = 200, 12, 20_000
+# A timeline has this many entries while there are few resources, and fewer where there are many.
+LONG, SHORT, TOTAL = 200, 8, 20_000
 MAX_SAYINGS: Final = 4
 MAX_EVIDENCE: Final = 50
 # What the DLL said counts as a likely cause for so long.
 CAUSE_US: Final = 60_000_000
+# So many usual lines wait to be told, resource by resource.
+MAX_WAITING: Final = 30_000
 _SERVICE_GONE: Final = "the cluster service has gone"
 _LOUD: Final = ("WARN", "ERR")
 _WITH_PENDING: Final = ("Online", "Offline")
@@ -46,27 +60,115 @@ class Limits:
     silence_us: int = 180_000_000
 
 
+def every(_case: Case) -> bool:
+    """A spec that has a word for everything."""
+    return True
+
+
 @dataclass(slots=True)
 class Story:
-    """What a log shows so far. Feed it sightings in file order."""
+    """What a log shows so far. Feed it sightings (or batches) in file order.
+
+    `speaks_of`: whether the spec has a word for what an event says.
+    """
 
     limits: Limits = field(default_factory=Limits)
+    speaks_of: Callable[[Case], bool] = every
     resources: dict[str, Resource] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
     too_many_resources: int = 0  # events of resources beyond MAX_RESOURCES
     too_many_incidents: int = 0
     events: int = 0
+    judged: int = 0  # events that the spec has a word for
+    cases: dict[Case, None] = field(default_factory=dict)  # those of all resources
+    latest_us: int | None = None  # the latest time of all
     gaps: list[Place] = field(default_factory=list)
     backwards: list[Place] = field(default_factory=list)
     monitors: dict[int, int] = field(default_factory=dict)  # epoch of each RHS process id
     _ended: set[int] = field(default_factory=set)  # process ids that were seen to end
     _hosts: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by monitor
     _era: int = 0
-    _entries: int = 0
     _names: dict[int, str] = field(default_factory=dict)  # of monitors, by process id
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
     _now: int | None = None
     _gone: Incident | None = None
+    # What may wait to be told: lines of earlier batches, and of this one those from `_told` on.
+    _waiting: int = 0
+    _batch: list[Usual | Sighting] = field(default_factory=list)
+    _told: int = 0
+    _at: int = 0
+    _routes: Routes = field(default_factory=Routes)
+    _known: dict[Case, bool] = field(default_factory=dict)
+
+    def take_batch(self, batch: Batch) -> None:
+        """The next lines of the log."""
+        now = -1 if self._now is None else self._now
+        self._batch, self._told = batch.entries, 0
+        for at, entry in enumerate(batch.entries):
+            if type(entry) is not tuple:
+                assert isinstance(entry, Sighting)
+                self._at, self._now = at, None if now < 0 else now
+                self.take(entry)
+                now = -1 if self._now is None else self._now
+                continue
+            time_us, reading = entry[1], entry[3]
+            if time_us > now:
+                now = time_us
+            elif time_us < now - 1_000_000:
+                self._at, self._now = at, now
+                self._time_goes_back(Place(entry[0], time_us))
+                now = time_us
+            sink = reading.sink
+            if sink is None:
+                self._at, self._now = at, now
+                sink = self._way(entry, reading)
+                if sink is None:
+                    continue
+            sink(entry)
+        self._now = None if now < 0 else now
+        if self._now is not None and (self.latest_us is None or self._now > self.latest_us):
+            self.latest_us = self._now
+        self._waiting += len(batch.entries) - self._told
+        self._batch = []
+        if self._waiting >= MAX_WAITING:
+            self._tell_all()
+
+    def _way(self, entry: Usual, reading: Reading) -> Callable[[Usual], None] | None:
+        """Where the line waits to be told with others of its resource; None: it is told.
+
+        Met first here, or a line that is never usual.
+        """
+        line, time_us, pid, _ = entry
+        if not reading.told:
+            return None
+        told, route = reading.told[0], reading.route
+        if not isinstance(route, Route):
+            route = reading.route = self._routes.of(reading, self.knows)
+        if route.loud or told.res is None or len(reading.told) > 1:
+            self.take(Sighting(line, 0, time_us, pid, None, reading))
+            return None
+        resource = self.resources.get(told.res) or self._resource(told.res, Place(line, time_us))
+        if resource is None:
+            self.events += 1
+            self.too_many_resources += 1
+            return None
+        reading.sink = resource.waiting.append
+        return reading.sink
+
+    def _tell_all(self) -> None:
+        """Tell all lines that wait. They change nothing but their own resources."""
+        if self._waiting:
+            for resource in self.resources.values():
+                if resource.waiting:
+                    play(self, resource)
+        elif self._batch:
+            for entry in self._batch[self._told : self._at]:
+                if type(entry) is tuple and entry[3].sink is not None:
+                    owner = self.resources.get(entry[3].told[0].res or "")
+                    if owner is not None and owner.waiting:
+                        play(self, owner)
+        self._waiting = 0
+        self._told = self._at if self._batch else 0
 
     def take(self, sighting: Sighting) -> None:
         """The next line of the log."""
@@ -79,60 +181,108 @@ class Story:
             now = self._now
             if now is None or time_us > now:
                 self._now = time_us
+                if self.latest_us is None or time_us > self.latest_us:
+                    self.latest_us = time_us
             elif time_us < now - 1_000_000:
                 self._time_goes_back(place)
         for told in reading.told:
+            if told.kind == "exit":
+                self._tell_all()
             self.events += 1
             name = told.res or sighting.res
             resource = None
             if name is not None:
-                resource = self.resources.get(name)
-                if resource is None or resource.era != self._era:
-                    resource = self._resource(name, place)
-                pid = sighting.pid
-                if pid is not None and resource is not None and not reading.rcm:
-                    monitor = self._names.get(pid)
-                    if monitor is None or monitor != resource.monitor:
-                        self._host(resource, pid)
+                resource = self.resources.get(name) or self._resource(name, place)
+                if resource is None:
+                    self.too_many_resources += 1
+                else:
+                    if resource.waiting:
+                        play(self, resource)
+                    if resource.era != self._era:
+                        self.refresh(resource)
+                    pid = sighting.pid
+                    if pid is not None and not reading.rcm:
+                        self.host(resource, pid)
+            case = case_of(told, resource)
+            if case is not None and resource is not None:
+                self._judge(case, resource, place)
             _ACTIONS[told.kind](self, told, resource, place, sighting)
+            if resource is not None:
+                trim(resource, self.length)
+
+    @property
+    def length(self) -> int:
+        """How many entries a timeline has: fewer, the more resources there are."""
+        return max(SHORT, min(LONG, TOTAL // max(1, len(self.resources))))
+
+    def _judge(self, case: Case, resource: Resource, place: Place) -> None:
+        """Note that something happened that the spec may speak of."""
+        if self.knows(case):
+            self.judged += 1
+            if case not in resource.cases:
+                resource.cases[case] = (place.line, place.time_us)
+                self.cases[case] = None
+
+    def knows(self, case: Case) -> bool:
+        """Whether the spec speaks of it."""
+        known = self._known.get(case)
+        if known is None:
+            known = self._known[case] = self.speaks_of(case)
+        return known
 
     def _time_goes_back(self, place: Place) -> None:
         """The lines are not one run: nothing open before can end after."""
         if len(self.backwards) < 100:
             self.backwards.append(place)
+        if self.latest_us is None or (self._now is not None and self._now > self.latest_us):
+            self.latest_us = self._now
         self._forget()
         self._now = place.time_us
 
     def _forget(self) -> None:
         """Of every resource: what is open, pending, or was said; it is done when it is next met."""
+        self._tell_all()
         self._era += 1
         self._nameless.clear()
 
     def _resource(self, name: str, place: Place) -> Resource | None:
-        known = self.resources.get(name)
-        if known is not None:
-            self._refresh(known)
-            return known
+        """A resource that is met for the first time."""
         if len(self.resources) >= MAX_RESOURCES:
-            self.too_many_resources += 1
             return None
         known = self.resources[name] = Resource(name, place, era=self._era)
         return known
 
-    def _refresh(self, resource: Resource) -> None:
+    def refresh(self, resource: Resource) -> None:
+        """Forget what was before a gap, if there was one since the resource was last met."""
         if resource.era != self._era:
             resource.era = self._era
             resource.open.clear()
             resource.sayings.clear()
-            self._settle(resource)
+            settle(resource)
+
+    def tell(self) -> None:
+        """Tell what waits: then everything that the lines show is in the resources."""
+        self._tell_all()
 
     def finish(self) -> None:
-        """The log is over: forget what was open before its last gap."""
+        """The log is over: forget what was open before its last gap, and what reading needed."""
+        self._tell_all()
+        length = self.length
         for resource in self.resources.values():
-            self._refresh(resource)
+            self.refresh(resource)
+            trim(resource, length, exactly=True)
+            resource.quiet_since = None
+            if resource.open:
+                resource.open = {
+                    op: ((since[0], since[1]), asked)
+                    for op, (since, asked) in resource.open.items()
+                }
+        self.speaks_of = every
+        self._routes = Routes()
+        self._hosts.clear()
 
     # ---- monitors ------------------------------------------------------------------------------
-    def _host(self, resource: Resource, pid: int) -> None:
+    def host(self, resource: Resource, pid: int) -> None:
         """An RHS process speaks for the resource: it hosts it."""
         name = self._names.get(pid)
         if name is None:
@@ -141,63 +291,29 @@ class Story:
                 self.monitors[pid] += 1
             epoch = self.monitors.setdefault(pid, 1)
             name = self._names[pid] = f"{pid}#{epoch}"
-        resource.monitor = name
-        self._hosts.setdefault(name, {})[resource.name] = resource
-
-    def _entry(self, resource: Resource | None, told: Told, place: Place) -> None:
-        if resource is None:
-            return
-        resource.events += 1
-        timeline = resource.timeline
-        if timeline:
-            latest = timeline[-1]
-            before = latest.told
-            if before is told or (before.keys == told.keys and before.kind == told.kind):
-                latest.again += 1
-                latest.last = place
-                return
-        timeline.append(Entry(place, told))
-        if len(timeline) > (LONG if self._entries < TOTAL else SHORT):
-            # Several at once: each time one of the first would cost more.
-            surplus = len(timeline) // 4
-            del timeline[:surplus]
-            resource.omitted += surplus
-            self._entries -= surplus - 1
-        else:
-            self._entries += 1
+        if name != resource.monitor:
+            resource.monitor = name
+            self._hosts.setdefault(name, {})[resource.name] = resource
 
     # ---- events --------------------------------------------------------------------------------
     def _call(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
-        if resource is None:
-            return
-        op = told.op
-        asked = resource.open.get(op)
-        # The DLL's own record of a call that RCM asked for is the same call, seen better.
-        if asked is None or (asked[1] and not told.inferred) or told.inferred:
-            resource.open[op] = (place, told.inferred)
-        if op == "Terminate":
-            self._settle(resource)
-
-    def _settle(self, resource: Resource) -> None:
-        """No pending operation is waited for any more."""
-        resource.pending = None
-        resource.quiet_since = None
-        resource.checkpoint = None
+        add_entry(resource, told, place)
+        if resource is not None:
+            call(resource, told.op, (place.line, place.time_us), inferred=told.inferred)
 
     def _return(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if resource is None:
             return
         op, code = told.op, told.rc
         self._closed(resource, op, place)
         if op in _WITH_PENDING and code == 997:
             resource.pending = op
-            resource.quiet_since = place
+            resource.quiet_since = (place.line, place.time_us)
             return
         if op in ("IsAlive", "LooksAlive") and code:
             self._incident(
@@ -213,59 +329,44 @@ class Story:
     def _closed(self, resource: Resource, op: str, place: Place) -> None:
         opened = resource.open.pop(op, None)
         if opened is not None:
-            self._span(resource, op, opened[0], place, self.limits.call_us, at_most=opened[1])
+            end = (place.line, place.time_us)
+            measure(resource, op, opened[0], end, self.limits.call_us, at_most=opened[1])
 
-    def _span(
-        self, resource: Resource, what: str, start: Place, end: Place, limit: int, *, at_most: bool
-    ) -> None:
-        if start.time_us is None or end.time_us is None or end.time_us < start.time_us:
-            return
-        used = end.time_us - start.time_us
-        resource.finished[what] = resource.finished.get(what, 0) + 1
-        longest = resource.spans.get(what)
-        if longest is None or used > longest.used_us:
-            resource.spans[what] = Span(what, start, end, used, limit, at_most)
+    def _heard(self, resource: Resource, place: Place) -> None:
+        """A pending operation has said something: how long was it silent?"""
+        if resource.quiet_since is not None:
+            start, end = resource.quiet_since, (place.line, place.time_us)
+            measure(resource, "silence", start, end, self.limits.silence_us, at_most=False)
 
     def _status(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if resource is None:
             return
-        state = told.target
-        op = "Offline" if told.source.startswith("Off") else "Online"
-        if resource.quiet_since is not None:
-            self._span(
-                resource,
-                "silence",
-                resource.quiet_since,
-                place,
-                self.limits.silence_us,
-                at_most=False,
-            )
-        if state in ("pending", "repeated"):
+        self._heard(resource, place)
+        if told.target in ("pending", "repeated"):
+            op = "Offline" if told.source.startswith("Off") else "Online"
             resource.pending = resource.pending or op
-            resource.quiet_since = place
+            resource.quiet_since = (place.line, place.time_us)
             checkpoint = told.get("ckpt")
             resource.checkpoint = checkpoint if isinstance(checkpoint, int) else None
         else:
-            self._settle(resource)
+            settle(resource)
 
     def _ends(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if resource is None:
             return
         op, failed = told.op, bool(told.rc)
-        if resource.pending == op and resource.quiet_since is not None:
-            start = resource.quiet_since
-            self._span(resource, "silence", start, place, self.limits.silence_us, at_most=False)
+        if resource.pending == op:
+            self._heard(resource, place)
         elif resource.pending is None:
             self._closed(resource, op, place)
         resource.open.pop(op, None)
-        self._settle(resource)
-        resource.state = "Failed" if failed else op
+        settle(resource)
         if failed:
             self._incident(
                 "failed",
@@ -282,39 +383,37 @@ class Story:
     ) -> None:
         if resource is None:
             return
-        source, target = told.source, told.target
         if told.once and resource.timeline:
             last = resource.timeline[-1]
             if last.told.kind == "state" and last.told.keys == told.keys:
                 self.events -= 1
                 return  # the same change, printed in another form
-        self._entry(resource, told, place)
-        resource.state = target or resource.state
-        if target in ("OnlinePending", "OfflinePending") and resource.pending is None:
-            op = target.removesuffix("Pending")
+        add_entry(resource, told, place)
+        if told.target in PENDING_STATES and resource.pending is None:
+            op = told.target.removesuffix("Pending")
             self._closed(resource, op, place)
             resource.pending = op
-            resource.quiet_since = place
-        elif source in ("OnlinePending", "OfflinePending"):
-            self._settle(resource)
+            resource.quiet_since = (place.line, place.time_us)
+        elif told.source in PENDING_STATES:
+            settle(resource)
 
     def _timeout(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if resource is None:
             return
         op = told.op
         opened = resource.open.pop(op, None)
         took = ""
-        if opened is not None and opened[0].time_us is not None and place.time_us is not None:
-            took = f"; it was asked for in line {opened[0].line}"
+        if opened is not None and opened[0][1] is not None and place.time_us is not None:
+            took = f"; it was asked for in line {opened[0][0]}"
         stuck = (
             "LooksAlive, or the IsAlive that follows a failed LooksAlive,"
             if op == "LooksAlive"
             else op
         )
-        self._settle(resource)
+        settle(resource)
         self._incident(
             "timed-out",
             resource,
@@ -329,7 +428,7 @@ class Story:
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
         why, pid = told.text("why"), sighting.pid
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if pid is not None:
             self.monitors.setdefault(pid, 1)
             self._ended.add(pid)
@@ -344,9 +443,9 @@ class Story:
         for other in self._hosts.pop(monitor, {}).values():
             if other.monitor == monitor:
                 other.open.clear()
-                self._settle(other)
+                settle(other)
                 if other is not resource:
-                    self._entry(other, told, place)
+                    add_entry(other, told, place)
 
     def _service_gone(self, place: Place, sighting: Sighting) -> None:
         if self._gone is not None and _near(self._gone.place, place):
@@ -368,7 +467,7 @@ class Story:
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
         what = told.text("what")
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         match what:
             case "its monitor has ended" if resource is not None:
                 latest = self._latest(("timed-out", "crashed"), None)
@@ -377,7 +476,7 @@ class Story:
                     if resource.name not in (latest.resource, *latest.collateral):
                         latest.collateral.append(resource.name)
                 resource.open.clear()
-                self._settle(resource)
+                settle(resource)
             case "crashed or deadlocked: marked to run in a separate monitor":
                 latest = self._latest(("timed-out", "crashed"), resource)
                 if latest is not None:
@@ -461,7 +560,7 @@ class Story:
         if level not in _LOUD and level:
             return
         saying = Saying(place, level or "?", told.text("text")[:500])
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
         if resource is None:
             self._nameless.append((sighting.pid, saying))
             del self._nameless[:-MAX_SAYINGS]
@@ -472,7 +571,7 @@ class Story:
     def _notify(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
-        self._entry(resource, told, place)
+        add_entry(resource, told, place)
 
     def _gap(self, told: Told, resource: Resource | None, place: Place, sighting: Sighting) -> None:
         if len(self.gaps) < 1000:

@@ -153,3 +153,10 @@ class About:
             self.offset = found["offset"].strip().rstrip(".")
         if _LOCAL.search(text):
             self.local_time = True
+
+    def add(self, other: About) -> None:
+        """Take in what later lines of the log say."""
+        self.node = other.node or self.node
+        self.build = other.build or self.build
+        self.offset = other.offset or self.offset
+        self.local_time = self.local_time or other.local_time

@@ -28,7 +28,7 @@ from rhscheck.traces.format import (
     TimeoutEvent,
 )
 from rhscheck.traces.logmap.language import LogMap, Told
-from rhscheck.traces.logmap.read import Sighting
+from rhscheck.traces.logmap.reading import Sighting
 
 _PENDING: Final = 997  # ERROR_IO_PENDING
 MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered

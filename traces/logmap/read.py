@@ -1,8 +1,8 @@
 """Reads a log through a mapping: which lines say something, when, and what.
 
-Owns the walk over a file's lines: the prefilter, time stamps, records of several lines, sections,
-and the count of what was not understood. It needs memory for a block and a bounded cache, however
-long the file is. What the events mean together is `logmap.story`'s business.
+Owns the walk over a file's lines: the prefilter, time stamps, records of several lines and
+sections. It needs memory for a block and a bounded cache, however long the file is. What the events
+mean together is `audit.story`'s business.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
-
-import msgspec
 
 from rhscheck.traces.clusterlog.line import (
     DEBUG_SECTION,
@@ -23,11 +21,14 @@ from rhscheck.traces.clusterlog.line import (
     parse_line,
     section,
 )
-from rhscheck.traces.logmap.language import MAX_NAME, LogMap, Told, told
+from rhscheck.traces.logmap.language import MAX_NAME, LogMap, told
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, iso_micros, normalised
+from rhscheck.traces.logmap.rapid import PARTS, USUAL, Rapid
+from rhscheck.traces.logmap.reading import Batch, Days, Reading, Sighting, Usual, shape_of
 from rhscheck.traces.logmap.sieve import Sieve
 from rhscheck.traces.logmap.text import (
+    BLOCK_BYTES,
     Block,
     Encoding,
     Sniffed,
@@ -39,147 +40,128 @@ from rhscheck.traces.logmap.text import (
 )
 
 MAX_CACHED: Final = 8192  # messages whose reading is remembered
-MAX_SHAPES: Final = 500  # shapes of unknown messages that are counted one by one
 MAX_JOINED: Final = 8  # lines that one record may be wrapped over
 MAX_KEY: Final = 600  # bytes of a message that is remembered
 MAX_TEXT: Final = 2000  # characters of a message that are kept
-DAY_US: Final = 86_400_000_000
-_OTHER: Final = "(further shapes)"
+# Lines at the beginning of the file, and of a section, that may tell about the log.
+HEAD_LINES: Final = 200
+SECTION_LINES: Final = 100
 # How a line begins that nobody has touched, down to the message: of fixed width.
 _USUAL = re.compile(
-    rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} [A-Z]{3,4} {2,3}(?=\S)"
+    rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} "
+    rb"(?:[A-Z]{4}  |[A-Z]{3}   )(?=\S)"
 )
+_SECOND = re.compile(rb"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.")
+_HEX = re.compile(rb"[0-9a-fA-F]{8}")
+_LEAD, _MESSAGE = 43, 49  # where level and message begin in such a line
+_BEGINS = re.compile(rb"[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d")
 _MILLIS: Final = {b"%03d " % millis: millis * 1000 for millis in range(1000)}
-# What makes two messages different and their shape the same.
-_VARIABLE = re.compile(
-    r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\([^()]*\)|\\\\\S+|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4,12}){1,4}\b"
-    r"|\b0x[0-9a-fA-F]+\b|\d+"
-)
 
 
 class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
     """The file is a cluster.log of Windows 2000 or 2003, which this mapping does not read."""
 
 
-class Reading(msgspec.Struct):
-    """What a message says; mostly the same object for the same message.
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where in a log with sections a line is: in the debug log, or how far in another section.
 
-    `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
-    `judged` is for whoever needs to see each message once. `rcm`: the cluster service wrote it.
+    `left`: lines of the section that may still tell about the log.
     """
 
-    told: tuple[Told, ...]
-    level: str | None
-    message: str
-    shape: str | None
-    rule: int | None = None
-    judged: bool = False
-    rcm: bool = False
-
-
-class Sighting(msgspec.Struct, gc=False):
-    """A line that was looked at. `time_us` None: the line has no readable time.
-
-    `tid`: the thread as it stands there, hexadecimal in a sound log. `lines` is how many lines of
-    the file the record takes.
-    """
-
-    line: int
-    offset: int
-    time_us: int | None
-    pid: int | None
-    tid: bytes | None
-    reading: Reading
-    channel: str | None = None
-    host: str | None = None
-    res: str | None = None
-    lines: int = 1
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was read, and what could not be understood."""
-
-    lines: int = 0
-    relevant: int = 0
-    understood: int = 0
-    cut_lines: int = 0
-    untimed: int = 0
-    first_us: int | None = None
-    last_us: int | None = None
-    dated: bool = True
-    # By shape: how many, and the first line.
-    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    def count(self, sighting: Sighting) -> None:
-        """Take in a line that was looked at."""
-        self.relevant += 1
-        shape = sighting.reading.shape
-        if shape is None:
-            self.understood += 1
-        else:
-            if shape not in self.unknown and len(self.unknown) >= MAX_SHAPES:
-                shape = _OTHER
-            number, first = self.unknown.get(shape, (0, sighting.line))
-            self.unknown[shape] = (number + 1, first)
-        time_us = sighting.time_us
-        if time_us is None:
-            self.untimed += 1
-            return
-        if self.first_us is None:
-            self.first_us = time_us
-        if self.last_us is None or time_us > self.last_us:
-            self.last_us = time_us
-
-
-def shape_of(message: str) -> str:
-    """The message without what varies: numbers, names in quotes or brackets, paths."""
-    return _VARIABLE.sub("…", message[:300])
+    debug: bool = True
+    left: int = 0
 
 
 @dataclass(slots=True)
 class LogReader:
-    """One pass over one log. `tally` and `about` are complete when `read` is exhausted."""
+    """One pass over one log, or over a part of it.
+
+    `lines`, `cut_lines` (lines of which only the beginning was read) and `about` are complete when
+    the pass is over.
+    """
 
     logmap: LogMap
     sniffed: Sniffed = field(default=Sniffed("utf-8", 0))
-    tally: Tally = field(default_factory=Tally)
     about: About = field(default_factory=About)
+    within: Within = field(default=Within())
+    lines: int = 0
+    cut_lines: int = 0
     _matcher: Matcher | None = None
+    _sieves: tuple[Sieve, Rapid] | None = None
     # Readings by message, those used lately and those before: half are forgotten at a time.
     _cache: dict[bytes, Reading] = field(default_factory=dict)
     _before: dict[bytes, Reading] = field(default_factory=dict)
+    _strange: dict[bytes, Reading] = field(default_factory=dict)  # of which no rule knows
     _seconds: dict[bytes, int] = field(default_factory=dict)
+    _days: dict[bytes, int] = field(default_factory=dict)
     _pids: dict[bytes, int] = field(default_factory=dict)
-    _debug: bool = True  # within the section of the debug log, or there are no sections
-    _day: int = 0
-    _clock: int = 0
 
     @property
     def encoding(self) -> Encoding:
         """The file's encoding."""
         return self.sniffed.encoding
 
-    def read(self, stream: BinaryIO) -> Iterator[Sighting]:
-        """The lines that the mapping looks at, in file order.
+    def begin(self, stream: BinaryIO) -> None:
+        """Find out what kind of file it is. `stream` must be seekable, and stays where it is.
 
-        `stream` must be seekable. Raises LegacyFormat, and what reading raises (OSError).
+        Raises LegacyFormat, and what reading raises (OSError).
         """
         sample = read_sample(stream)
         self.sniffed = sniff(sample)
-        if self.logmap.form == "clusterlog":
-            self._refuse_legacy(sample)
+        self.refuse_legacy(sample)
+
+    def read(self, stream: BinaryIO) -> Iterator[Sighting]:
+        """The lines that the mapping looks at, in file order, each with its place in the file.
+
+        Raises what `begin` raises.
+        """
+        self.begin(stream)
+        days = Days()
         sieve = _sieve(self.logmap.prefilter, self.encoding)
         for block in blocks(stream, self.sniffed):
-            count = block.data.count(b"\n")
-            self.tally.lines = block.line + count - 1
-            self.tally.cut_lines += block.cut
-            if self.logmap.form == "clusterlog":
-                yield from self._cluster_block(block, sieve)
-            else:
-                yield from self._plain_block(block, self.logmap.form, sieve)
+            self._count(block)
+            for sighting in self._block(block, sieve):
+                days.count(sighting)
+                yield sighting
 
-    def _refuse_legacy(self, sample: bytes) -> None:
+    def batches(self, stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Batch]:
+        """The same of the blocks `first` to `last`, faster: usual lines are told in short.
+
+        Call `begin` before. Times without a date are left as they stand.
+        """
+        for block in blocks(stream, self.sniffed, first, last):
+            yield self.read_block(block)
+
+    def read_block(self, block: Block) -> Batch:
+        """The lines of one block that the mapping looks at. `sniffed` must be known."""
+        if self._sieves is None:
+            rapid = Rapid(_encoded(self.logmap.prefilter, self.encoding))
+            self._sieves = _sieve(self.logmap.prefilter, self.encoding), rapid
+        sieve, rapid = self._sieves
+        self._count(block)
+        if rapid.usable and self.logmap.form == "clusterlog" and self.within.debug:
+            data = b"\n" + block.data
+            parts = rapid.split(data)
+            if parts is not None:
+                self._learn_head(block)
+                return self._rapid(block, data, parts)
+        found = self._block(block, sieve)
+        return Batch(list(found), found)
+
+    def _count(self, block: Block) -> None:
+        self.lines = block.line + block.data.count(b"\n") - 1
+        self.cut_lines += block.cut
+
+    def _block(self, block: Block, sieve: Sieve) -> list[Sighting]:
+        if self.logmap.form == "clusterlog":
+            return self._cluster_block(block, sieve)
+        return list(self._plain_block(block, self.logmap.form, sieve))
+
+    def refuse_legacy(self, sample: bytes) -> None:
+        """Raise LegacyFormat if a log that begins with `sample` is of Windows 2000 or 2003."""
+        if self.logmap.form != "clusterlog":
+            return
         text = sample[self.sniffed.mark :]
         if self.encoding in ("utf-16-le", "utf-16-be"):
             lines = text.decode(self.encoding, "replace").splitlines()
@@ -188,105 +170,190 @@ class LogReader:
         if is_legacy(lines[:200]):
             raise LegacyFormat
 
+    # ---- what the log says about itself --------------------------------------------------------
+    def _learn_head(self, block: Block) -> None:
+        """Take in what the first lines of the file say about it."""
+        if block.offset < BLOCK_BYTES and block.line <= HEAD_LINES:
+            self._learn(block.data, 0, len(block.data), HEAD_LINES - block.line + 1)
+
+    def _learn(self, data: bytes, start: int, stop: int, most: int) -> int:
+        """Take in up to `most` lines that may say something about the log; how many there were."""
+        count, at = 0, start
+        while at < stop and count < most:
+            end = data.find(b"\n", at, stop)
+            end = stop if end < 0 else end
+            if not data.startswith(b"[===", at):
+                self.about.learn(decode(data[at : min(end, at + 1000)], self.encoding))
+            count, at = count + 1, end + 1
+        return count
+
     # ---- cluster.log ---------------------------------------------------------------------------
-    def _cluster_block(self, block: Block, sieve: Sieve) -> Iterator[Sighting]:
+    def _cluster_block(self, block: Block, sieve: Sieve) -> list[Sighting]:
         data = block.data
+        found: list[Sighting] = []
+        self._learn_head(block)
         start = 0
         if b"[===" in data:
-            for found in re.finditer(rb"^\[=== [^\n]{1,300}", data, re.MULTILINE):
-                yield from self._cluster_part(block, sieve, start, found.start())
-                name = section(decode(found[0], self.encoding))
+            for heading in re.finditer(rb"^\[=== [^\n]{1,300}", data, re.MULTILINE):
+                found += self._cluster_part(block, sieve, start, heading.start())
+                name = section(decode(heading[0], self.encoding))
                 if name is not None:
-                    self._debug = name == DEBUG_SECTION
-                start = found.end()
-        yield from self._cluster_part(block, sieve, start, len(data))
+                    self.within = Within(name == DEBUG_SECTION, SECTION_LINES)
+                start = heading.end()
+        return found + self._cluster_part(block, sieve, start, len(data))
 
     def _cluster_part(self, block: Block, sieve: Sieve, start: int, stop: int) -> list[Sighting]:
         data = block.data
         found: list[Sighting] = []
-        if not self._debug or block.line < 200:
-            self._learn_header(data[start : min(stop, start + 20_000)])
-        if not self._debug:
+        if not self.within.debug:
+            if self.within.left and stop > start:
+                # The rest of a heading's line is the first.
+                known = self._learn(data, start, stop, self.within.left)
+                self.within = Within(False, self.within.left - known)
             return found
-        append = found.append
         line, counted, end = block.line, 0, start - 1
-        lookup, find, rfind, count = self._cache.get, data.find, data.rfind, data.count
-        seconds, pids, tally = self._seconds.get, self._pids.get, self.tally
-        offset, straight = block.offset, self.encoding in ("utf-8", "windows-1252")
         for at in sieve.hits(data, start, stop):
             if at < end:  # a second hit in the same line
                 continue
-            begin = rfind(b"\n", 0, at) + 1
-            end = find(b"\n", at if at > begin else begin)
-            line += count(b"\n", counted, begin)
+            begin = data.rfind(b"\n", 0, at) + 1
+            end = data.find(b"\n", at if at > begin else begin)
+            line += data.count(b"\n", counted, begin)
             counted = begin
-            where = offset + begin if straight else file_offset(block, begin, self.encoding)
-            # The usual line: `pppppppp.tttttttt::YYYY/MM/DD-HH:MM:SS.mmm LEVL  message`.
-            key = data[begin + 43 : end]
-            reading = lookup(key) or self._known(key) or self._new(data, begin, end)
-            if reading is not None:
-                base = seconds(data[begin + 19 : begin + 39])
-                millis = _MILLIS.get(data[begin + 39 : begin + 43])
-                pid = pids(data[begin : begin + 8])
-                if (base is None or pid is None) and _USUAL.match(data, begin, end):
-                    self._learn_stamp(data[begin : begin + 43])
-                    base = seconds(data[begin + 19 : begin + 39])
-                    pid = pids(data[begin : begin + 8])
-                if base is not None and millis is not None and pid is not None:
-                    time_us = base + millis
-                    tally.relevant += 1
-                    tally.understood += 1
-                    if tally.first_us is None:
-                        tally.first_us = tally.last_us = time_us
-                    elif tally.last_us is None or time_us > tally.last_us:
-                        tally.last_us = time_us
-                    tid = data[begin + 9 : begin + 17]
-                    append(Sighting(line, where, time_us, pid, tid, reading))
-                    continue
-            slow = self._cluster_line(data, begin, end, line, where)
-            if slow is not None:
-                tally.count(slow)
-                append(slow)
+            sighting = self._line(data, begin, end, line)
+            if sighting is not None:
+                sighting.offset = file_offset(block, begin, self.encoding)
+                found.append(sighting)
         return found
 
-    def _new(self, data: bytes, begin: int, end: int) -> Reading | None:
-        """The reading of a usual line whose message is met for the first time, if it is known."""
+    def _rapid(self, block: Block, data: bytes, parts: list[bytes]) -> Batch:
+        """The lines of a block that was split."""
+        entries: list[Usual | Sighting] = []
+        odd: list[Sighting] = []
+        append, known = entries.append, self._cache.get
+        seconds, pids, millis = self._seconds.get, self._pids.get, _MILLIS.get
+        line, current, base = block.line - 1, b"", 0
+        done, at, latest = 0, 0, -1  # components that `at` is behind; the last odd line's beginning
+        columns = [parts[number::PARTS] for number in range(PARTS)]
+        for number, (between, message, process, second, thousandth, lead) in enumerate(
+            zip(*columns, strict=False)
+        ):
+            if second is not None and len(between) == USUAL:
+                line += 1
+            else:
+                line += between.count(b"\n")
+            reading = known(message)
+            # A line that is not as usual has no level here.
+            if reading is not None and reading.lead == lead:
+                if second != current:
+                    base, current = seconds(second, -1), second
+                    if base < 0:
+                        base = self._second(second)
+                fraction, pid = millis(thousandth), pids(process)
+                if pid is None:
+                    pid = self._process(process)
+                if base >= 0 and fraction is not None and pid is not None:
+                    append((line, base + fraction, pid, reading))
+                    continue
+            for earlier in range(done, number):
+                at += len(columns[0][earlier]) + len(columns[1][earlier])
+            done = number
+            begin = data.rfind(b"\n", 0, at + len(between) + 1) + 1
+            if begin == latest:  # a second component in the same line
+                continue
+            latest = begin
+            sighting = self._line(data, begin, data.find(b"\n", begin), line)
+            current = b""
+            if sighting is not None:
+                sighting.offset = block.offset
+                append(sighting)
+                odd.append(sighting)
+        return Batch(entries, odd)
+
+    def _line(self, data: bytes, begin: int, end: int, line: int) -> Sighting | None:
+        """What a line says. None: it only continues a record, or says nothing."""
         usual = _USUAL.match(data, begin, end)
         if usual is None:
-            return None
-        message = decode(data[usual.end() : end], self.encoding)
-        level = LEVELS.get(data[begin + 43 : begin + 47].strip().decode("ascii"))
-        if level is None:
-            return None
-        reading = self._reading(canonical(message), level)
-        if reading.shape is not None:
-            return None  # it may go on in the next line
-        self._remember(data[begin + 43 : end], reading)
-        return reading
+            return self._cluster_line(data, begin, end, line)
+        key = data[begin + _MESSAGE : end]
+        lead = data[begin + _LEAD : begin + _MESSAGE]
+        reading = self._cache.get(key) or self._known(key)
+        if reading is None or reading.lead != lead:
+            reading = self._strange.get(key)
+            if reading is not None and reading.lead == lead and not self._is_alone(data, end):
+                return self._cluster_line(data, begin, end, line)
+        if reading is None or reading.lead != lead:
+            level = LEVELS.get(lead.strip().decode("ascii"))
+            if level is None:
+                return self._cluster_line(data, begin, end, line)
+            reading = self._reading(canonical(decode(key, self.encoding)), level)
+            reading.lead = lead
+            if reading.shape is None:
+                self._remember(key, reading)
+            elif self._is_alone(data, end):
+                if len(self._strange) >= MAX_CACHED:
+                    self._strange.clear()
+                if len(key) <= MAX_KEY:
+                    self._strange[key] = reading
+            else:
+                return self._cluster_line(data, begin, end, line)
+        time_us = self._stamp(data[begin : begin + _LEAD])
+        pid = self._pids.get(data[begin : begin + 8])
+        if time_us is None or pid is None:
+            return self._cluster_line(data, begin, end, line)
+        return Sighting(line, 0, time_us, pid, data[begin + 9 : begin + 17], reading)
 
-    def _learn_stamp(self, data: bytes) -> None:
-        """Remember the process and the second of a line that begins as usual.
+    def _is_alone(self, data: bytes, end: int) -> bool:
+        """Whether the line that ends here cannot go on in the next."""
+        return end + 1 >= len(data) or _BEGINS.match(data, end + 1) is not None
 
-        Only of lines that begin exactly so: then what is looked up by its place is what it seems.
+    def _stamp(self, data: bytes) -> int | None:
+        """The time of a line that begins as usual; its second and process are remembered."""
+        base = self._seconds.get(data[19:39], -1)
+        if base < 0:
+            base = self._second(data[19:39])
+        if data[:8] not in self._pids:
+            self._process(data[:8])
+        return None if base < 0 else base + _MILLIS[data[39:43]]
+
+    def _second(self, second: bytes) -> int:
+        """The microseconds of `YYYY/MM/DD-HH:MM:SS.`, remembered; -1 if it is none.
+
+        Only what is exactly so is remembered: then what is looked up is what it seems.
         """
-        second, pid = data[19:39], data[:8]
-        base = iso_micros(second[:-1].decode("ascii", "replace"))
-        if base is not None and second[-1:] == b"." and second[4:5] == b"/":
-            if len(self._seconds) > 64:
-                self._seconds.clear()
-            self._seconds[second] = base
+        if _SECOND.fullmatch(second) is None:
+            return -1
+        day = self._days.get(second[:10], -1)
+        if day < 0:
+            found = iso_micros(second[:10].decode("ascii") + "-00:00:00")
+            if found is None:
+                return -1
+            if len(self._days) > 64:
+                self._days.clear()
+            day = self._days[second[:10]] = found
+        hour, minute, rest = int(second[11:13]), int(second[14:16]), int(second[17:19])
+        if hour > 23 or minute > 59 or rest > 60:
+            return -1
+        if len(self._seconds) > 256:
+            self._seconds.clear()
+        base = day + (hour * 3600 + minute * 60 + rest) * 1_000_000
+        self._seconds[second] = base
+        return base
+
+    def _process(self, process: bytes) -> int | None:
+        """The number of a process, remembered; None if it is none."""
+        if _HEX.fullmatch(process) is None:
+            return None
         if len(self._pids) > 4096:
             self._pids.clear()
-        self._pids[pid] = int(pid, 16)
+        found = self._pids[process] = int(process, 16)
+        return found
 
-    def _cluster_line(
-        self, data: bytes, begin: int, end: int, line: int, where: int
-    ) -> Sighting | None:
+    def _cluster_line(self, data: bytes, begin: int, end: int, line: int) -> Sighting | None:
         """Any line, however much of it is missing. None: it only continues a record."""
         text = decode(data[begin:end], self.encoding).strip()
         if text in ("...", "…"):
             gap = Reading((told("gap", {"why": "lines were left out"}),), None, "...", None)
-            return Sighting(line, where, None, None, None, gap)
+            return Sighting(line, 0, None, None, None, gap)
         parsed = parse_line(text)
         joined = 1
         if parsed is None:
@@ -294,24 +361,22 @@ class LogReader:
             reading = self._reading(normalised(text), None)
             if reading.shape is not None:
                 return None
-            return Sighting(line, where, None, None, None, reading)
+            return Sighting(line, 0, None, None, None, reading)
         reading = self._reading(canonical(parsed.message), parsed.level)
         if reading.shape is not None:
             wrapped, lines = self._wrapped(data, end, parsed.message, parsed.level)
             if wrapped is not None:
                 reading, joined = wrapped, lines
-        time_us = parsed.time_us
-        if time_us is not None and not parsed.dated:
-            time_us = self._of_day(time_us)
         return Sighting(
             line,
-            where,
-            time_us,
+            0,
+            parsed.time_us,
             parsed.pid,
             None if parsed.tid is None else b"%x" % parsed.tid,
             reading,
             channel=parsed.channel,
             lines=joined,
+            dated=parsed.dated,
         )
 
     def _wrapped(
@@ -335,19 +400,6 @@ class LogReader:
                     return reading, count
         return None, 1
 
-    def _of_day(self, clock_us: int) -> int:
-        """Times of day as a rising count: half a day backwards is the next day."""
-        if clock_us < self._clock - DAY_US // 2:
-            self._day += 1
-        self._clock = clock_us
-        self.tally.dated = False
-        return self._day * DAY_US + clock_us
-
-    def _learn_header(self, data: bytes) -> None:
-        for text in decode(data, self.encoding).splitlines()[:100]:
-            if not text.startswith("[==="):
-                self.about.learn(text)
-
     # ---- logs of other kinds -------------------------------------------------------------------
     def _plain_block(self, block: Block, form: Pattern, sieve: Sieve) -> Iterator[Sighting]:
         at = 0
@@ -367,10 +419,8 @@ class LogReader:
                 str(fields.get("text", "")), None if level is None else str(level)
             )
             time_us = fields.get("time")
-            if isinstance(time_us, int) and _is_clock(form):
-                time_us = self._of_day(time_us)
             pid, tid, host, res = (fields.get(key) for key in ("pid", "tid", "host", "res"))
-            sighting = Sighting(
+            yield Sighting(
                 number,
                 where,
                 time_us if isinstance(time_us, int) else None,
@@ -379,9 +429,8 @@ class LogReader:
                 reading,
                 host=None if host is None else str(host),
                 res=None if res is None else str(res)[:MAX_NAME],
+                dated=not _is_clock(form),
             )
-            self.tally.count(sighting)
-            yield sighting
 
     # ---- messages ------------------------------------------------------------------------------
     def _reading(self, message: str, level: str | None) -> Reading:
@@ -416,5 +465,9 @@ def _is_clock(form: Pattern) -> bool:
 
 
 def _sieve(prefilter: tuple[str, ...], encoding: Encoding) -> Sieve:
+    return Sieve(_encoded(prefilter, encoding))
+
+
+def _encoded(prefilter: tuple[str, ...], encoding: Encoding) -> list[bytes]:
     codec = "windows-1252" if encoding == "windows-1252" else "utf-8"
-    return Sieve(text.encode(codec, "replace") for text in prefilter)
+    return [text.encode(codec, "replace") for text in prefilter]

@@ -8,16 +8,36 @@ becomes U+FFFD; nothing here raises for what is in a file.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "windows-1252"]
 
-BLOCK_BYTES: Final = 1 << 18
+BLOCK_BYTES: Final = 1 << 19
 # What is beyond this in a line is not looked at: a file without line ends must not fill memory.
 MAX_LINE_BYTES: Final = 1 << 16
 _SAMPLE_BYTES: Final = 1 << 16
+# Blocks begin with a line that begins a record, if one is found so far behind their border.
+_FIRST_LOOK: Final = 1 << 13
+_NEARBY: Final = 1 << 16
+
+
+def _head(unit: str) -> re.Pattern[bytes]:
+    """A line feed before a record; `unit` is how the bytes of a character stand."""
+    digit = unit.format("[0-9a-fA-F]")
+    dot, colon, feed, number = (unit.format(one) for one in (r"\.", ":", r"\n", r"\d"))
+    digits = f"(?:{digit}){{1,8}}"
+    return re.compile(f"{feed}(?={digits}{dot}{digits}{colon}{colon}{number})".encode("ascii"))
+
+
+_HEADS: Final[dict[Encoding, re.Pattern[bytes]]] = {
+    "utf-8": _head("{}"),
+    "windows-1252": _head("{}"),
+    "utf-16-le": _head(r"{}\x00"),
+    "utf-16-be": _head(r"\x00{}"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +110,74 @@ def read_sample(stream: BinaryIO) -> bytes:
     return sample
 
 
-def blocks(stream: BinaryIO, sniffed: Sniffed) -> Iterator[Block]:
-    """The lines of a binary stream, from its beginning. Raises OSError as reading it does."""
+def block_count(size: int) -> int:
+    """How many blocks a file of `size` bytes has at most."""
+    return size // BLOCK_BYTES + 1
+
+
+def blocks(
+    stream: BinaryIO, sniffed: Sniffed, first: int = 0, last: int | None = None
+) -> Iterator[Block]:
+    """The lines of a seekable binary stream, of its blocks `first` to `last` (without that one).
+
+    Where a block begins is a matter of the bytes around it alone, so whoever reads only a part of
+    the file reads the same blocks. Lines are numbered from the first that is read. Raises OSError
+    as reading does.
+    """
     wide = sniffed.encoding in ("utf-16-le", "utf-16-be")
-    offset = len(stream.read(sniffed.mark))
-    line = 1
-    rest = b""
-    while True:
-        read = stream.read(BLOCK_BYTES)
-        data = rest + read
-        if not data:
-            return
-        end = _after_last_line(data, sniffed.encoding) if read else len(data)
-        if end == 0 and len(data) > MAX_LINE_BYTES * (2 if wide else 1):
-            kept = data[: MAX_LINE_BYTES * (2 if wide else 1)]
-            yield Block(_converted(kept, sniffed.encoding) + b"\n", line, offset, cut=True)
-            line += 1
-            rest, offset = _skip_line(stream, data, offset, sniffed.encoding)
-            continue
-        whole, rest = data[:end], data[end:]
-        if whole:
-            text = _converted(whole, sniffed.encoding)
-            if not text.endswith(b"\n"):
+    most = 2 * MAX_LINE_BYTES * (2 if wide else 1)
+    number, line = first, 1
+    start, more = _beginning(stream, sniffed, number)
+    while more and (last is None or number < last):
+        end, more = _beginning(stream, sniffed, number + 1)
+        border = (number + 1) * BLOCK_BYTES
+        if end > start:
+            stream.seek(start)
+            # What is longer ends with a line that nobody looks at to its end.
+            read = stream.read(min(end, max(border, start) + most) - start)
+            text = converted(read, sniffed.encoding)
+            if text and not text.endswith(b"\n"):
                 text += b"\n"
-            yield from _bounded(Block(text, line, offset), sniffed.encoding)
+            if text:
+                yield from bounded(Block(text, line, start), sniffed.encoding)
             line += text.count(b"\n")
-            offset += len(whole)
+        # Blocks that lie within one long line are empty.
+        number, start = max(number + 1, (end - 1) // BLOCK_BYTES), end
 
 
-def _bounded(block: Block, encoding: Encoding) -> Iterator[Block]:
+def _beginning(stream: BinaryIO, sniffed: Sniffed, number: int) -> tuple[int, bool]:
+    """Where the block begins, and whether there is anything.
+
+    With the first line after its border; better with one that begins a record, if there is one
+    nearby, so that a record that was wrapped over several lines stays in one block.
+    """
+    if number == 0:
+        return sniffed.mark, True
+    wide = sniffed.encoding in ("utf-16-le", "utf-16-be")
+    head = _HEADS[sniffed.encoding]
+    at = number * BLOCK_BYTES - (2 if wide else 1)
+    size = _FIRST_LOOK
+    while True:
+        stream.seek(at)
+        data = stream.read(size)
+        for found in head.finditer(data):
+            if not (wide and found.start() % 2):
+                return at + found.end(), True
+        if len(data) < size or size == _NEARBY:
+            break
+        size = _NEARBY
+    end = _after_first_line(data, sniffed.encoding)
+    while not end:
+        if not data:
+            return at, False
+        # Half a line feed of UTF-16 never stands at the end: all reads are of even length.
+        at += len(data)
+        data = stream.read(BLOCK_BYTES)
+        end = _after_first_line(data, sniffed.encoding)
+    return at + end, end < len(data) or bool(stream.read(1))
+
+
+def bounded(block: Block, encoding: Encoding) -> Iterator[Block]:
     """The block with lines cut that are too long; almost always the block itself."""
     data = block.data
     start = 0
@@ -147,22 +206,11 @@ def _bounded(block: Block, encoding: Encoding) -> Iterator[Block]:
         start = end
 
 
-def _converted(data: bytes, encoding: Encoding) -> bytes:
+def converted(data: bytes, encoding: Encoding) -> bytes:
+    """Bytes of a file as they are in a block."""
     if encoding in ("utf-8", "windows-1252"):
         return data
     return data.decode(encoding, "replace").encode("utf-8")
-
-
-def _after_last_line(data: bytes, encoding: Encoding) -> int:
-    """The end of the last whole line in `data`, 0 if there is none."""
-    if encoding in ("utf-8", "windows-1252"):
-        return data.rfind(b"\n") + 1
-    # Only a line feed at an even position is one: elsewhere it is half of two characters.
-    unit = "\n".encode(encoding)
-    at = data.rfind(unit)
-    while at >= 0 and at % 2:
-        at = data.rfind(unit, 0, at + 1)
-    return at + 2 if at >= 0 else 0
 
 
 def _after_first_line(data: bytes, encoding: Encoding) -> int:
@@ -175,16 +223,20 @@ def _after_first_line(data: bytes, encoding: Encoding) -> int:
     return at + 2 if at >= 0 else 0
 
 
-def _skip_line(stream: BinaryIO, data: bytes, offset: int, encoding: Encoding) -> tuple[bytes, int]:
-    """What follows the line that `data` (of even length in UTF-16) begins with, and its offset."""
+def last_record(data: bytes, encoding: Encoding, *, whole: bool = False) -> int:
+    """Where the last record of `data` begins, which may go on; 0 if it is the only one.
+
+    `whole`: where the last line begins that is not ended.
+    """
     wide = encoding in ("utf-16-le", "utf-16-be")
-    while True:
-        end = _after_first_line(data, encoding)
-        if end:
-            return data[end:], offset + end
-        odd = len(data) % 2 if wide else 0
-        offset += len(data) - odd
-        read = stream.read(BLOCK_BYTES)
-        if not read:
-            return b"", offset
-        data = data[len(data) - odd :] + read
+    found = 0
+    unit = "\n".encode(encoding) if wide else b"\n"
+    if not whole:
+        for match in _HEADS[encoding].finditer(data, max(0, len(data) - _NEARBY)):
+            if not (wide and match.start() % 2):
+                found = match.end()
+        return found
+    at = data.rfind(unit)
+    while at >= 0 and wide and at % 2:
+        at = data.rfind(unit, 0, at + 1)
+    return at + len(unit) if at >= 0 else 0

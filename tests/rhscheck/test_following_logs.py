@@ -1,0 +1,122 @@
+"""A log that is audited while it is written: what is said at once, rotation, truncation, Ctrl-C."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rhscheck import following_logs
+from rhscheck.api import InputError
+from rhscheck.following_logs import follow_log
+from rhscheck.spec.load import load
+from rhscheck.traces.audit.court import Court
+from rhscheck.traces.logmap.load import load_map
+
+HEAD = "00001a00.00001b10::2024/05/06-10:00:{:02}.000 "
+STUCK = "ERR   [RHS] RhsCall::DeadlockMonitor: Call ISALIVE timed out for resource '{}'.\n"
+RESTART = "INFO  [RCM] rcm::RcmMonitor::RestartResources: Monitor restart for resource {}\n"
+
+
+@functools.cache
+def court() -> Court:
+    system = load("rhs").system
+    return Court(load_map("clusterlog"), lambda: system)
+
+
+def in_turn(steps: list[Callable[[], object]]) -> Callable[[], bool]:
+    """Takes a step whenever there was nothing to read; True when there is none left."""
+
+    def stop() -> bool:
+        if not steps:
+            return True
+        steps.pop(0)()
+        return False
+
+    return stop
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following_logs, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(following_logs, "_SILENCE", 1)
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+
+
+def test_what_goes_wrong_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, said = tmp_path / "cluster.log", []
+    append(path, HEAD.format(1) + STUCK.format("a")[:40])
+    steps: list[Callable[[], object]] = [
+        lambda: said.append(capsys.readouterr().err),  # half a line says nothing
+        lambda: append(path, STUCK.format("a")[40:]),
+        lambda: said.append(capsys.readouterr().err),
+        lambda: append(path, HEAD.format(2) + RESTART.format("b")),
+        lambda: said.append(capsys.readouterr().err),
+    ]
+    (report,) = follow_log(court(), str(path), quiet=False, stop=in_turn(steps))
+    assert said[0] == ""
+    assert "a: IsAlive was not back in time" in said[1]
+    assert "line 1, 2024-05-06T10:00:01.000Z (provisional: more may follow)" in said[1]
+    assert said[2] == "  b: lost the monitor by what is in line 1\n"
+    (incident,) = report.incidents
+    assert (incident.resource, incident.collateral) == ("a", ["b"])
+    assert report.tally.lines == 2
+
+
+@pytest.mark.parametrize("how", ["renamed", "truncated"])
+def test_a_log_that_is_rotated(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "cluster.log"
+    append(path, HEAD.format(1) + STUCK.format("a") + HEAD.format(2) + RESTART.format("a"))
+
+    def rotate() -> None:
+        if how == "renamed":
+            path.rename(tmp_path / "cluster.old")
+        path.write_text(HEAD.format(3) + RESTART.format("b"), encoding="utf-8", newline="\n")
+
+    first, second = follow_log(court(), str(path), quiet=True, stop=in_turn([rotate]))
+    assert (first.file, second.file) == (str(path), f"{path} (rotated 1)")
+    assert [one.name for one in first.resources] == ["a"]
+    assert [one.name for one in second.resources] == ["b"]
+    # Nothing is concluded from one file to the next.
+    assert second.incidents == ()
+
+
+def test_ctrl_c_ends_it_with_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cluster.log"
+    append(path, HEAD.format(1) + STUCK.format("a").rstrip("\n"))
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    (report,) = follow_log(court(), str(path), quiet=True)
+    assert [one.resource for one in report.incidents] == ["a"]
+
+
+def test_no_log_and_an_old_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read the log"):
+        follow_log(court(), str(tmp_path / "none"), quiet=True)
+    old = tmp_path / "old.log"
+    append(old, "378.32c::1999/06/09-18:00:18.874 Cluster service started\n")
+    with pytest.raises(InputError, match="Windows 2000 or 2003"):
+        follow_log(court(), str(old), quiet=True, stop=lambda: False)
+
+
+def test_a_line_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.log"
+    append(path, HEAD.format(1) + "INFO  [RES] " + "x" * 3_000_000)
+    after = "x\n" + HEAD.format(2) + RESTART.format("a")
+    (report,) = follow_log(
+        court(), str(path), quiet=True, stop=in_turn([lambda: append(path, after)])
+    )
+    assert [one.name for one in report.resources] == ["a"]
+    assert (report.tally.lines, report.tally.cut_lines) == (2, 1)

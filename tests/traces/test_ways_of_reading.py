@@ -1,0 +1,193 @@
+"""However a log is read (fast, line by line, in stretches, as it grows), its report is the same.
+
+And none accuses: a cluster.log may lack any line, so no line of it, and no damage to it, convicts.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import random
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from cluster_logs import damaged, log_lines
+
+from rhscheck.spec.load import load
+from rhscheck.traces.audit import audit as auditing
+from rhscheck.traces.audit import growing, stretches, usual
+from rhscheck.traces.audit.audit import audit_log, audit_stretches
+from rhscheck.traces.audit.court import Court
+from rhscheck.traces.audit.growing import GrowingLog
+from rhscheck.traces.audit.report import LogReport
+from rhscheck.traces.audit.stretches import Cut, Stretch, read_stretch
+from rhscheck.traces.logmap import read, text
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.text import Sniffed, blocks
+
+LOGS = sorted((Path(__file__).parent / "logs").glob("*.log"))
+MODERN = [path for path in LOGS if path.stem != "legacy-2000-2003"]
+
+
+@functools.cache
+def court() -> Court:
+    system = load("rhs").system
+    return Court(load_map("clusterlog"), lambda: system)
+
+
+def fast(data: bytes) -> LogReport:
+    return audit_log(BytesIO(data), file="x", number=0, court=court())
+
+
+def one_by_one(data: bytes) -> LogReport:
+    return audit_log(BytesIO(data), file="x", number=0, court=court(), keep=lambda _event: None)
+
+
+def in_stretches(data: bytes) -> LogReport:
+    def each(cuts: Sequence[Cut]) -> list[Stretch]:
+        logmap = court().logmap
+        found = [read_stretch(BytesIO(data), logmap, cut) for cut in cuts]
+        return [pickle.loads(pickle.dumps(one)) for one in found]
+
+    return audit_stretches(BytesIO(data), file="x", court=court(), each=each)
+
+
+def grown(data: bytes, rng: random.Random) -> LogReport:
+    log, at = GrowingLog("x", court()), 0
+    while at < len(data):
+        size = rng.choice((1, 7, 100, 3000))
+        log.feed(data[at : at + size])
+        at += size
+        if rng.random() < 0.1 and data[:at].endswith(b"\n"):
+            log.pause()
+    return log.finish()
+
+
+def sample(seed: int) -> bytes:
+    rng = random.Random(seed)
+    if seed % 3:
+        lines = log_lines(rng, rng.choice((20, 120)), loud=rng.choice((0.0, 0.1, 0.6)))
+    else:
+        chosen = rng.choice(MODERN).read_text(encoding="utf-8").splitlines()
+        lines = [line for line in chosen if not line.startswith("# ")]
+    encoding = rng.choice(("utf-8", "utf-8", "utf-16", "utf-16-be", "cp1252"))
+    return (rng.choice(("\n", "\r\n")).join([*damaged(rng, lines), ""])).encode(encoding, "replace")
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_fast_and_line_by_line(seed: int) -> None:
+    data = sample(seed)
+    assert fast(data).as_json() == one_by_one(data).as_json()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_in_stretches(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (text, read, stretches, auditing):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 600)
+    for module in (stretches, auditing):
+        monkeypatch.setattr(module, "BLOCKS", 2)
+    data = sample(seed)
+    assert in_stretches(data).as_json() == fast(data).as_json()
+
+
+@pytest.mark.parametrize("seed", range(1, 60, 3))
+def test_as_it_grows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "_ENOUGH", 64)
+    rng = random.Random(seed)
+    lines = log_lines(rng, 60)
+    data = ("\n".join(lines) + "\n").encode(rng.choice(("utf-8", "utf-16-le")))
+    assert grown(data, rng).as_json() == fast(data).as_json()
+
+
+def test_messages_that_are_forgotten_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sample(1)
+    known = fast(data).as_json()
+    monkeypatch.setattr(read, "MAX_CACHED", 3)
+    monkeypatch.setattr(usual, "MAX_ROUTES", 2)
+    assert fast(data).as_json() == known
+
+
+def test_few_lines_are_read_the_long_way() -> None:
+    """What the speed comes from: known messages behind usual beginnings are told in short."""
+    rng = random.Random(5)
+    data = ("\n".join(log_lines(rng, 4000, loud=0.0)) + "\n").encode()
+    reader = read.LogReader(court().logmap)
+    stream = BytesIO(data)
+    reader.begin(stream)
+    (batch,) = reader.batches(stream)
+    assert len(batch.entries) > 3000
+    messages = [one.reading.message for one in batch.odd]
+    assert len(messages) == len(set(messages))  # each once
+    assert len(messages) < 100
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_blocks_are_the_same_wherever_reading_begins(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "BLOCK_BYTES", 256)
+    rng = random.Random(seed)
+    lines = [
+        rng.choice(("0000.0001::20 x", "abc" * rng.randrange(30), "z" * 1500, "\u0a0a\u0a00ü"))
+        for _ in range(rng.randrange(40))
+    ]
+    encoding = rng.choice(("utf-8", "utf-16-le", "utf-16-be"))
+    data = "\n".join(lines).encode(encoding)
+    sniffed = Sniffed(encoding, 0)
+    whole = list(blocks(BytesIO(data), sniffed))
+    plain = data.decode(encoding).encode("utf-8")
+    joined = b"".join(block.data for block in whole)
+    assert joined == plain + (b"" if plain.endswith(b"\n") or not plain else b"\n")
+    border = rng.randrange(text.block_count(len(data)) + 1)
+    first = list(blocks(BytesIO(data), sniffed, 0, border)) if border else []
+    rest = list(blocks(BytesIO(data), sniffed, border))
+    assert [(one.data, one.offset) for one in first + rest] == [
+        (one.data, one.offset) for one in whole
+    ]
+
+
+# ---- nobody is accused -------------------------------------------------------------------------
+OPS = (
+    "Open",
+    "Close",
+    "Online",
+    "Offline",
+    "Terminate",
+    "LooksAlive",
+    "IsAlive",
+    "ResourceControl",
+)
+
+
+def test_no_line_convicts_by_itself() -> None:
+    # All that the mapping can tell. As lines may be missing anywhere, none of it is a violation,
+    # whatever stands beside it; so no cut, loss or repetition makes one.
+    cases = [("call", op, None) for op in OPS] + [("timeout", op, None) for op in OPS]
+    cases += [("return", op, code) for op in OPS for code in (0, 1, 997, 5023)]
+    states = ("pending", "repeated", "success", "failure", "Strange")
+    cases += [("status", "SetResourceStatus", state) for state in states]
+    told = court().opinions(cases)  # type: ignore[arg-type]
+    assert all(court().speaks_of(case) for case in cases[:8])  # type: ignore[arg-type]
+    verdicts = {verdict for case in told.values() for verdict in case.rules.values()}
+    assert verdicts == {"conforms-so-far", "inconclusive"}
+    assert all(case.findings == () for case in told.values())
+
+
+@pytest.mark.parametrize("path", MODERN, ids=lambda path: path.stem)
+def test_a_published_log_cut_anywhere_accuses_nobody(path: Path) -> None:
+    lines = [one for one in path.read_text(encoding="utf-8").splitlines() if one[:2] != "# "]
+    whole = fast("\n".join(lines).encode())
+    blamed = {(one.kind, one.resource, one.what.partition(";")[0]) for one in whole.incidents}
+    rng = random.Random(len(lines))
+    for at in range(0, len(lines), max(1, len(lines) // 12)):
+        for part in (lines[:at], lines[at:], lines[:at] + lines[at + 1 :], lines[: at + 1] * 2):
+            report = fast("\n".join(part).encode())
+            assert report.judgement.verdict != "violated"
+            # What is said to have gone wrong is what a line says, and the whole log says so too.
+            for one in report.incidents:
+                if one.blame is not None:
+                    assert (one.kind, one.resource, one.what.partition(";")[0]) in blamed
+        report = fast("\n".join(damaged(rng, lines)).encode())
+        assert report.judgement.findings == ()

@@ -1,0 +1,149 @@
+"""What lines of a log were read as, and the count of what was not understood.
+
+Owns the values that `logmap.read` produces and whoever follows a log takes in. They hold no file
+and no pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from rhscheck.traces.logmap.language import Told
+
+MAX_SHAPES: Final = 500  # shapes of unknown messages that are counted one by one
+DAY_US: Final = 86_400_000_000
+_OTHER: Final = "(further shapes)"
+# What makes two messages different and their shape the same.
+_VARIABLE = re.compile(
+    r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\([^()]*\)|\\\\\S+|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4,12}){1,4}\b"
+    r"|\b0x[0-9a-fA-F]+\b|\d+"
+)
+
+
+class Reading(msgspec.Struct, gc=False):
+    """What a message says; mostly the same object for the same message.
+
+    `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
+    `rcm`: the cluster service wrote it. `lead`: the bytes between time and message, where they are
+    as usual. `route` and `sink` are for whoever follows the log: what to do with such a message,
+    and where lines with it wait for that.
+    """
+
+    told: tuple[Told, ...]
+    level: str | None
+    message: str
+    shape: str | None
+    rule: int | None = None
+    rcm: bool = False
+    lead: bytes = b""
+    route: object = None
+    sink: Callable[[Usual], None] | None = None
+
+
+class Sighting(msgspec.Struct, gc=False):
+    """A line that was looked at. `time_us` None: the line has no readable time.
+
+    `tid`: the thread as it stands there, hexadecimal in a sound log. `lines` is how many lines of
+    the file the record takes. `dated`: the time is one since 1970, else one since midnight.
+    """
+
+    line: int
+    offset: int
+    time_us: int | None
+    pid: int | None
+    tid: bytes | None
+    reading: Reading
+    channel: str | None = None
+    host: str | None = None
+    res: str | None = None
+    lines: int = 1
+    dated: bool = True
+
+
+# A line that is as usual and understood, in short: line, time, process and what it says.
+Usual = tuple[int, int, int, Reading]
+
+
+class Batch(msgspec.Struct):
+    """Lines that were looked at, in file order; `odd` are those of them that are Sightings."""
+
+    entries: list[Usual | Sighting]
+    odd: list[Sighting]
+
+
+@dataclass(slots=True)
+class Days:
+    """Times of day as a rising count: half a day backwards is the next day."""
+
+    _day: int = 0
+    _clock: int = 0
+
+    def count(self, sighting: Sighting) -> None:
+        """Give the line its place in the count, if its time has no date."""
+        if sighting.dated or sighting.time_us is None:
+            return
+        if sighting.time_us < self._clock - DAY_US // 2:
+            self._day += 1
+        self._clock = sighting.time_us
+        sighting.time_us += self._day * DAY_US
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read, and what could not be understood."""
+
+    lines: int = 0
+    relevant: int = 0
+    understood: int = 0
+    cut_lines: int = 0
+    untimed: int = 0
+    first_us: int | None = None
+    last_us: int | None = None
+    dated: bool = True
+    # By shape: how many, and the first line.
+    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def take(self, batch: Batch) -> None:
+        """Take in lines that were looked at; `last_us` only of those that are Sightings."""
+        usual = len(batch.entries) - len(batch.odd)
+        self.relevant += usual
+        self.understood += usual
+        if self.first_us is None and batch.entries:
+            for entry in batch.entries:
+                time_us = entry[1] if isinstance(entry, tuple) else entry.time_us
+                if time_us is not None:
+                    self.first_us = time_us
+                    break
+        for sighting in batch.odd:
+            self.count(sighting)
+
+    def count(self, sighting: Sighting) -> None:
+        """Take in a line that was looked at."""
+        self.relevant += 1
+        shape = sighting.reading.shape
+        if shape is None:
+            self.understood += 1
+        else:
+            if shape not in self.unknown and len(self.unknown) >= MAX_SHAPES:
+                shape = _OTHER
+            number, first = self.unknown.get(shape, (0, sighting.line))
+            self.unknown[shape] = (number + 1, first)
+        time_us = sighting.time_us
+        if time_us is None:
+            self.untimed += 1
+            return
+        self.dated = self.dated and sighting.dated
+        if self.first_us is None:
+            self.first_us = time_us
+        if self.last_us is None or time_us > self.last_us:
+            self.last_us = time_us
+
+
+def shape_of(message: str) -> str:
+    """The message without what varies: numbers, names in quotes or brackets, paths."""
+    return _VARIABLE.sub("…", message[:300])
