@@ -21,11 +21,12 @@ from rhscheck.traces.audit import growing, stretches, usual
 from rhscheck.traces.audit.audit import audit_log, audit_stretches
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.growing import GrowingLog
+from rhscheck.traces.audit.model import Case
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.audit.stretches import Cut, Stretch, read_stretch
 from rhscheck.traces.logmap import read, text
 from rhscheck.traces.logmap.load import load_map
-from rhscheck.traces.logmap.text import Sniffed, blocks
+from rhscheck.traces.logmap.text import Encoding, Sniffed, blocks
 
 LOGS = sorted((Path(__file__).parent / "logs").glob("*.log"))
 MODERN = [path for path in LOGS if path.stem != "legacy-2000-2003"]
@@ -133,7 +134,8 @@ def test_blocks_are_the_same_wherever_reading_begins(
         rng.choice(("0000.0001::20 x", "abc" * rng.randrange(30), "z" * 1500, "\u0a0a\u0a00ü"))
         for _ in range(rng.randrange(40))
     ]
-    encoding = rng.choice(("utf-8", "utf-16-le", "utf-16-be"))
+    encodings: tuple[Encoding, ...] = ("utf-8", "utf-16-le", "utf-16-be")
+    encoding = rng.choice(encodings)
     data = "\n".join(lines).encode(encoding)
     sniffed = Sniffed(encoding, 0)
     whole = list(blocks(BytesIO(data), sniffed))
@@ -164,12 +166,13 @@ OPS = (
 def test_no_line_convicts_by_itself() -> None:
     # All that the mapping can tell. As lines may be missing anywhere, none of it is a violation,
     # whatever stands beside it; so no cut, loss or repetition makes one.
-    cases = [("call", op, None) for op in OPS] + [("timeout", op, None) for op in OPS]
+    cases: list[Case] = [("call", op, None) for op in OPS]
+    cases += [("timeout", op, None) for op in OPS]
     cases += [("return", op, code) for op in OPS for code in (0, 1, 997, 5023)]
     states = ("pending", "repeated", "success", "failure", "Strange")
     cases += [("status", "SetResourceStatus", state) for state in states]
-    told = court().opinions(cases)  # type: ignore[arg-type]
-    assert all(court().speaks_of(case) for case in cases[:8])  # type: ignore[arg-type]
+    told = court().opinions(cases)
+    assert all(court().speaks_of(case) for case in cases[:8])
     verdicts = {verdict for case in told.values() for verdict in case.rules.values()}
     assert verdicts == {"conforms-so-far", "inconclusive"}
     assert all(case.findings == () for case in told.values())
