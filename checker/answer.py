@@ -86,7 +86,12 @@ class Task:
         """The System with `rules` woven in, made once."""
         key = tuple(rule.id for rule in rules)
         if key not in self._models:
-            self._models[key] = Model(self.system, rules, self.assumptions)
+            # The assumptions are built in first, whatever the rules: once is enough.
+            self._models[key] = (
+                Model(self.weave([]).system, rules, ())
+                if rules
+                else Model(self.system, (), self.assumptions)
+            )
         return self._models[key]
 
     def plain(self, n: int) -> Ground:

@@ -45,7 +45,6 @@ from rhscheck.spec.expr import (
     conj,
     disj,
     neg,
-    refs,
 )
 from rhscheck.spec.ground import Ground, GroundTransition
 
@@ -146,9 +145,7 @@ def project(
 
 def slots_of(whole: Ground, expr: Expr) -> frozenset[int]:
     """The positions of the state variables that `expr` (ground) reads."""
-    return frozenset(
-        whole.slot_of[(ref.name, ref.index)] for ref in refs(expr) if not isinstance(ref.index, str)
-    )
+    return whole.slots_read(expr)
 
 
 class Sight:
@@ -164,7 +161,7 @@ class Sight:
 
     def sees(self, expr: Expr) -> bool:
         """Whether `expr` reads known slots only (clocks do not count)."""
-        return not self.unseen(expr)
+        return self._whole.slots_read(expr) <= self._seen
 
     def possible(self, formula: Expr) -> Expr:
         """A formula over known slots that holds at least wherever `formula` does."""

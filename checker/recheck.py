@@ -91,7 +91,7 @@ def recheck(
     inductive = check.initiation()
     inductive &= check.delays()
     inductive &= check.steps()
-    safe = tuple(rule for rule in bad if check.safety(rule))
+    safe = check.safe()
     return Recheck(
         inductive,
         safe if inductive else (),
@@ -123,25 +123,19 @@ class _Check:
         self._deadline = deadline
         self._encoding = encoding
         self._timed = bool(tracked)
-        now, late, then = (
-            [
-                member(
-                    encoding,
-                    copy.invariant.diagram,
-                    values,
-                    clocks,
-                    slots=copy.slot_map,
-                    tracked=copy.clock_map,
-                )
-                for copy in copies
-            ]
-            for values, clocks in (
-                (encoding.now.values, encoding.now.clocks),
-                (encoding.now.values, encoding.late),
-                (encoding.then.values, encoding.then.clocks),
+        self._now = [
+            member(
+                encoding,
+                copy.invariant.diagram,
+                encoding.now.values,
+                encoding.now.clocks,
+                slots=copy.slot_map,
+                tracked=copy.clock_map,
             )
-        )
-        self._now, self._late, self._then = now, late, then
+            for copy in copies
+        ]
+        self._late = [encoding.after_delay(inside) for inside in self._now]
+        self._then = [encoding.after_step(inside) for inside in self._now]
         self._inside = self._now_inside()
         self._stepping: Solver | None = None
 
@@ -212,11 +206,24 @@ class _Check:
                 return False
         raise AssertionError("a step leaves the invariant, but no transition does")
 
-    def safety(self, rule: str) -> bool:
+    def safe(self) -> tuple[str, ...]:
+        """All properties at once; only if that fails, one by one."""
+        if not self._goals:
+            return ()
         encoding = self._encoding
-        bad = encoding.fresh()
-        self._inside.add(encoding.implies(bad, encoding.holds(self._goals[rule])))
-        return self._answer(f"safety: {rule}", self._inside, (bad,))
+        bad = {rule: encoding.fresh() for rule in self._goals}
+        for rule, literal in bad.items():
+            holds = encoding.implies(literal, encoding.holds(self._goals[rule]))
+            self._inside.add(holds)
+        some = encoding.fresh()
+        self._inside.add(encoding.implies_any(some, tuple(bad.values())))
+        if isinstance(self._inside.check((some,), self._deadline), Unsat):
+            return tuple(bad)
+        return tuple(
+            rule
+            for rule, literal in bad.items()
+            if self._answer(f"safety: {rule}", self._inside, (literal,))
+        )
 
     def _answer(self, query: str, solver: Solver, assumptions: Sequence[Formula]) -> bool:
         match solver.check(assumptions, self._deadline):

@@ -12,6 +12,7 @@ threads that it does not have. It imports nothing of the program that uses rhsch
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import subprocess
@@ -31,6 +32,7 @@ from rhscheck.spec.system import Assumption, Early, Rule, System, Within
 
 _ENOUGH_RULES = 6  # with a clock of their own; fewer are decided before a process is ready
 _ENOUGH_TRANSITIONS = 40
+_COLLECT_AFTER = 1_000_000  # objects more than there were: what is made stays, and has few cycles
 _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 
 
@@ -143,6 +145,7 @@ def main() -> None:
     """Decide the share that is on standard input, and write what was found to standard output."""
     status = 1
     end_with_parent()
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         share = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_the_first, daemon=True).start()

@@ -12,6 +12,7 @@ abstraction an over-approximation.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import assert_never
 
 from rhscheck.spec.expr import (
@@ -45,6 +46,8 @@ from rhscheck.spec.expr import (
     walk,
 )
 
+# The same guards are met in every Ground and every projection that a verification makes.
+_REMEMBERED = 10_000
 ClockAtom = ClockCmp | ClockDiff
 Atoms = tuple[ClockAtom, ...]
 
@@ -83,11 +86,16 @@ def split_guard(guard: Expr) -> list[tuple[Expr, Atoms]]:
     whose comparisons contradict each other are kept: only clocks can tell. Raises ValueError for
     quantifiers around clock comparisons (ground first).
     """
+    return list(_alternatives(guard))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _alternatives(guard: Expr) -> tuple[tuple[Expr, Atoms], ...]:
     merged: dict[Atoms, list[Expr]] = {}
     for discrete, atoms in _split(guard, positive=True):
         merged.setdefault(tuple(sorted(set(atoms), key=_order)), []).append(discrete)
     alternatives = ((disj(parts), atoms) for atoms, parts in merged.items())
-    return [(discrete, atoms) for discrete, atoms in alternatives if discrete != FALSE]
+    return tuple((discrete, atoms) for discrete, atoms in alternatives if discrete != FALSE)
 
 
 def untimed(guard: Expr) -> Expr:

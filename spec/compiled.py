@@ -9,7 +9,8 @@ discrete condition with the clock comparisons that remain to be judged by whoeve
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import CodeType
 from typing import Any, Generic, TypeVar
 
 from rhscheck.spec.alternatives import (
@@ -219,6 +220,12 @@ def _key_slot(guard: Expr, ground: Ground) -> tuple[int, frozenset[int]] | None:
 
 
 # ---- the code ------------------------------------------------------------------------------------
+@lru_cache(maxsize=1_000)
+def _code(source: str) -> CodeType:
+    """The code object of `source`: many questions are about the same small part of a System."""
+    return compile(source, "<compiled ground system>", "exec")
+
+
 _Entry = tuple[int, str, Expr, GroundTransition]
 
 
@@ -234,7 +241,7 @@ class _Module:
         source = "\n".join(self._lines)
         namespace: dict[str, Any] = {"__builtins__": {"bool": bool}}
         # The source is made of names and numbers of our own only.
-        exec(compile(source, "<compiled ground system>", "exec"), namespace)
+        exec(_code(source), namespace)
         return namespace[name]
 
     def function(self, name: str, returned: list[tuple[Expr, str]]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import is_
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 # An instance: a number after grounding, the name of a bound parameter before, None for a variable
 # that exists once.
@@ -22,6 +22,21 @@ Index = int | str | None
 
 Comparison = Literal["<", "<=", ">=", ">"]
 StepKind = Literal["call", "return", "callback", "event", "expiry", "timer", "due", "reset"]
+
+
+class _Compound:
+    """Remembers its hash: tables of expressions ask for it time and again, at every level."""
+
+    __slots__ = ("_hash",)
+
+    def remembered_hash(self: Any) -> int:
+        """The hash of the fields, computed once."""
+        try:
+            return self._hash  # type: ignore[no-any-return]
+        except AttributeError:
+            made = hash(tuple([getattr(self, name) for name in self.__match_args__]))
+            object.__setattr__(self, "_hash", made)  # no field: it is neither compared nor pickled
+            return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,49 +70,55 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(_Compound):
     """Negation."""
 
     arg: Expr
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class And(_Compound):
     """Conjunction of two or more formulas."""
 
     args: tuple[Expr, ...]
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Compound):
     """Disjunction of two or more formulas."""
 
     args: tuple[Expr, ...]
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Ite:
+class Ite(_Compound):
     """`then` where `cond` holds, `other` elsewhere; both branches have the same type."""
 
     cond: Expr
     then: Expr
     other: Expr
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class In(_Compound):
     """Whether `arg` has one of `values` (sorted, non-empty)."""
 
     arg: Expr
     values: tuple[int, ...]
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Eq:
+class Eq(_Compound):
     """Whether two values of one type are equal."""
 
     left: Expr
     right: Expr
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +146,23 @@ class Sub:
 
 
 @dataclass(frozen=True, slots=True)
-class Forall:
+class Forall(_Compound):
     """`body` for every instance of `family`, bound to the name `param`."""
 
     param: str
     family: str
     body: Expr
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(_Compound):
     """`body` for some instance of `family`, bound to the name `param`."""
 
     param: str
     family: str
     body: Expr
+    __hash__ = _Compound.remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +240,13 @@ def conj(args: Iterable[Expr]) -> Expr:
     """The conjunction, flattened, without repetitions, folded where it is constant."""
     seen: dict[Expr, None] = {}
     for arg in args:
-        for part in arg.args if isinstance(arg, And) else (arg,):
-            if part == FALSE:
-                return FALSE
-            if part != TRUE:
-                seen[part] = None
+        for part in arg.args if type(arg) is And else (arg,):
+            if type(part) is Lit:  # most parts are none: comparing each would cost more than this
+                if part == FALSE:
+                    return FALSE
+                if part == TRUE:
+                    continue
+            seen[part] = None
     parts = tuple(seen)
     return TRUE if not parts else parts[0] if len(parts) == 1 else And(parts)
 
@@ -230,11 +255,13 @@ def disj(args: Iterable[Expr]) -> Expr:
     """The disjunction, flattened, without repetitions, folded where it is constant."""
     seen: dict[Expr, None] = {}
     for arg in args:
-        for part in arg.args if isinstance(arg, Or) else (arg,):
-            if part == TRUE:
-                return TRUE
-            if part != FALSE:
-                seen[part] = None
+        for part in arg.args if type(arg) is Or else (arg,):
+            if type(part) is Lit:
+                if part == TRUE:
+                    return TRUE
+                if part == FALSE:
+                    continue
+            seen[part] = None
     parts = tuple(seen)
     return FALSE if not parts else parts[0] if len(parts) == 1 else Or(parts)
 
@@ -298,7 +325,15 @@ def same(left: Index, right: Index) -> Expr:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct sub-expressions, in order."""
-    match expr:  # the most frequent forms first: this is where walks spend their time
+    # The most frequent forms first, and without a pattern: this is where walks spend their time.
+    kind = type(expr)
+    if kind is Ref or kind is Lit:
+        return ()
+    if kind is And or kind is Or:
+        return expr.args  # type: ignore[union-attr]
+    if kind is In or kind is Not:
+        return (expr.arg,)  # type: ignore[union-attr]
+    match expr:
         case Lit() | Ref():
             return ()
         case And(args) | Or(args):
@@ -379,8 +414,9 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, Ref | Lit):  # most nodes are: not to ask them is most of the speed
-            stack.extend(reversed(children(node)))
+        kind = type(node)
+        if kind is not Ref and kind is not Lit:  # most nodes are: not to ask them is the speed
+            stack.extend(children(node)[::-1])
 
 
 def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
@@ -421,10 +457,11 @@ def refs(expr: Expr) -> Iterator[Ref]:
     stack = [expr]
     while stack:
         node = stack.pop()
-        if isinstance(node, Ref):
-            yield node
-        elif not isinstance(node, Lit):
-            stack.extend(reversed(children(node)))
+        kind = type(node)
+        if kind is Ref:
+            yield node  # type: ignore[misc]
+        elif kind is not Lit:
+            stack.extend(children(node)[::-1])
 
 
 def clocks_read(expr: Expr) -> Iterator[tuple[str, Index]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rhscheck.spec.expr import (
@@ -26,6 +26,7 @@ from rhscheck.spec.expr import (
     Same,
     conj,
     disj,
+    refs,
     rename,
     transform,
 )
@@ -122,6 +123,21 @@ class Ground:
     initially: Expr
     slot_of: dict[tuple[str, int | None], int]
     clock_of: dict[tuple[str, int | None], int]
+    # What was asked before: a function of the other fields.
+    _reads: dict[Expr, frozenset[int]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def slots_read(self, expr: Expr) -> frozenset[int]:
+        """The positions in `slots` of the variables that `expr` (ground) reads."""
+        found = self._reads.get(expr)
+        if found is None:
+            found = self._reads[expr] = frozenset(
+                self.slot_of[(ref.name, ref.index)]
+                for ref in refs(expr)
+                if not isinstance(ref.index, str)
+            )
+        return found
 
     def size(self, family: str) -> int:
         """How many instances `family` has here."""

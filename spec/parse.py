@@ -13,8 +13,11 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 from importlib import resources
+from importlib.util import cache_from_source
+from pathlib import Path
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -86,8 +89,13 @@ class _LineEnds:
             previous = text
 
 
-def build_parser(*, strict: bool = False) -> Lark:
-    """The parser of the grammar; `strict` refuses a grammar with conflicts (slow: for tests)."""
+def build_parser(*, strict: bool = False, tables: str | None = None) -> Lark:
+    """The parser of the grammar; `strict` refuses a grammar with conflicts (slow: for tests).
+
+    `tables`: the file to keep what was made of the grammar in, None: nowhere. Lark makes it anew
+    where it is about another grammar or version, is damaged or cannot be read, and goes on where it
+    cannot be written.
+    """
     grammar = (resources.files("rhscheck.spec") / "grammar.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
@@ -97,12 +105,24 @@ def build_parser(*, strict: bool = False) -> Lark:
         propagate_positions=True,
         maybe_placeholders=True,
         strict=strict,
+        cache=False if tables is None else tables,
     )
+
+
+def _tables() -> str | None:
+    """Beside Python's byte code of this package, and by the same rules: it is no less trusted."""
+    grammar = resources.files("rhscheck.spec") / "grammar.lark"
+    if sys.dont_write_bytecode or not isinstance(grammar, Path):  # in an archive there is no place
+        return None
+    try:
+        return str(Path(cache_from_source(str(grammar))).with_suffix(".tables"))
+    except NotImplementedError:  # a Python without byte code files
+        return None
 
 
 @functools.cache
 def _parser() -> Lark:
-    return build_parser()
+    return build_parser(tables=_tables())
 
 
 @functools.cache

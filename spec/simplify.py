@@ -8,6 +8,7 @@ in every state where the facts hold. It knows no machines and no steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import assert_never
 
 from rhscheck.spec.expr import (
@@ -52,6 +53,7 @@ Domains = Mapping[str, frozenset[int]]
 
 _WIDEST = 256
 _MOST_CASES = 64
+_REMEMBERED = 5_000  # quantified formulas: there are few, and each is looked for time and again
 
 
 def domains(system: System) -> Domains:
@@ -221,6 +223,7 @@ def _canonical(expr: Expr) -> Expr:
             return expr
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _renamed(node: Forall | Exists, depth: int) -> Expr:
     name = f"#{depth}"
 

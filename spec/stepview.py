@@ -66,6 +66,7 @@ class StepView:
         ) | frozenset(("reset", machine) for machine, _ in transition.resets_machines)
         self.writes = frozenset(update.var for update in transition.updates)
         self.restarts = frozenset(reset.clock for reset in transition.resets)
+        self._simplified: dict[Expr, Expr] = {}
 
     @cached_property
     def facts(self) -> Facts:
@@ -74,7 +75,12 @@ class StepView:
 
     def simplify(self, formula: Expr) -> Expr:
         """A formula equal to `formula` in every state in which the transition can be taken."""
-        return formula if isinstance(formula, Lit) else simplify(formula, self.facts)
+        if isinstance(formula, Lit):
+            return formula
+        known = self._simplified.get(formula)
+        if known is None:
+            known = self._simplified[formula] = simplify(formula, self.facts)
+        return known
 
     def points(self, family: str) -> tuple[str, ...]:
         """The transition's parameters of this family."""

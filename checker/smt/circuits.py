@@ -37,6 +37,10 @@ class Gates:
         self.context = context
         self._true = z3.BoolVal(True, context)
         self._false = z3.BoolVal(False, context)
+        # Z3 shares equal terms; making one again through its interface still costs. By the
+        # identity of the Python object, which is kept here as long as that counts.
+        self._negations: dict[int, tuple[z3.BoolRef, z3.BoolRef]] = {}
+        self._equalities: dict[tuple[int, int], tuple[Number, Bit]] = {}
 
     def formula(self, bit: Bit) -> z3.BoolRef:
         """`bit` as a Z3 formula."""
@@ -48,7 +52,11 @@ class Gates:
         """The negation."""
         if isinstance(bit, bool):
             return not bit
-        return z3.BoolRef(z3.Z3_mk_not(self.context.ref(), bit.as_ast()), self.context)
+        known = self._negations.get(id(bit))
+        if known is None:
+            made = z3.BoolRef(z3.Z3_mk_not(self.context.ref(), bit.as_ast()), self.context)
+            known = self._negations[id(bit)] = (bit, made)
+        return known[1]
 
     def conj(self, bits: Iterable[Bit]) -> Bit:
         """The conjunction; true for none."""
@@ -119,9 +127,13 @@ class Gates:
         wanted = value - number.offset
         if not 0 <= wanted <= number.top:
             return False
-        return self.conj(
-            bit if wanted >> at & 1 else self.negate(bit) for at, bit in enumerate(number.bits)
-        )
+        known = self._equalities.get((id(number), wanted))
+        if known is None:
+            made = self.conj(
+                bit if wanted >> at & 1 else self.negate(bit) for at, bit in enumerate(number.bits)
+            )
+            known = self._equalities[(id(number), wanted)] = (number, made)
+        return known[1]
 
     def _add(
         self, left: Sequence[Bit], right: Sequence[Bit], carry: Bit, width: int

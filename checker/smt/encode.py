@@ -335,6 +335,33 @@ class Encoding:
             )
         return self._replacements[key]
 
+    def after_delay(self, formula: Formula) -> Formula:
+        """`formula` about `now` as one about the same state after the delay before the step."""
+        pairs = [
+            (clock, late)
+            for clock, late in zip(self.now.clocks, self.late, strict=True)
+            if clock is not None and late is not None
+        ]
+        return self._replaced(formula, [a for a, _ in pairs], [b for _, b in pairs])
+
+    def after_step(self, formula: Formula) -> Formula:
+        """`formula` about `now` as one about `then`."""
+        pairs = self._state_variables()
+        return self._replaced(formula, [a for a, _ in pairs], [b for _, b in pairs])
+
+    def _replaced(
+        self, formula: Formula, before: Sequence[z3.ExprRef], after: Sequence[z3.ExprRef]
+    ) -> Formula:
+        array = z3.Ast * len(before)
+        moved = z3.Z3_substitute(
+            self.context.ref(),
+            formula.as_ast(),
+            len(before),
+            array(*(one.as_ast() for one in before)),
+            array(*(one.as_ast() for one in after)),
+        )
+        return z3.BoolRef(moved, self.context)
+
     def selectors_at(self, time: int) -> tuple[Formula, ...]:
         """The selectors of the step that leaves the state after `time` steps."""
         return self._copies(self.selectors, time)

@@ -28,10 +28,14 @@ def member(
     ValueError where a zone speaks of a clock that `encoding` does not track.
     """
     gates = encoding.gates
-    leaves = [
-        gates.disj([_zone(encoding, zone, clocks, tracked) for zone in zones])
-        for zones in diagram.leaves
-    ]
+    met: dict[Zone, Bit] = {}  # unions share zones
+
+    def inside(zone: Zone) -> Bit:
+        if zone not in met:
+            met[zone] = _zone(encoding, zone, clocks, tracked)
+        return met[zone]
+
+    leaves = [gates.disj([inside(zone) for zone in zones]) for zones in diagram.leaves]
     nodes: list[Bit] = []
     tests: dict[tuple[int, tuple[int, ...]], Bit] = {}  # many nodes ask the same of a slot
     for node in diagram.nodes:

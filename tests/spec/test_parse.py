@@ -1,11 +1,13 @@
 """Text to syntax tree: exact trees, places, where a line ends, and reading on after an error."""
 
+from pathlib import Path
+
 import pytest
 
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import SpecErrors
 from rhscheck.spec.lexeme import Lexeme
-from rhscheck.spec.parse import lexemes, parse
+from rhscheck.spec.parse import build_parser, lexemes, parse
 from rhscheck.spec.source import Source
 
 
@@ -311,3 +313,28 @@ def test_nothing_is_read_behind_a_wrong_head_or_a_block_that_stays_open() -> Non
     assert errors("spec x\nmachine M {\n state S {\n") == [
         (3, 10, "the text ends, but a `{` is still open")
     ]
+
+
+def test_the_tables_of_the_parser_are_kept_and_made_again_where_they_are_damaged(
+    tmp_path: Path,
+) -> None:
+    kept = tmp_path / "grammar.tables"
+    text = "spec t\n"
+    made = build_parser(tables=str(kept)).parse(text)
+    content = kept.read_bytes()
+    assert build_parser(tables=str(kept)).parse(text) == made
+    assert kept.read_bytes() == content
+    first, _, rest = content.partition(b"\n")
+    for damaged in (content[: len(content) // 2], b"", b"0" * len(first) + b"\n" + rest):
+        kept.write_bytes(damaged)
+        assert build_parser(tables=str(kept)).parse(text) == made
+        again = kept.read_bytes()
+        assert again.partition(b"\n")[0] == first
+        assert build_parser(tables=str(kept)).parse(text) == made
+        assert kept.read_bytes() == again != damaged
+
+
+def test_a_parser_is_made_where_its_tables_cannot_be_kept(tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing" / "grammar.tables"
+    assert build_parser(tables=str(nowhere)).parse("spec t\n") == build_parser().parse("spec t\n")
+    assert not nowhere.exists()
