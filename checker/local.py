@@ -47,7 +47,7 @@ from dataclasses import dataclass, replace
 
 from rhscheck.checker.independence import Reason, declared_dependences
 from rhscheck.checker.sight import INSTANCE, Sight, UncoveredError, normal_form
-from rhscheck.spec.expr import FALSE, And, ClockCmp, Expr, Index, Ref, neg, rename
+from rhscheck.spec.expr import FALSE, And, ClockCmp, Expr, Index, Ref, Renaming, neg, rename
 from rhscheck.spec.source import NOWHERE
 from rhscheck.spec.system import (
     SELF,
@@ -126,13 +126,14 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
         else:
             deadlines.append(deadline)
 
+    renamings: _Renamings = {}
     own: list[Transition] = []
     environment: list[Transition] = []
     origin: dict[str, str] = {}
     exact: set[str] = set()
     for transition in system.transitions:
         try:
-            copies = tuple(_copies(transition, sight))
+            copies = tuple(_copies(transition, sight, renamings))
         except UncoveredError as refusal:
             reasons.append(Reason(str(refusal), transition.span))
             continue
@@ -217,6 +218,9 @@ def local_goal(abstraction: LocalAbstraction, bad: Expr) -> Goal:
 
 
 # ---- transitions ---------------------------------------------------------------------------------
+_Renamings = dict[tuple[str, ...], Renaming]  # by the names that become the kept instance
+
+
 @dataclass(frozen=True, slots=True)
 class _Copy:
     transition: Transition
@@ -225,19 +229,24 @@ class _Copy:
     lost: tuple[str, ...]
 
 
-def _copies(transition: Transition, sight: Sight) -> Iterator[_Copy]:
+def _copies(transition: Transition, sight: Sight, renamings: _Renamings) -> Iterator[_Copy]:
     """The copies of one transition: each of its parameters may be the kept instance or another."""
     bound = [param.name for param in transition.params if param.family == sight.family]
     for choice in itertools.product((False, True), repeat=len(bound)):
         others = frozenset(name for name, other in zip(bound, choice, strict=True) if other)
-        yield from _copy(transition, sight, bound, others)
+        yield from _copy(transition, sight, bound, others, renamings)
 
 
 def _copy(
-    transition: Transition, sight: Sight, bound: list[str], others: frozenset[str]
+    transition: Transition,
+    sight: Sight,
+    bound: list[str],
+    others: frozenset[str],
+    renamings: _Renamings,
 ) -> Iterator[_Copy]:
     here: dict[str, Index] = {name: INSTANCE for name in bound if name not in others}
-    guard = sight.weaken(rename(transition.guard, here), others)
+    renaming = renamings.setdefault(tuple(here), Renaming(here))
+    guard = sight.weaken(renaming.of(transition.guard), others)
     if guard.formula == FALSE:
         return
     choices: list[tuple[Update, ...]] = []

@@ -119,6 +119,8 @@ class Sight:
 
     def resolve(self, expr: Expr, others: frozenset[str]) -> Expr:
         """`expr` with comparisons between the kept instance and another one decided."""
+        if not others:
+            return expr
 
         def leaf(node: Expr) -> Expr | None:
             match node:

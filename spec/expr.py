@@ -11,7 +11,7 @@ removes the first two when it weaves observers into a System, `spec.ground` expa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import is_
 from typing import Any, Literal, assert_never
@@ -421,17 +421,39 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
     """`expr` with bound instance names replaced (by other names, or by numbers)."""
+    return Renaming(binding).of(expr)
 
-    def swap(index: Index) -> Index:
-        return binding.get(index, index) if isinstance(index, str) else index
 
-    def leaf(node: Expr) -> Expr | None:
-        match node:
-            case And() | Or() | Not() | In() | Lit():
-                return None
-            case Ref(name, index):
-                moved = swap(index)
-                return node if moved is index else Ref(name, moved)
+class Renaming:
+    """`rename` of any number of expressions: what was met before is not looked at again.
+
+    The guards of a System share most of their parts.
+    """
+
+    def __init__(self, binding: Mapping[str, Index]) -> None:
+        self._binding = dict(binding)
+        self._known: dict[Expr, Expr] = {}
+
+    def of(self, expr: Expr) -> Expr:
+        """`expr` renamed."""
+        kind = type(expr)
+        if kind is Lit:
+            return expr
+        if kind is Ref:
+            index = expr.index  # type: ignore[union-attr]
+            moved = self._binding.get(index, index) if isinstance(index, str) else index
+            return expr if moved is index else Ref(expr.name, moved)  # type: ignore[union-attr]
+        found = self._known.get(expr)
+        if found is None:
+            found = self._known[expr] = self._made(expr)
+        return found
+
+    def _swap(self, index: Index) -> Index:
+        return self._binding.get(index, index) if isinstance(index, str) else index
+
+    def _made(self, expr: Expr) -> Expr:
+        swap = self._swap
+        match expr:
             case IndexValue(index):
                 moved = swap(index)
                 return Lit(moved) if isinstance(moved, int) else IndexValue(moved)
@@ -443,13 +465,15 @@ def rename(expr: Expr, binding: dict[str, Index]) -> Expr:
                 return ClockDiff(clock, swap(index), minus, swap(minus_index), op, bound)
             case Happens(kind, name, value, index):
                 return Happens(kind, name, value, swap(index))
-            case Forall(param, _, body) | Exists(param, _, body):
-                inner = {k: v for k, v in binding.items() if k != param}
-                return rebuild(node, (rename(body, inner),))
+            case Forall(param, _, body) | Exists(param, _, body) if param in self._binding:
+                inner = {k: v for k, v in self._binding.items() if k != param}
+                return rebuild(expr, (rename(body, inner),))
+            case Forall(_, _, body) | Exists(_, _, body):
+                return rebuild(expr, (self.of(body),))
             case _:
-                return None
-
-    return transform(expr, leaf)
+                parts = children(expr)
+                changed = tuple([self.of(part) for part in parts])
+                return expr if all(map(is_, changed, parts)) else rebuild(expr, changed)
 
 
 def refs(expr: Expr) -> Iterator[Ref]:

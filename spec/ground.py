@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import is_
 from types import MappingProxyType
 
 from rhscheck.spec.expr import (
@@ -24,11 +25,12 @@ from rhscheck.spec.expr import (
     Lit,
     Ref,
     Same,
+    children,
     conj,
     disj,
+    rebuild,
     refs,
     rename,
-    transform,
 )
 from rhscheck.spec.system import (
     SELF,
@@ -167,6 +169,53 @@ def value_range(kind: Type, system: System, n: int) -> tuple[int, int]:
             return (0 if optional else 1, n if size is None else size)
 
 
+class _Expansion:
+    """Expands expressions for one number of instances, and remembers what it met.
+
+    Guards share most of their parts. `fixed`: as in `expand`.
+    """
+
+    def __init__(self, system: System, n: int, fixed: Mapping[tuple[str, Index], int]) -> None:
+        self._system = system
+        self._n = n
+        self._fixed = fixed
+        self._known: dict[tuple[tuple[str, Index], ...], dict[Expr, Expr]] = {}
+
+    def of(self, expr: Expr, binding: Mapping[str, Index]) -> Expr:
+        """`expr` expanded."""
+        return self._expanded(expr, binding, self._known.setdefault(tuple(binding.items()), {}))
+
+    def _expanded(self, expr: Expr, binding: Mapping[str, Index], known: dict[Expr, Expr]) -> Expr:
+        if isinstance(expr, Lit):
+            return expr
+        if isinstance(expr, Ref):
+            index = expr.index
+            number = binding.get(index, index) if isinstance(index, str) else index
+            if self._fixed and (expr.name, number) in self._fixed:
+                return Lit(self._fixed[(expr.name, number)])
+            return expr if number is index else Ref(expr.name, number)
+        found = known.get(expr)
+        if found is None:
+            found = known[expr] = self._made(expr, binding, known)
+        return found
+
+    def _made(self, expr: Expr, binding: Mapping[str, Index], known: dict[Expr, Expr]) -> Expr:
+        match expr:
+            case Forall(param, family, body) | Exists(param, family, body):
+                size = self._system.family(family).size
+                bodies = (
+                    self.of(body, {**binding, param: k})
+                    for k in range(1, (self._n if size is None else size) + 1)
+                )
+                return conj(bodies) if isinstance(expr, Forall) else disj(bodies)
+            case IndexValue() | Same() | ClockCmp() | ClockDiff() | Happens():
+                return rename(expr, dict(binding))
+            case _:
+                parts = children(expr)
+                moved = tuple([self._expanded(part, binding, known) for part in parts])
+                return expr if all(map(is_, moved, parts)) else rebuild(expr, moved)
+
+
 def expand(
     expr: Expr,
     binding: Mapping[str, Index],
@@ -178,30 +227,7 @@ def expand(
 
     `fixed`: variables (of numbered instances) that always have one value, put in for them.
     """
-
-    def swap(index: Index) -> Index:
-        return binding.get(index, index) if isinstance(index, str) else index
-
-    def leaf(node: Expr) -> Expr | None:
-        match node:
-            case Ref(name, index):
-                number = swap(index)
-                if fixed and (name, number) in fixed:
-                    return Lit(fixed[(name, number)])
-                return node if number is index else Ref(name, number)
-            case Forall(param, family, body) | Exists(param, family, body):
-                size = system.family(family).size
-                bodies = (
-                    expand(body, {**binding, param: k}, system, n, fixed)
-                    for k in range(1, (n if size is None else size) + 1)
-                )
-                return conj(bodies) if isinstance(node, Forall) else disj(bodies)
-            case IndexValue() | Same() | ClockCmp() | ClockDiff() | Happens():
-                return rename(node, dict(binding))
-            case _:
-                return None
-
-    return transform(expr, leaf)
+    return _Expansion(system, n, fixed).of(expr, binding)
 
 
 def bindings(params: tuple[Param, ...], system: System, n: int) -> Iterator[dict[str, Index]]:
@@ -243,8 +269,7 @@ def ground(system: System, n: int) -> Ground:
         (slot.variable.name, slot.index): slot.low for slot in slots if slot.low == slot.high
     }
 
-    def bound(expr: Expr, binding: Mapping[str, Index]) -> Expr:
-        return expand(expr, binding, system, n, fixed)
+    bound = _Expansion(system, n, fixed).of
 
     for clock in system.clocks:
         for index in instances(clock.family):
