@@ -66,7 +66,8 @@ class Task:
     `rules` are the safety rules and permissions asked for. `n`: the one number of instances asked
     for, None for all. `limit`: the most nodes of one exploration. `depth`: of bounded checking.
     `established` collects what was proved, for a certificate; None where nobody wants one.
-    `answered` is told each answer as soon as it is there.
+    `answered` is told each answer as soon as it is there. `thorough`: ask Z3 also what is contained
+    in a question it has answered (`checker.proofs`).
     """
 
     system: System
@@ -79,6 +80,7 @@ class Task:
     say: Say
     established: list[Established] | None = None
     answered: Heard = unheard
+    thorough: bool = False
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
     _plain: dict[int, Ground] = field(default_factory=dict)
 

@@ -128,7 +128,7 @@ def verify_paranoid(system: System, options: Options, say: Say, answered: Heard)
 
     Each result's notes say who agreed; what an engine could not answer contradicts nobody.
     """
-    report = verify(system, replace(options, paranoid=False), say, answered)
+    report = verify(system, replace(options, paranoid=False, thorough=True), say, answered)
     facts = list(facts_of(report.results))
     numbers = _NUMBERS if options.n is None else (options.n,)
     if not system.parametric:

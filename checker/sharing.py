@@ -40,7 +40,7 @@ _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 class Share:
     """A task for another process; `left_s`: the seconds it may take, None for no limit.
 
-    `certificate`: whether to send back what was established.
+    `certificate`: whether to send back what was established. `thorough`: as in `Task`.
     """
 
     system: System
@@ -51,6 +51,7 @@ class Share:
     limit: int
     left_s: float | None
     certificate: bool
+    thorough: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class SecondProcess:
     def __init__(self, task: Task, rules: Sequence[Rule]) -> None:
         share = Share(
             task.system, tuple(rules), task.assumptions, task.n, task.depth, task.limit,
-            task.budget.left(), task.established is not None,
+            task.budget.left(), task.established is not None, task.thorough,
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         # Ctrl-C reaches every process of the terminal's group; this one is ended by the first.
@@ -152,6 +153,7 @@ def main() -> None:
         task = Task(
             share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
             Budget(share.left_s), _silent, [] if share.certificate else None,
+            thorough=share.thorough,
         )  # fmt: skip
         argument = EveryN(task)
         argument.run()

@@ -55,7 +55,8 @@ class _Location:
     """A discrete state. `live`: its active tracked clocks; in its zones they are 1, 2, ...
 
     `limits` bound delays, unless it is `urgent`. `goals`: (name, what the clocks must satisfy).
-    `reached`: the zones met in it, none included in another.
+    `reached`: the zones met in it, none included in another. `entered`: those that a step led to,
+    before any delay.
     """
 
     values: Values
@@ -68,6 +69,7 @@ class _Location:
     edges: tuple[_Edge, ...]
     goals: tuple[tuple[str, tuple[Constraint, ...]], ...]
     reached: list[Zone] = field(default_factory=list)
+    entered: set[Zone] = field(default_factory=set)
 
 
 class Timed(Search):
@@ -79,6 +81,7 @@ class Timed(Search):
         self.places: list[_Location] = []
         self.zones: list[Zone] = []
         self.maxima = self.greatest_constants()
+        self.gathers: dict[tuple[tuple[int, ...], int, tuple[int, ...]], tuple[int, ...]] = {}
         layer: list[list[int]] = [[]]
         for state in initial_states(self.ground):
             place = self.location(state.values)
@@ -138,7 +141,8 @@ class Timed(Search):
         number = {clock: at for at, clock in enumerate(live, start=1)}
         edges = []
         for position, alternative, after in self.compiled.moves(values):
-            asked = constraints(self.atoms[position][alternative], number)
+            atoms = self.atoms[position][alternative]
+            asked = constraints(atoms, number) if atoms else ()
             if asked is not None:
                 counts = self.counts[position][alternative]
                 edges.append(_Edge(position, asked, counts, after))
@@ -196,13 +200,25 @@ class Timed(Search):
         self.taken[edge.position] = True
         if edge.target is None:
             edge.target = self.location(edge.after)
-            resets = self.ground.transitions[edge.position].resets
-            old = {c: at for at, c in enumerate(place.live, start=1) if c not in resets}
-            edge.indices = zones.gather(place.dim, [old.get(c, 0) for c in edge.target.live])
+            edge.indices = self.gather(place, edge.position, edge.target)
         return self.arrive(edge.target, zones.moved(zone, edge.indices), node, edge.position)
+
+    def gather(self, place: _Location, position: int, target: _Location) -> tuple[int, ...]:
+        """Where each entry of a zone of `target` comes from; few combinations of clocks are met."""
+        key = (place.live, position, target.live)
+        found = self.gathers.get(key)
+        if found is None:
+            resets = self.ground.transitions[position].resets
+            old = {c: at for at, c in enumerate(place.live, start=1) if c not in resets}
+            found = zones.gather(place.dim, [old.get(c, 0) for c in target.live])
+            self.gathers[key] = found
+        return found
 
     def arrive(self, place: _Location, zone: Zone, parent: int, position: int) -> list[int]:
         """The new nodes that a step into `zone`, and then a delay, leads to."""
+        if zone in place.entered:
+            return []  # all that follows from it is in zones that were reached
+        place.entered.add(zone)
         dim = place.dim
         if place.maxima:
             zone = zones.extrapolated(zone, dim, place.maxima)

@@ -68,7 +68,8 @@ class Options:
     `certificate`: whether to keep the invariants behind the proofs.
     `protection`: whether to ask which rules hold only with the assumptions not relied on.
     `left_s`: what is left of `timeout_s`, None: all. `memory_mb`: what all processes together may
-    hold. `paranoid`: ask all engines. Hard limits and `paranoid` are `checker.session`'s business.
+    hold. `paranoid`: ask all engines. `thorough`: re-check also what follows from another re-check
+    (part of `paranoid`). Hard limits and `paranoid` are `checker.session`'s business.
     """
 
     rules: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class Options:
     left_s: float | None = None
     memory_mb: float | None = None
     paranoid: bool = False
+    thorough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,7 @@ def task_of(
         progress,
         [] if options.certificate else None,
         answered,
+        options.thorough,
     )
 
 

@@ -36,7 +36,7 @@ from rhscheck.checker.verdict import (
     Violated,
     Witnessed,
 )
-from rhscheck.spec.expr import FALSE, Expr, Happens, Ref
+from rhscheck.spec.expr import FALSE, Expr, Happens, Ref, conj, neg
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.system import (
     Deadline,
@@ -145,7 +145,7 @@ def test_every_rule_gets_its_answer() -> None:
 
 def test_what_is_proved_was_rechecked_together_in_the_abstraction(record: Record) -> None:
     system = hosted(rules=ALL)
-    made = task(system)
+    made = task(system, thorough=True)
     argument = EveryN(made)
     argument.run()
     proved = {
@@ -356,3 +356,53 @@ def test_together_as_alone(system: System, data: st.DataObject) -> None:
     for one in several:
         alone = verdicts(argued(replace(system, rules=(one,))))
         assert together[one.id] == alone[one.id]
+
+
+# ---- questions that are contained in others ------------------------------------------------------
+def test_one_instance_is_contained_in_the_abstraction_and_two_are_not() -> None:
+    model = task(hosted()).weave(RULES)
+    one = model.ground(1)
+    assert proofs.contained(one, model.local)
+    assert not proofs.contained(model.ground(2), model.local)
+    # More steps, fewer deadlines or another start are not what was asked.
+    first, *rest = one.transitions
+    other = replace(first, guard=conj((first.guard, neg(Ref("host.at")))))
+    assert not proofs.contained(replace(one, transitions=(other, *rest)), model.local)
+    assert proofs.contained(replace(one, transitions=tuple(rest)), model.local)
+    assert not proofs.contained(replace(one, deadlines=()), model.local)
+    assert not proofs.contained(replace(one, initially=FALSE), model.local)
+    assert not proofs.contained(replace(one, clocks=one.clocks[1:]), model.local)
+    for at in range(len(one.transitions)):
+        fewer = (*model.local.transitions[:at], *model.local.transitions[at + 1 :])
+        twin = model.local.transitions[at]
+        alike = [
+            step
+            for step in one.transitions
+            if (step.guard, step.updates, step.resets) == (twin.guard, twin.updates, twin.resets)
+        ]
+        found = proofs.contained(one, replace(model.local, transitions=fewer))
+        again = any(
+            (step.guard, step.updates, step.resets) == (twin.guard, twin.updates, twin.resets)
+            for step in fewer
+        )
+        assert found == (not alike or again)
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_what_is_contained_is_asked_only_by_who_wants_everything_asked(
+    thorough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(where: str, *rest: object, **named: object) -> Confirmed | Unconfirmed:
+        asked.append(where)
+        return really_confirm(where, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(proofs, "confirm", noted)
+    answers = argued(hosted(), thorough=thorough)
+    proved = answers["open_while_on"]
+    assert isinstance(proved, Answer)
+    assert proved.verdict == ProvedForEvery((1, 2))
+    assert proofs.LOCALLY in asked
+    assert "of instance 1 for N=2" in asked
+    assert ("of instance 1 for N=1" in asked) == thorough
