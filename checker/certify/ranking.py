@@ -80,12 +80,14 @@ class _Judgement:
     turn: int  # the position of what is unanswered
     ranking: RankingFile
     asked: list[str] = field(default_factory=list)
-    cases: list[Case] = field(init=False)
+    moves: dict[State, list[tuple[Case, tuple[Way, ...]]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        judge = self.judge
-        transitions = judge.system.transitions
-        self.cases = [case for one in transitions for case in judge.cases(one, idle=True)]
+        for transition in self.judge.system.transitions:
+            for case in self.judge.cases(transition, idle=True):
+                for ways, states in case.possible:
+                    for state in states:
+                        self.moves.setdefault(state, []).append((case, ways))
 
     def check(self) -> tuple[str, ...]:
         """Raises Refusal."""
@@ -147,15 +149,15 @@ class _Judgement:
 
     def _require_stay(self, query: str, own: Inside, lower: Sequence[Inside], debt: _Owing) -> None:
         self.asked.append(query)
-        judge = self.judge
-        for case in self.cases:
-            targets = lower if debt.pays(case) else (own, *lower)
-            for ways, states in case.possible:
-                for state in states:
-                    if state in own and not self._stays(case, ways, state, own, targets):
-                        raise self._refusal(
-                            query, f"{case.transition.key} leads away from {judge.told(state)}"
-                        )
+        paying: dict[int, bool] = {}
+        for state in own:
+            for case, ways in self.moves.get(state, ()):
+                if id(case) not in paying:
+                    paying[id(case)] = debt.pays(case)
+                targets = lower if paying[id(case)] else (own, *lower)
+                if not self._stays(case, ways, state, own, targets):
+                    step = f"{case.transition.key} leads away from {self.judge.told(state)}"
+                    raise self._refusal(query, step)
 
     def _stays(
         self,

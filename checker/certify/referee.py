@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from rhscheck.checker.certify.form import InvariantFile, Refusal, Zone
 from rhscheck.checker.certify.form import Variable as Named
 from rhscheck.checker.certify.possible import (
+    ALWAYS,
     ME,
     NO,
     YES,
@@ -70,7 +71,8 @@ class Case:
 
     `writes`: the positions of known variables that it writes, with what they may get. `resets`: the
     tracked clocks that it restarts; `restarts`: all of them. `possible`: the states inside in which
-    it may be taken, with the ways to take it.
+    it may be taken, with the ways to take it. `fixed`: what is written, where that is the same in
+    every state; then `pick` makes the state after from the one before and that.
     """
 
     transition: Transition
@@ -79,6 +81,8 @@ class Case:
     resets: frozenset[int]
     restarts: frozenset[Place]
     possible: tuple[tuple[tuple[Way, ...], Sequence[State]], ...]
+    fixed: State | None
+    pick: Callable[[State], State]
 
 
 def check(
@@ -113,8 +117,10 @@ class Judge:
     clocks: tuple[Place, ...] = field(init=False)
     inside: Inside = field(init=False)
     active: Callable[[State], tuple[int, ...]] = field(init=False)
-    _passing: dict[tuple[Expr, object], list[State]] = field(default_factory=dict)
-    _groups: dict[tuple[int, ...], Collection[list[State]]] = field(default_factory=dict)
+    _order: list[State] = field(init=False)  # the states inside
+    _everywhere: int = field(init=False)  # a byte, 1, for each of them
+    _passing: dict[tuple[Expr, object], int] = field(default_factory=dict)
+    _groups: dict[tuple[int, ...], Collection[list[int]]] = field(default_factory=dict)
     _ways: dict[Way, tuple[Difference, ...]] = field(default_factory=dict)
     _limits: list[tuple[int | None, Difference, Truth]] | None = None
 
@@ -129,6 +135,8 @@ class Judge:
         self.reader = Reader(self.system, self.n, self.places, frozenset(self.clocks))
         self.active = self._activity()
         self.inside = self.states(self.invariant)
+        self._order = list(self.inside)
+        self._everywhere = int.from_bytes(b"\1" * len(self._order), "little")
 
     def check(self, bad: Mapping[str, Expr]) -> None:
         """Whether it is inductive and excludes every goal in `bad`."""
@@ -379,15 +387,28 @@ class Judge:
         )
         if not (writes or resets or idle):
             return None
-        ways = reader.ways(transition.guard, bound)
-        possible = tuple(
-            (found, states)
-            for states in self._likely(transition.guard, bound)
-            if (found := now(ways, states[0]))
-        )
+        possible = tuple(self._possible(transition.guard, bound))
         if not possible:
             return None
-        return Case(transition, bound, writes, resets, restarts, possible)
+        fixed: list[int] = []
+        for _, options in writes:
+            if not callable(options) and len(options) == 1:
+                fixed += options
+        width = len(self.places)
+        known = len(fixed) == len(writes) and width > 1
+        origin = list(range(width))
+        for number, (at, _) in enumerate(writes):
+            origin[at] = width + number
+        return Case(
+            transition,
+            bound,
+            writes,
+            resets,
+            restarts,
+            possible,
+            tuple(fixed) if known else None,
+            itemgetter(*origin) if known else _nothing,
+        )
 
     def writes(
         self, transition: Transition, bound: Bound, reader: Reader
@@ -437,37 +458,70 @@ class Judge:
         names = {ref.name for ref in refs(formula)}
         return tuple([at for at, (name, _) in enumerate(self.places) if name in names])
 
-    def _alike(self, formula: Expr) -> Collection[list[State]]:
-        """The states inside, those together that have the same values of all that it reads."""
+    def _alike(self, formula: Expr) -> Collection[list[int]]:
+        """Positions of states in `_order`, those together that differ in nothing that it reads."""
         positions = self._positions(formula)
         if positions not in self._groups:
-            self._groups[positions] = _grouped(self.inside, positions)
+            found: dict[object, list[int]] = {}
+            key = itemgetter(*positions) if positions else _nothing
+            for number, values in enumerate(self._order):
+                found.setdefault(key(values), []).append(number)
+            self._groups[positions] = found.values()
         return self._groups[positions]
 
-    def _likely(self, guard: Expr, bound: Bound) -> Collection[list[State]]:
-        """As `_alike`, without states that one of the guard's conditions excludes by itself."""
-        fewest: list[State] | None = None
-        for part in guard.args if isinstance(guard, And) else ():
+    def _possible(
+        self, guard: Expr, bound: Bound
+    ) -> Iterator[tuple[tuple[Way, ...], Sequence[State]]]:
+        """The states inside in which a guard may hold, and the ways in which it does.
+
+        A conjunction may hold where all its parts may: `possible` knows no more about it.
+        """
+        order = self._order
+        kept = self._everywhere
+        for part in guard.args if isinstance(guard, And) else (guard,):
+            kept &= self._passing_states(part, bound)
+            if not kept:
+                return
+        states = list(itertools.compress(order, kept.to_bytes(len(order), "little")))
+        if not self.reader.compares(guard):
+            yield ALWAYS, states
+            return
+        ways = self.reader.ways(guard, bound)
+        alike: dict[object, list[State]] = {}
+        positions = self._positions(guard)
+        key = itemgetter(*positions) if positions else _nothing
+        for values in states:
+            alike.setdefault(key(values), []).append(values)
+        for those in alike.values():
+            found = now(ways, those[0])
+            if found:
+                yield found, those
+
+    def _passing_states(self, part: Expr, bound: Bound) -> int:
+        """The states inside in which a condition may hold: a byte for each in `_order`."""
+        whom = [(k, type(v) if isinstance(v, Another) else v) for k, v in bound.items()]
+        key = (part, tuple(whom))
+        if key not in self._passing:
             truth = self.reader.truth(part, bound)
             if isinstance(truth, int):
-                if not truth & YES:
-                    return ()
-                continue
-            key = (part, tuple([(k, type(v) if isinstance(v, Another) else v)
-                                for k, v in bound.items()]))  # fmt: skip
-            passing = self._passing.get(key)
-            if passing is None:
-                groups = (states for states in self._alike(part) if truth(states[0]) & YES)
-                passing = self._passing[key] = list(itertools.chain.from_iterable(groups))
-            if not passing:
-                return ()
-            if fewest is None or len(passing) < len(fewest):
-                fewest = passing
-        if fewest is None:
-            return self._alike(guard)
-        return _grouped(fewest, self._positions(guard))
+                self._passing[key] = self._everywhere if truth & YES else 0
+            else:
+                marks = bytearray(len(self._order))
+                for numbers in self._alike(part):
+                    if truth(self._order[numbers[0]]) & YES:
+                        for number in numbers:
+                            marks[number] = 1
+                self._passing[key] = int.from_bytes(marks, "little")
+        return self._passing[key]
 
     def _step(self, case: Case) -> None:
+        if case.fixed is not None and not self.clocks:
+            inside, pick, fixed = self.inside, case.pick, case.fixed
+            for _, states in case.possible:
+                for values in states:
+                    if pick(values + fixed) not in inside:
+                        raise self._leaves(case, values, pick(values + fixed))
+            return
         for ways, states in case.possible:
             for values in states:
                 self._follow(case, ways, values)
@@ -504,6 +558,8 @@ class Judge:
     @staticmethod
     def after(case: Case, values: State) -> Sequence[State]:
         """The states after a step, all that are possible."""
+        if case.fixed is not None:
+            return (case.pick(values + case.fixed),)
         first = list(values)
         several: list[tuple[int, list[int]]] = []
         for at, options in case.writes:
@@ -563,9 +619,9 @@ class Judge:
     def safety(self, rule: str, goal: Expr) -> None:
         """No state inside may be a state of `goal`."""
         broken = seen(self.reader, goal, {})
-        for states in self._alike(goal):
-            for way in now(broken, states[0]):
-                for values in states:
+        for numbers in self._alike(goal):
+            for way in now(broken, self._order[numbers[0]]):
+                for values in (self._order[number] for number in numbers):
                     if any(limited(one, self.read(way)) for one in self.inside[values]):
                         raise Refusal(
                             f"{self.name}: safety: {rule}",
@@ -573,17 +629,9 @@ class Judge:
                         )
 
 
-def _grouped(states: Iterable[State], positions: tuple[int, ...]) -> Collection[list[State]]:
-    """The states, those together that have the same values at these positions."""
-    found: dict[object, list[State]] = {}
-    key = itemgetter(*positions) if positions else _nothing
-    for values in states:
-        found.setdefault(key(values), []).append(values)
-    return found.values()
-
-
-def _nothing(_state: State) -> None:
+def _nothing(_state: State) -> State:
     """What a formula reads that reads nothing."""
+    return ()
 
 
 def _first(pair: tuple[int, Values]) -> int:
