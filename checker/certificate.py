@@ -24,7 +24,9 @@ from rhscheck.checker.established import Established, established
 from rhscheck.checker.explore import explore
 from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
-from rhscheck.checker.recheck import identity, recheck
+from rhscheck.checker.narrow import Excluded, cone, narrow
+from rhscheck.checker.proofs import skeleton
+from rhscheck.checker.recheck import Copy, identity, recheck
 from rhscheck.checker.smt.script import Script
 from rhscheck.checker.smt.solve import version as solver_version
 from rhscheck.checker.verdict import (
@@ -42,9 +44,9 @@ from rhscheck.checker.verdict import (
 from rhscheck.checker.verify import Report
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.load import Loaded
-from rhscheck.spec.system import Assumption, LeadsTo, System, Within
+from rhscheck.spec.system import Assumption, LeadsTo, Rule, System, Within
 
-_MOST_STATES = 20_000  # that show that time cannot stop
+_MOST_STATES = 20_000  # that show that time cannot stop, or what an engine left without invariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,11 @@ class _Making:
         else:
             excluding = (one for one in fitting if any(rule.id in rules for rules, _ in one.parts))
             chosen = list(excluding)[-1:]
+        if not chosen and n != "every":
+            chosen = self._reached(rule, int(n))
         if not chosen:
-            self._without(result, f"engine {result.engine} leaves no invariant")
+            why = "and its states are too many" if n != "every" else "of one instance"
+            self._without(result, f"engine {result.engine} leaves no invariant {why}")
             return
         for one in chosen:
             if id(one) not in self.arguments:
@@ -178,6 +183,31 @@ class _Making:
                 time=self._time(chosen[0].n) if timed else None,
             )
         )
+
+    def _reached(self, rule: Rule, n: int) -> list[Established]:
+        """All that `n` instances reach, for what an engine proved without such an invariant.
+
+        That is a proof of its own, found and checked here; none where it takes too many states.
+        """
+        model = Model(self.system, (rule,), self.assumptions)
+        if rule.id in model.unwoven:
+            return []
+        at, goal = model.ground(n), model.formula(rule.id, n)
+        slots, clocks = cone(at, goal)
+        outcome = narrow(
+            at, model.compiled(n), rule.id, goal, keep=slots | skeleton(at), tracked=clocks,
+            limit=_MOST_STATES,
+        )  # fmt: skip
+        if not isinstance(outcome, Excluded):
+            return []
+        invariant = outcome.exploration.invariant()
+        copy = Copy(invariant, outcome.projection.kept, invariant.tracked)
+        checked = recheck(at, [copy], {rule.id: goal}, scripts=True)
+        if not checked.proved:
+            return []
+        made = established(model.rules, n, at, [((rule,), copy)], checked.scripts)
+        self.kept.append(made)
+        return [made]
 
     def _time(self, n: int | None) -> str:
         """The argument that time cannot stop; "verify" where none can be put into a certificate."""

@@ -34,12 +34,12 @@ from rhscheck.checker.local import LocalAbstraction
 from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy, identity, recheck
-from rhscheck.checker.verdict import Unknown
+from rhscheck.checker.verdict import ProvedFor, Unknown
 from rhscheck.checker.verify import Options, verify
 from rhscheck.spec.expr import TRUE
 from rhscheck.spec.fingerprint import fingerprint
 from rhscheck.spec.ground import ground
-from rhscheck.spec.load import Loaded, load_source
+from rhscheck.spec.load import Loaded, load, load_source
 from rhscheck.spec.rules import weave
 from rhscheck.spec.source import Source
 
@@ -685,3 +685,31 @@ def test_a_failure_while_writing_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "c", loaded, {}, report, "one")
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- engines -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("spec", "rule", "engine", "n"),
+    [
+        ("fischer", "Mutex", "spacer", 2),
+        ("fischer", "Mutex", "kinduction", 2),
+        ("fischer", "Mutex", "pairs", 3),
+        ("two_locks", None, "kinduction", 2),
+    ],
+)
+def test_what_any_engine_proves_for_a_number_is_certified(
+    tmp_path: Path, spec: str, rule: str | None, engine: str, n: int
+) -> None:
+    """Engines that leave no such invariant: the certificate rests on all that is reached."""
+    loaded = load(spec)
+    rules = () if rule is None else (rule,)
+    options = Options(rules=rules, n=n, engine=engine, findings=False, certificate=True)
+    report = verify(loaded.system, options)
+    proved = {one.rule.id for one in report.results if isinstance(one.verdict, ProvedFor)}
+    assert proved
+    certificate, files = build(loaded, {}, report, "rhscheck under test")
+    assert {one.rule for one in certificate.claims} == proved
+    assert {one.n for one in certificate.claims} == {n}
+    done = judged(put(tmp_path / "c", certificate, files, {}))
+    assert refusals(done) == []
+    assert done.holds
