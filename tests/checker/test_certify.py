@@ -34,7 +34,7 @@ from rhscheck.checker.local import LocalAbstraction
 from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy, identity, recheck
-from rhscheck.checker.verdict import ProvedFor, Unknown
+from rhscheck.checker.verdict import Unknown
 from rhscheck.checker.verify import Options, verify
 from rhscheck.spec.expr import TRUE
 from rhscheck.spec.fingerprint import fingerprint
@@ -688,28 +688,17 @@ def test_a_failure_while_writing_leaves_nothing(
 
 
 # ---- engines -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("spec", "rule", "engine", "n"),
-    [
-        ("fischer", "Mutex", "spacer", 2),
-        ("fischer", "Mutex", "kinduction", 2),
-        ("fischer", "Mutex", "pairs", 3),
-        ("two_locks", None, "kinduction", 2),
-    ],
-)
+@pytest.mark.parametrize(("engine", "n"), [("spacer", 2), ("kinduction", 2), ("pairs", 3)])
 def test_what_any_engine_proves_for_a_number_is_certified(
-    tmp_path: Path, spec: str, rule: str | None, engine: str, n: int
+    tmp_path: Path, engine: str, n: int
 ) -> None:
     """Engines that leave no such invariant: the certificate rests on all that is reached."""
-    loaded = load(spec)
-    rules = () if rule is None else (rule,)
-    options = Options(rules=rules, n=n, engine=engine, findings=False, certificate=True)
+    loaded = load("fischer")
+    options = Options(rules=("Mutex",), n=n, engine=engine, findings=False, certificate=True)
     report = verify(loaded.system, options)
-    proved = {one.rule.id for one in report.results if isinstance(one.verdict, ProvedFor)}
-    assert proved
+    assert report.results[0].engine == engine
     certificate, files = build(loaded, {}, report, "rhscheck under test")
-    assert {one.rule for one in certificate.claims} == proved
-    assert {one.n for one in certificate.claims} == {n}
+    assert [(one.rule, one.n) for one in certificate.claims] == [("Mutex", n)]
     done = judged(put(tmp_path / "c", certificate, files, {}))
     assert refusals(done) == []
     assert done.holds
