@@ -493,6 +493,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         terminal.write_message("error: out of memory; nothing was decided")
         status = EXIT_UNDECIDED
     except Exception as error:
-        terminal.write_message(crash.report_bug(error, words))
-        status = EXIT_BUG
+        from rhscheck import workers
+
+        if isinstance(error, workers.WorkerKilled):
+            terminal.write_message(f"error: {error}; nothing was decided")
+            status = EXIT_UNDECIDED
+        else:
+            terminal.write_message(crash.report_bug(error, words))
+            status = EXIT_BUG
     sys.exit(status)

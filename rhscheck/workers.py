@@ -21,6 +21,12 @@ from typing import Generic, TypeVar
 
 from rhscheck.checker.process import end_with_parent
 
+# What a process ends with if it is told to from outside. (Windows does not tell.)
+_FROM_OUTSIDE = frozenset(
+    -signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL")
+    if name in signal.Signals.__members__
+)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -29,11 +35,16 @@ class WorkerError(Exception):
     """A worker process failed; the message holds its own traceback, or says how it ended."""
 
 
+class WorkerKilled(Exception):  # noqa: N818 - it is what somebody did, no error
+    """Somebody ended a worker process: the user, or a system that has no memory left."""
+
+
 def each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
     """`work(item)` for every item, in order, with at most `jobs` processes; one: in this process.
 
     `work` and the items have to be picklable, `work` a function of a module or a `partial` of one.
-    Raises WorkerError where `work` fails in another process (MemoryError for want of memory).
+    Raises WorkerError where `work` fails in another process (MemoryError for want of memory), and
+    WorkerKilled where that was ended from outside.
     """
     if jobs <= 1 or len(items) <= 1:
         yield from map(work, items)
@@ -97,6 +108,8 @@ class _Crew(Generic[T, R]):
         except (EOFError, ConnectionError):
             worker.process.join()
             status = worker.process.exitcode
+            if status in _FROM_OUTSIDE:
+                raise WorkerKilled(f"a worker process was ended (signal {-status})") from None
             raise WorkerError(f"a worker process ended unexpectedly (status {status})") from None
         match outcome:
             case "done":

@@ -226,6 +226,25 @@ def test_a_library_that_lets_no_thread_run_is_ended_too(number: signal.Signals) 
         _kill(marked(mark))
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_ended_is_no_bug(folder: Path, number: signal.Signals) -> None:
+    """Both workers, when they are at work: nothing is decided, and nobody has to send a report."""
+    words, children = LONG["mutate"]
+    mark = f"{folder.name}-worker-{number}"
+    program = started(folder, words, mark)
+    try:
+        for pid in sorted(several(program, mark, children))[1:]:
+            _send(pid, number)
+        out, message = program.communicate(timeout=60)
+        assert left(mark) == set()
+    finally:
+        _kill(marked(mark))
+    assert (program.returncode, out) == (3, "")
+    assert message == (
+        f"error: a worker process was ended (signal {number}); nothing was decided\n"
+    )
+
+
 # ---- a certificate at work -----------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
