@@ -340,6 +340,20 @@ def test_a_run_with_times_that_are_none_is_refused(units: str) -> None:
     assert enumerated(forged, files) == wanted
 
 
+@pytest.mark.parametrize("question", ["safety: Nobody, conclusion", "safety: , conclusion"])
+def test_a_question_about_no_rule_is_about_nothing(question: str) -> None:
+    certificate, files = made()
+    first = certificate.arguments[0]
+    nothing = (
+        form.Ask(question=question, answer="unsat"),
+        form.Ask(question="safety, premises", answer="sat"),
+        form.Ask(question=question.removesuffix(", conclusion"), answer="unsat"),
+    )
+    query = msgspec.structs.replace(first.queries[0], asks=nothing)
+    forged = argument(certificate, queries=(*first.queries, query))
+    assert enumerated(forged, files) == [("Refused", f"A1: {question}")]
+
+
 # ---- meaning -------------------------------------------------------------------------------------
 def test_rules_that_change_places_are_refused() -> None:
     """The claims are about each other's rule, with the words of the spec put right."""
