@@ -22,7 +22,7 @@ import msgspec
 
 from rhscheck import api, terminal
 from rhscheck.options import Out
-from rhscheck.run_view import Board, Line, clock_us, view
+from rhscheck.run_view import Board, Line, view
 from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
 from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
@@ -121,7 +121,7 @@ def host(request: Request, out: Out) -> int:
                 listener=listen,
             )
             live = terminal.is_interactive() and not out.json and not out.quiet
-            tell = (lambda text: show(LogNews(clock_us(began), "", text))) if live else None
+            tell = (lambda text: show(LogNews(runtime.clock_us(), "", text))) if live else None
             stack.enter_context(_signals(runtime, tell or terminal.write_message))
             if request.seconds is not None:
                 wait_s = min(request.seconds, threading.TIMEOUT_MAX)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from rhscheck import terminal
+from rhscheck import run_table, terminal
 from rhscheck.options import Out
 from rhscheck.tracer.events import ResourceFailed
 from rhscheck.tracer.real.journal import Entry, RcmEntry
@@ -108,7 +108,7 @@ def view(board: Board, out: Out) -> Iterator[Callable[[News], None]]:
         yield lambda _news: None
         return
     if out.path is None and terminal.is_interactive():
-        with _live_table(board) as show:
+        with _live_table(board, color=out.color) as show:
             yield show
         return
     with _Printer(lambda news: terminal.write_line(news_text(news))) as printer:
@@ -161,35 +161,39 @@ class _Printer:
                 return
 
 
+def _row(board: Board, name: str, line: Line, now_us: int) -> tuple[str, ...]:
+    since = clock_text(max(now_us - line.since_us, 0)).partition(".")[0]
+    pid = board.pids.get(line.monitor)
+    shown = "-" if pid is None else str(pid)
+    why = line.why.replace("\n", " ")
+    return (line.group, name, line.state, since, str(line.failures), line.monitor, shown, why)
+
+
 @contextlib.contextmanager
-def _live_table(board: Board) -> Iterator[Callable[[News], None]]:
+def _live_table(board: Board, *, color: bool) -> Iterator[Callable[[News], None]]:
     from rich.console import Console  # noqa: PLC0415  a pipe or a script never needs it
     from rich.live import Live  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     began = time.monotonic()
-    console = Console(highlight=False)
+    console = Console(highlight=False, no_color=not color)
 
     def table() -> Table:
-        made = Table("group", "resource", "state", "since", "failures", "monitor", "pid")
-        made.add_column("because", no_wrap=True, overflow="ellipsis")
         now_us = clock_us(began)
-        for name, line in list(board.resources.items()):
-            pid = board.pids.get(line.monitor)
-            since = clock_text(max(now_us - line.since_us, 0)).partition(".")[0]
-            style = {"Online": "green", "Failed": "red"}.get(line.state, "")
+        rows = [_row(board, name, line, now_us) for name, line in list(board.resources.items())]
+        room = run_table.widths(rows, console.width)
+        made = Table(box=None, padding=(0, run_table.GAP, 0, 0), pad_edge=False)
+        for head, width in zip(run_table.HEADS, room, strict=True):
+            if width:
+                made.add_column(run_table.shortened(head, width), no_wrap=True, min_width=width)
+        for row in rows:
+            style = {"Online": "green", "Failed": "red"}.get(row[2], "")
+            cells = zip(row, room, strict=True)
             # As text: a name or a reason may hold what rich takes for markup.
-            made.add_row(
-                Text(line.group),
-                Text(name),
-                Text(line.state, style),
-                since,
-                str(line.failures),
-                Text(line.monitor),
-                "-" if pid is None else str(pid),
-                Text(line.why),
-            )
+            shown = [Text(run_table.shortened(cell, width)) for cell, width in cells if width]
+            shown[2].stylize(style)
+            made.add_row(*shown)
         return made
 
     with Live(console=console, get_renderable=table, refresh_per_second=4) as live:

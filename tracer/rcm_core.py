@@ -414,7 +414,7 @@ class RcmCore:
         for resource in hosted:
             resource.failed = False
             if not expected and self._stopping and resource.state not in ("Initializing", "Closed"):
-                resource.unclean = resource.unclean or f"its monitor {why}"
+                resource.unclean = resource.unclean or f"its monitor is gone: {why}"
             self._occur(resource, "lost", why)
         if not expected:
             self._limit_restarts(monitor, hosted)

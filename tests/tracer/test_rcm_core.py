@@ -392,8 +392,8 @@ def test_what_is_not_in_order_at_the_end_is_named_with_the_reason() -> None:
             ("a", "it had failed: Online returned 5"),
             ("b", "Close was refused with 5023: something of it still ran"),
             ("c", "Offline returned 6"),
-            ("d", "its monitor killed by SIGKILL"),
-            ("e", "its monitor killed by SIGSEGV"),
+            ("d", "its monitor is gone: killed by SIGKILL"),
+            ("e", "its monitor is gone: killed by SIGSEGV"),
         )
     )
     failed = [one for one in bench.effects if isinstance(one, ResourceFailed)]

@@ -206,6 +206,32 @@ def test_forks_threads_and_output_do_not_outlive_or_disturb_the_monitor(
     assert run.verdict().verdict in CONFORMS
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="environments are read from Linux's /proc")
+def test_a_daemon_that_a_plugin_started_does_not_outlive_the_run(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = """
+    class Bad(Good):
+        def online(self):
+            code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+            code += "print('ready', flush=True); time.sleep(1000)"
+            daemon = subprocess.Popen(
+                [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE
+            )
+            daemon.stdout.readline()
+            (self.host.state_dir / "daemon").write_text(str(daemon.pid))
+            self.up = True
+    """
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    daemon = int((tmp_path / "state/resources/it/daemon").read_text(encoding="utf-8"))
+    assert not is_gone(daemon, 0.0)
+    run.finish()
+    assert is_gone(daemon)
+    assert f"process {daemon} (python" in run.log()
+    assert run.verdict().verdict in CONFORMS
+
+
 @pytest.mark.parametrize(
     ("plugin", "body", "expected"),
     [

@@ -22,6 +22,7 @@ import msgspec
 from rhscheck.tracer.events import Operation
 from rhscheck.tracer.real.dump import guilty, read_dump
 from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProcess, read_lines
+from rhscheck.tracer.real.leftovers import marked_environment
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
 
 _DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
@@ -81,6 +82,7 @@ class MonitorProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=marked_environment(self.setup.state_dir),
                 start_new_session=sys.platform != "win32",
                 creationflags=flags,
                 bufsize=0,
@@ -207,7 +209,7 @@ class MonitorProcess:
             case "crash":
                 return "ended itself because a plug-in's exception left it unsafe"
             case "manager-gone":
-                return "ended itself because RCM was gone"
+                return "ended itself because its connection to RCM was gone"
             case _:
                 pass
         if status == EXIT_LOAD_FAILED:
@@ -216,7 +218,8 @@ class MonitorProcess:
             return f"its main loop could not go on; the end of {self.log_file} says why"
         if status == 1 and "Timeout" in self.dump_text():
             return (
-                "its main loop stood still (a plug-in holds Python's lock): its watchdog ended it"
+                "its main loop stood still (a plug-in holds Python's lock, or does not end to be "
+                "loaded): its watchdog ended it"
             )
         return f"a plug-in ended the process with status {status}"
 

@@ -58,6 +58,7 @@ from rhscheck.tracer.real.frames import (
     Stepped,
 )
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
+from rhscheck.tracer.real.leftovers import end_leftovers
 from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
@@ -167,6 +168,10 @@ class Runtime:
         ticket = len(self._controls) + 1
         self._controls[ticket] = done
         self._agenda.submit(Control(ticket, resource, code, data.decode("latin-1")))
+
+    def clock_us(self) -> int:
+        """Microseconds since the run began, as all news of it count them."""
+        return self._agenda.clock_us()
 
     def pid_of(self, monitor: str) -> int | None:
         """The number of the monitor's process, None while there is none."""
@@ -359,7 +364,7 @@ class Runtime:
         if not known.ready and known.loading and status != EXIT_LOAD_FAILED:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._failed:
-                self._failed.append(self.file.error(known.loading, f"its monitor {why}"))
+                self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
         culprit = None if call is None or self._aborting else call.call
         for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
             entry = RhsEntry(monitor, epoch, at_us, event, effects, concluded=True)
@@ -414,6 +419,12 @@ class Runtime:
         now_us = self._agenda.clock_us()
         for resource, application in self._directory.orphans():
             text = f"process {application.pid} was left behind and is ended"
+            try:
+                application.kill()
+            except TimeoutError as error:  # the system does not end it
+                text = str(error)
             self._listener(LogNews(now_us, resource, text))
-            application.kill()
+        for left in end_leftovers(str(self._directory.resources)):
+            text = f"process {left.pid} ({left.name}), which a plug-in had started, is ended"
+            self._listener(LogNews(now_us, "", text))
         collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
