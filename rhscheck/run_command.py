@@ -111,7 +111,7 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.001, 100_000),
+    type=click.FloatRange(0.01, 100_000),
     callback=finite,
     default=1,
     show_default=True,

@@ -38,9 +38,11 @@ from rhscheck.tracer.toml_lines import Path, key_lines
 T = TypeVar("T")
 DEFAULT_GROUP: Final = "group"
 _UNITS_US: Final = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-_TIME: Final = re.compile(r"(\d+)\s*([a-z]+)")
+_TIME: Final = re.compile(r"(\d{1,18})\s*([a-z]+)")
+_LONGEST_US: Final = 10 * 8766 * _UNITS_US["h"]  # ten years; a hundred times that fits, too
+_LARGEST: Final = 10**9
 # Names become names of files and of instances in a trace.
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,99}")
 _NEVER: Final = "never"
 
 
@@ -60,7 +62,9 @@ class ClusterFileError(Exception):
         self.mistakes = tuple(sorted(mistakes, key=lambda one: one.line))
         super().__init__(
             "\n".join(
-                f"{path}:{one.line}: {one.message}" if one.line else f"{path}: {one.message}"
+                f"{path}:{one.line}: {_harmless(one.message)}"
+                if one.line
+                else f"{path}: {_harmless(one.message)}"
                 for one in self.mistakes
             )
         )
@@ -307,16 +311,17 @@ class _Table:
 
     def number(self, key: str, default: int) -> int:
         def fits(value: object) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
-        return self._take(key, default, fits, f"a whole number from 0 on: `{key} = {default}`")
+        wanted = f"a whole number from 0 to {_LARGEST}: `{key} = {default}`"
+        return self._take(key, default, fits, wanted)
 
     def choice(self, key: str, options: tuple[str, ...], default: str) -> str:
         wanted = "one of " + ", ".join(f'"{one}"' for one in options)
         return self._take(key, default, lambda value: value in options, wanted)
 
     def time(self, key: str, default: int, *, never: bool = False) -> int:
-        wanted = 'a time with its unit, as `"5m"` (us, ms, s, m, h)'
+        wanted = 'a time with its unit, as `"5m"` (us, ms, s, m, h), of 10 years at most'
         if never:
             wanted += f', or `"{_NEVER}"`'
         value = self._take(key, default, lambda given: _microseconds(given) is not None, wanted)
@@ -330,7 +335,16 @@ def _microseconds(value: object) -> int | None:
     found = _TIME.fullmatch(value.strip())
     if found is None or found[2] not in _UNITS_US:
         return None
-    return int(found[1]) * _UNITS_US[found[2]]
+    time_us = int(found[1]) * _UNITS_US[found[2]]
+    return time_us if time_us <= _LONGEST_US else None
+
+
+def _harmless(message: str) -> str:
+    """The message, which quotes the file or a plug-in, without what commands a terminal."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode("ascii")
+        for one in message
+    )
 
 
 def _shown(value: object) -> str:
@@ -340,7 +354,10 @@ def _shown(value: object) -> str:
 
 
 def _bad_name(name: str) -> str:
-    return f"`{name}` is no name: use letters, digits, `_`, and inside of it also blanks, `.`, `-`"
+    return (
+        f"`{name}` is no name: use letters, digits, `_`, and inside of it also blanks, `.`, `-`; "
+        "100 of them at most"
+    )
 
 
 def _dotted(path: Iterable[str | int]) -> str:

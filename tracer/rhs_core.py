@@ -25,6 +25,10 @@ DeadlineTie: what is given first at the deadline wins: a return at exactly the t
 ControlsInProgress: while Online or Offline is in progress controls wait ("RHS will not send
     resource controls to the resource"); while the resource has failed they are answered 5038.
 CrashOfShared: a crash or deadlock ends the process with every call of every resource in it.
+DyingHost: while the dump is written commands are not answered, returns and reports change nothing,
+    and bind nobody (D1 and D2 of `rhs.sm` are promises to a living host).
+TooEarly: what RCM asks for too early waits here for the slot; if it did not, the recording, which
+    shows the call alone, would count it as RCM's (`rhs.sm`, at `call ResourceControl`).
 """
 
 from __future__ import annotations

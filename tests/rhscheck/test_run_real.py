@@ -266,7 +266,7 @@ def test_a_wrong_file_is_refused_with_every_line(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         f'error: {path}:2: `call` has to be a time with its unit, as `"5m"` (us, ms, s, m, h), '
-        "not 300",
+        "of 10 years at most, not 300",
         f'{path}:4: resource `web` has no plug-in: add `plugin = "GenericApplication"`, '
         '`"package.module:Class"` or `"./file.py:Class"`',
         f"{path}:5: there is no `plugn` in `[resource.web]`; did you mean `plugin`?",

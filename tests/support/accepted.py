@@ -27,7 +27,7 @@ from rhscheck.traces.report import TraceReport
 
 ACCEPTED = ("conforms", "conforms-so-far")
 _JUDGES: dict[Timeouts, HostJudge] = {}
-_REPLAYER = api.Replayer()
+REPLAYER = api.Replayer()
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def check_recordings(folder: Path, promises: tuple[str, ...]) -> None:
         if content.startswith(b'{"node"') and b'"format":"rhs-steps/1"' in content[:10_000]:
             assert steps_differ(*read_steps(path)) is None, path
         elif b'"src":"runtime"' in content.partition(b"\n")[0] and b'"ev":"call"' in content:
-            report = _REPLAYER.replay(str(path))
+            report = REPLAYER.replay(str(path))
             if promises:
                 broken = {one.rule for one in report.findings}
                 assert host_is_innocent(report), report.findings

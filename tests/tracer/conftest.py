@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accepted import check_recordings, everything_is_accepted  # noqa: F401  a fixture for every test
+from accepted import (
+    REPLAYER,
+    check_recordings,
+    everything_is_accepted,  # noqa: F401  a fixture for every test
+)
 from real_cluster import SCALE, Run, Start, start
 
 from rhscheck import api
@@ -15,7 +19,7 @@ from rhscheck import api
 @pytest.fixture(scope="session")
 def replayer() -> api.Replayer:
     """Judges every trace: preparing the spec takes longer than judging one."""
-    return api.Replayer()
+    return REPLAYER
 
 
 @pytest.fixture

@@ -116,8 +116,16 @@ PLUGIN = 'plugin = "GenericApplication"\n'
         (
             f"[resource.a]\n{PLUGIN}[timeouts]\ncall = '5 minutes'",
             'c.toml:4: `call` has to be a time with its unit, as `"5m"` (us, ms, s, m, h), '
-            'not "5 minutes"',
+            'of 10 years at most, not "5 minutes"',
         ),
+        (f"[resource.a]\n{PLUGIN}[timeouts]\ncall = '90000h'", "c.toml:4: `call` has to be a "),
+        (f"[resource.a]\n{PLUGIN}[timeouts]\ncall = '{'9' * 9999}h'", "c.toml:4: `call` has to "),
+        (
+            f"[resource.a]\n{PLUGIN}isolate_after = {2**70}",
+            "c.toml:3: `isolate_after` has to be a whole number from 0 to 1000000000: ",
+        ),
+        (f"[resource.{'a' * 101}]\n{PLUGIN}", "c.toml:1: `aaaaa"),
+        (f'[resource."a\\u202e\\u001b"]\n{PLUGIN}', "c.toml:1: `a\\u202e\\x1b` is no name: "),
         (f"[resource.a]\n{PLUGIN}[timeouts]\ncall = '0s'", "c.toml:4: the time-out `call` must "),
         (f"[resources.a]\n{PLUGIN}", "c.toml:1: there is no `resources`; did you mean `resource`?"),
     ],

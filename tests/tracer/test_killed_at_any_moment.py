@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real_cluster import GOOD, Start, is_gone
+from real_cluster import GOOD, Run, Start, is_gone
 
 from rhscheck import api
 from rhscheck.tracer.application import identify, read_record
@@ -58,18 +59,22 @@ restart = { threshold = 1000 }
 """
 
 
+def kill(run: Run, monitor: str) -> None:
+    """Kill the monitor, if there is one just now."""
+    pid = run.runtime.pid_of(monitor)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_monitors_killed_at_any_moment(cluster: Start, tmp_path: Path) -> None:
     draw = random.Random(7)
     run = cluster(tmp_path, CLUSTER, BUSY)
     run.until_state("c", "Online")
     for _ in range(12):
         time.sleep(draw.random() * 0.3)
-        pid = run.runtime.pid_of(draw.choice(("shared", "own")))
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-    pid = run.runtime.pid_of("shared")
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
+        kill(run, draw.choice(("shared", "own")))
+    kill(run, "shared")
     run.until_state("b", "Online", run.states("b").count("Online") + 1)
     run.finish()
     assert {run.states(name)[-1] for name in ("a", "b", "c")} == {"Closed"}

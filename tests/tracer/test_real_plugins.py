@@ -15,6 +15,7 @@ from real_cluster import Start, is_gone, one_resource
 
 from rhscheck.tracer.cluster_file import ClusterFileError
 from rhscheck.tracer.real.frames import Setup
+from rhscheck.tracer.real.news import ResourceNews
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 
 CONFORMS = ("conforms", "conforms-so-far")
@@ -101,6 +102,41 @@ def test_a_hang_in_is_alive_is_a_deadlock_and_the_dump_names_the_line(
         body,
         "ended itself because of a deadlock at plugin.py line 20 in is_alive",
     )
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "crash",
+    [
+        "import ctypes; ctypes.string_at(0)",
+        "os._exit(3)",
+        "import ctypes; ctypes.PyDLL(None).sleep(99)",
+    ],
+)
+def test_a_resource_that_crashes_its_monitor_gets_one_of_its_own(
+    cluster: Start, tmp_path: Path, crash: str
+) -> None:
+    body = f"""
+    class Watched(Good):
+        def online(self): return Handle()  # so it is the control alone that runs when it ends
+        def resource_control(self, code, data):
+            {crash}
+    """
+    text = one_resource("Watched") + '[resource.calm]\nplugin = "./plugin.py:Watched"\n'
+    run = cluster(tmp_path, text, body)
+    run.until_state("it", "Online")
+    run.until_state("calm", "Online")
+    run.runtime.control("it", 1, b"", lambda _done: None)
+    run.until_state("it", "Online", 2)
+    run.until_state("calm", "Online", 2)
+    run.finish()
+    monitors = [
+        one.monitor for one in run.news if isinstance(one, ResourceNews) and one.resource == "it"
+    ]
+    assert list(dict.fromkeys(monitors)) == ["shared", "it (own)"]
+    assert run.states("calm").count("Online") == 2
+    assert len(run.ends()) == 1
+    assert run.verdict().verdict in CONFORMS
 
 
 @POSIX

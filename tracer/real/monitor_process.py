@@ -25,6 +25,12 @@ from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProce
 from rhscheck.tracer.real.leftovers import marked_environment
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
 
+# Signals that a process gets for what it does itself.
+_CRASHES: Final = frozenset(
+    signal.Signals[name].value
+    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP")
+    if name in signal.Signals.__members__
+)
 _DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
 MAX_UNREAD: Final = 1_000  # frames of one process that wait for RCM; it has to wait with the next
 MAX_LOG: Final = 32 << 20  # bytes of a monitor's log, which plug-ins write into as they like
@@ -176,6 +182,12 @@ class MonitorProcess:
             process.stdout.close()
         self._deliver(self, Ended(status))
         self._done.set()
+
+    def crashed(self, status: int) -> bool:
+        """Whether it ended by what ran in it, and not because somebody sent it a signal."""
+        if self.killed_because:
+            return True  # it did not answer
+        return status > 0 or -status in _CRASHES
 
     # ---- words ----
     def dump_text(self) -> str:

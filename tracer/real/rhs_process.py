@@ -64,6 +64,7 @@ from rhscheck.tracer.rhs_core import RhsCore
 EXIT_STATUS: Final = {"stop": 0, "deadlock": 100, "crash": 101, "manager-gone": 102}
 EXIT_LOAD_FAILED: Final = 103
 EXIT_UNABLE: Final = 104  # the loop itself failed
+LONGEST_WATCH_S: Final = 1e6  # the system's timers take no more than some hundred years
 IDLE_S: Final = 1.0  # the longest sleep of the loop, so that the C-level watchdog is re-armed
 
 
@@ -150,7 +151,8 @@ class Monitor:
 
     def arm(self) -> None:
         """Start the C-level watchdog anew: it fires even while a plug-in holds the GIL."""
-        faulthandler.dump_traceback_later(self.setup.watchdog_s, exit=True, file=self.dump)
+        after_s = min(self.setup.watchdog_s, LONGEST_WATCH_S)
+        faulthandler.dump_traceback_later(after_s, exit=True, file=self.dump)
 
     def run(self) -> NoReturn:
         """Serve until the core says Exit."""

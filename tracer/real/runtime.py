@@ -366,9 +366,14 @@ class Runtime:
             if not self._serving and not self._failed:
                 self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
         culprit = None if call is None or self._aborting else call.call
+        crashed = process.crashed(status)
         for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
             entry = RhsEntry(monitor, epoch, at_us, event, effects, concluded=True)
             self._journal.add(name, entry)
+            for effect in effects:
+                # What it would have said: RCM has to know whose doing it was (Isolation).
+                if isinstance(effect, Notice) and crashed and not self._aborting:
+                    self._step(Received(monitor, epoch, effect), now_us)
         del self._processes[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
