@@ -6,6 +6,7 @@ visible, for a log may hold anything, terminal escapes included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
@@ -29,6 +30,10 @@ NEAR = 0.8  # from this part of a limit on a duration is worth a warning
 _COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
 
 
+# A row of a timeline, up to what happened; further evidence under a title.
+_ROW = re.compile(
+    r"  +\d+  (?:\d\d:\d\d:\d\d\.\d{3}(?: \(\+\d+ d\))?|-) +| {4}(?:evidence:|cause\?|) +\d+: "
+)
 # Times of a log as text.
 Clock = Callable[[int | None], str | None]
 
@@ -138,8 +143,11 @@ def audit_text(
 def _indent(line: str) -> str:
     """How far the later lines of a long line are moved in: below its text, if it has a title."""
     plain = click.unstyle(line)
+    row = _ROW.match(plain)
+    if row is not None:
+        return " " * row.end()
     margin = len(plain) - len(plain.lstrip())
-    return " " * (TITLED if margin == MARGIN else margin + 4)
+    return " " * (TITLED if margin == MARGIN else min(margin, TITLED) + 4)
 
 
 def _tally(names: Iterable[str]) -> str:
@@ -211,7 +219,7 @@ def incident_lines(one: Incident, clock: Clock, *, provisional: bool = False) ->
     yield "  " + click.style(name + printable(one.what), fg=color, bold=True)
     later = " (provisional: more may follow)" if provisional else ""
     yield _titled("where:", _at(clock, one.place.line, one.place.time_us) + later)
-    yield _titled("blame:", f"{one.blame or 'not told by the log'}: {one.because}")
+    yield _titled("blame:", f"{one.blame}: {one.because}" if one.blame else f"open: {one.because}")
     if one.since_us is not None:
         yield _titled(
             "stuck:", f"since about {clock(one.since_us)}, if the limit was the usual one"
@@ -259,8 +267,10 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
     judged = report.judgement.resources.get(resource.name)
     verdict = "not-observable" if judged is None else judged.verdict
     monitor = f", RHS process {resource.monitor}" if resource.monitor else ""
+    wrong = sum(one.resource == resource.name for one in report.incidents)
+    incidents = f"{counted(wrong, 'incident')}, rules " if wrong else ""
     shown = click.style(verdict, fg=_COLORS.get(verdict, "yellow"), bold=True)
-    yield f"{click.style(printable(resource.name), bold=True)}: {shown}{monitor}"
+    yield f"{click.style(printable(resource.name), bold=True)}: {incidents}{shown}{monitor}"
     if judged is not None:
         yield from _rules(judged.rules)
     for name, span in resource.spans.items():

@@ -54,7 +54,7 @@ class Case:
     notes: tuple[str, ...] = ()
 
 
-UNTIMED = "only the order is known, no time"
+UNTIMED = "no time: only the order is known"
 CASES = {
     "azure-ipaddress-setresourcestatusex": Case(
         {"IP Address 10.0.1.0": [(1, "SetResourceStatus(pending), check point 5")]},

@@ -222,7 +222,8 @@ def _notes(tally: Tally, about: About, story: Story, mapping: str) -> list[str]:
     if not tally.dated:
         notes.append("the lines have no date: times of day only")
     if tally.untimed:
-        notes.append(f"of {tally.untimed:,} of the lines read only the order is known, no time")
+        lines = "1 line has" if tally.untimed == 1 else f"{tally.untimed:,} lines have"
+        notes.append(f"{lines} no time: only the order is known")
     if tally.cut_lines:
         notes.append(f"only the beginning was read of lines that are too long: {tally.cut_lines:,}")
     if story.gaps:

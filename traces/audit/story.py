@@ -458,7 +458,7 @@ class Story:
             place,
             "the cluster service ended, and RHS with it",
             None,
-            "no resource DLL is to blame; the reason stands above, in what the service wrote",
+            "no resource DLL did it; the reason stands above, in what the service wrote",
         )
         _prove(self._gone, sighting)
         self._add(self._gone)

@@ -20,6 +20,8 @@ from rhscheck.traces.logmap.pattern import clock_micros, iso_micros
 Level = Literal["INFO", "WARN", "ERR", "DBG"]
 # The components whose lines tell about resources; they did not exist before Windows Server 2008.
 RESOURCE_COMPONENTS: Final = ("[RHS]", "[RCM]", "[RES]")
+# What only 2008 and later say, even where level and component were removed.
+_MODERN: Final = (*RESOURCE_COMPONENTS, "called SetResourceStatusEx")
 
 _STAMP = r"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3}"
 _REDACTED = r"\*?<[^<>\n]{1,40}>\*?"
@@ -121,7 +123,7 @@ def is_legacy(lines: list[str]) -> bool:
         line = parse_line(text)
         if line is not None and line.level is not None:
             return False
-        if any(name in text for name in RESOURCE_COMPONENTS):
+        if any(name in text for name in _MODERN):
             return False
         old = old or _LEGACY.match(text) is not None
     return old

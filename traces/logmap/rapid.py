@@ -55,8 +55,10 @@ class Rapid:
         if _SPECIAL.search(data):
             return None
         parts = self._split(data)
-        if self._others:
+        # Only a text that is somewhere may be where no component is.
+        others = [text for text in self._others if text in data]
+        if others:
             between = b"".join(parts[::PARTS])
-            if any(text in between for text in self._others):
+            if any(text in between for text in others):
                 return None
         return parts

@@ -150,7 +150,7 @@ class LogReader:
         return Batch(list(found), found)
 
     def _count(self, block: Block) -> None:
-        self.lines = block.line + block.data.count(b"\n") - 1
+        self.lines = block.line + (block.lines or block.data.count(b"\n")) - 1
         self.cut_lines += block.cut
 
     def _block(self, block: Block, sieve: Sieve) -> list[Sighting]:
@@ -437,9 +437,8 @@ class LogReader:
         """What a message says; Markdown's emphasis in it is not part of it."""
         if self._matcher is None:
             self._matcher = Matcher(self.logmap)
-        found = self._matcher.read(message)
-        if found is None and "**" in message:
-            found = self._matcher.read(message.replace("**", ""))
+        plain = message.replace("**", "") if "**" in message else message
+        found = self._matcher.read(plain)
         if found is None:
             return Reading((), level, message[:MAX_TEXT], shape_of(message))
         rcm = message.startswith("[RCM]")

@@ -46,13 +46,14 @@ class Block:
 
     `data` is UTF-8, or for "windows-1252" the file's own bytes. `line` is the number of the first
     line (from 1), `offset` where it begins in the file, in bytes. `cut`: this is the beginning of
-    one line that is too long.
+    one line that is too long. `lines`: how many there are, where that is known; else 0.
     """
 
     data: bytes
     line: int
     offset: int
     cut: bool = False
+    lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,10 @@ def blocks(
             text = converted(read, sniffed.encoding)
             if text and not text.endswith(b"\n"):
                 text += b"\n"
+            count = text.count(b"\n")
             if text:
-                yield from bounded(Block(text, line, start), sniffed.encoding)
-            line += text.count(b"\n")
+                yield from bounded(Block(text, line, start, lines=count), sniffed.encoding)
+            line += count
         # Blocks that lie within one long line are empty.
         number, start = max(number + 1, (end - 1) // BLOCK_BYTES), end
 
