@@ -5,7 +5,8 @@
 Makes two logs of a failover cluster with 500 resources, one with 10 % of its lines about resources,
 one with 73 %, as UTF-8; runs each command several times, and prints the best CPU time (user and
 system, children included), the ratio to grep, and the largest resident memory: of a run that
-compiles the spec, and of those after it. `--huge` adds a log of 1 GB. The numbers of a shared machine differ by up to 15 % from run to run.
+compiles the spec, and of those after it. `--huge` adds a log of 1 GB. The numbers of a shared
+machine differ by up to 15 % from run to run.
 """
 
 from __future__ import annotations
