@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import click
 
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place
-from rhscheck.terminal import printable
+from rhscheck.terminal import harmless, printable
 from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.trace_checks import JUDGED, run_checks
 from rhscheck.traces.audit.model import Incident, Resource, Span
@@ -137,7 +137,7 @@ def audit_text(
         + _tally(verdict for report in reports for _, verdict in report.judgement.rules)
     )
     lines += fitted(last, None if quiet else width)
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(harmless, lines)) + "\n"
 
 
 def _indent(line: str) -> str:

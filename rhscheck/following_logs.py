@@ -17,7 +17,7 @@ import click
 
 from rhscheck import api
 from rhscheck.audit_output import finding_lines, incident_lines
-from rhscheck.terminal import printable
+from rhscheck.terminal import harmless, printable
 from rhscheck.traces.audit.growing import GrowingLog
 from rhscheck.traces.logmap.read import LegacyFormat
 
@@ -87,7 +87,7 @@ class _Teller:
 
     def _say(self, lines: Iterator[str] | list[str]) -> None:
         if not self.quiet:
-            click.echo("\n".join(lines), err=True)
+            click.echo("\n".join(map(harmless, lines)), err=True)
 
 
 def follow_log(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -24,6 +25,10 @@ ColorChoice = Literal["auto", "always", "never"]
 Report = Callable[[str], None]
 
 
+# What may stand before a command (colours, blanks), if one follows.
+_COMMAND = re.compile(r"(?:\x1b\[[0-9;]*m|\s)*(?=::|##\[)")
+
+
 class OutputError(Exception):
     """The result cannot be written where the user asked for it; the message says why."""
 
@@ -35,6 +40,18 @@ def printable(text: str) -> str:
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
     )
+
+
+def harmless(line: str) -> str:
+    """A line that no machine of continuous integration takes for a command (`::error::`, `##[`).
+
+    What a log names may begin a line of a report.
+    """
+    found = _COMMAND.match(line)
+    if found is None:
+        return line
+    at = found.end()
+    return f"{line[:at]}\\x{ord(line[at]):02x}{line[at + 1 :]}"
 
 
 def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -> bool:

@@ -14,7 +14,7 @@ from rhscheck.audit_output import audit_checks, audit_json, audit_text
 from rhscheck.github import github
 from rhscheck.junit import junit
 from rhscheck.spec.load import load
-from rhscheck.terminal import printable
+from rhscheck.terminal import harmless, printable
 from rhscheck.traces.audit import story
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.court import Court
@@ -54,6 +54,23 @@ def test_control_characters_reach_no_output() -> None:
     assert all(line.startswith(("::notice ", "::warning ", "rhscheck ")) for line in lines)
     found = json.loads(audit_json([report], court().summary, 3, ()))
     assert found["logs"][0]["resources"][0]["name"] == NASTY
+
+
+@pytest.mark.parametrize("width", [None, 12])
+def test_no_line_of_a_report_is_a_command(width: int | None) -> None:
+    # Machines of continuous integration obey lines that begin so, blanks before them or not.
+    line = HEAD.format(1) + SAYS.format("::error::x", "y ::error::z ##[error]a ::set-output::b")
+    report = audited(line.encode())
+    text = audit_text([report], court().summary, (), quiet=False, width=width)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", text)
+    assert "\\x3a:error::x" in plain
+    assert not [one for one in plain.splitlines() if one.lstrip().startswith(("::", "##["))]
+
+
+def test_harmless() -> None:
+    assert harmless("  \x1b[1m::error::x") == "  \x1b[1m\\x3a:error::x"
+    assert harmless("##[error]x") == "\\x23#[error]x"
+    assert harmless("a ::error::x") == "a ::error::x"
 
 
 def test_printable() -> None:

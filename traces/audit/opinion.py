@@ -71,13 +71,19 @@ def judgement_of_cases(
     `seen`: for each resource its cases, with the line and the time of the first. There is a verdict
     for a resource only if the log has an event of it that the rule speaks of.
     """
-    resources = {
-        name: _resource([opinion[case].rules for case in cases], rules)
-        for name, cases in seen.items()
-        if cases
-    }
-    verdicts = {name: dict(one.rules) for name, one in resources.items()}
-    told = tuple((rule, _worst(one[rule] for one in verdicts.values())) for rule in rules)
+    # Most resources go the same ways: what is said of one is said of all that do.
+    known: dict[frozenset[Case], ResourceVerdict] = {}
+    resources: dict[str, ResourceVerdict] = {}
+    for name, cases in seen.items():
+        if cases:
+            ways = frozenset(cases)
+            verdict = known.get(ways)
+            if verdict is None:
+                told_of = [opinion[case].rules for case in cases]
+                verdict = known[ways] = _resource(told_of, rules)
+            resources[name] = verdict
+    verdicts = [dict(one.rules) for one in known.values()]
+    told = tuple((rule, _worst(one[rule] for one in verdicts)) for rule in rules)
     findings = tuple(
         replace(finding, resource=name, line=line, time_us=time_us or 0)
         for name, cases in seen.items()
