@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rhscheck.traces.format import Header
     from rhscheck.traces.report import Finding, TraceReport
     from rhscheck.traces.simulate import Simulation
+    from rhscheck.traces.tables import Range, Stretch
 
 # What is accepted. Beyond these a run would take longer than anybody waits, or fill the memory.
 MAX_INSTANCES = 64
@@ -299,6 +300,15 @@ def replay(
     return Replayer(spec, settings or {}, slack_us, strict=strict).replay(path)
 
 
+def _placed(parts: Sequence[Range], answers: Iterable[list[Stretch]]) -> Iterator[Stretch]:
+    """The stretches of a file: its first line, and then those of the parts."""
+    from rhscheck.traces.tables import Stretch
+
+    yield Stretch(parts[0].start)
+    for stretches in answers:
+        yield from stretches
+
+
 class Replayer:
     """Judges files one after the other as `replay` does; specs are compiled once for all."""
 
@@ -317,10 +327,23 @@ class Replayer:
         self._systems: dict[tuple[tuple[str, str], ...], System] = {}
         self._files: dict[tuple[tuple[str, str], ...], TraceFiles] = {}
 
-    def replay(self, path: str) -> TraceReport:
-        """The report on one file. Raises what `api.replay` raises."""
+    def replay(self, path: str, jobs: int = 1) -> TraceReport:
+        """The report on one file, decoded by `jobs` processes if it is long.
+
+        The report does not depend on their number. Raises what `api.replay` raises.
+        """
+        from contextlib import closing
+
         refuse_device(path)
         with _opened(path) as stream:
+            if jobs > 1 and stream.seekable():
+                from rhscheck.traces.tables import ranges, tabulate
+                from rhscheck.workers import each
+
+                parts = ranges(path, stream)
+                if parts:
+                    with closing(each(tabulate, parts, jobs)) as answers:
+                        return self.follow(path, stream, tables=_placed(parts, answers))[0]
             return self.follow(path, stream)[0]
 
     def follow(
@@ -329,11 +352,12 @@ class Replayer:
         stream: BinaryIO,
         tell: Callable[[Sequence[Finding]], None] | None = None,
         after: Header | None = None,
+        tables: Iterable[Stretch] = (),
     ) -> tuple[TraceReport, Header | None]:
         """The report on a stream called `path`, and the header it was judged by.
 
         `tell` is called with all findings so far whenever something was read. `after`: the header
-        of the trace that a stream without one continues.
+        of the trace that a stream without one continues. `tables`: what of it others have decoded.
         """
         import msgspec
 
@@ -342,7 +366,7 @@ class Replayer:
         from rhscheck.traces.judge import ReplayError
 
         try:
-            parts = iter(read_batches(stream, usual=not self._strict))
+            parts = iter(read_batches(stream, usual=not self._strict, tables=tables))
             first, second = next(parts), next(parts, None)
             header = first.header if isinstance(first, HeaderLine) else None
             opening = [] if header is not None else [first]

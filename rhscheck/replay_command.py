@@ -57,7 +57,8 @@ MAX_JOBS = 64
     type=click.IntRange(1, MAX_JOBS),
     default=1,
     show_default=True,
-    help="Judge up to N files at once. The output is the same for every N.",
+    help="Judge up to N files at once, or decode the parts of one long file in N processes. The "
+    "output is the same for every N.",
 )
 @click.option(
     "--follow",
@@ -136,9 +137,9 @@ def _replayer(request: _Request) -> api.Replayer:
     )
 
 
-def _one(request: _Request, path: str) -> TraceReport | _Refused:
+def _one(request: _Request, path: str, jobs: int = 1) -> TraceReport | _Refused:
     try:
-        return _replayer(request).replay(path)
+        return _replayer(request).replay(path, jobs)
     except api.InputError as error:
         return _Refused(str(error))
 
@@ -151,7 +152,9 @@ def _judge(request: _Request, traces: tuple[str, ...], jobs: int, out: Out) -> l
         api.load(request.spec, dict(request.settings))  # what is wrong with it is said here
     reports = []
     with terminal.progress("replay: reading", quiet=out.quiet) as say:
-        for number, answer in enumerate(each(partial(_one, request), traces, jobs), start=1):
+        # One file is decoded by several processes, several files are judged by one each.
+        work = partial(_one, request, jobs=jobs if len(traces) == 1 else 1)
+        for number, answer in enumerate(each(work, traces, jobs), start=1):
             if isinstance(answer, _Refused):
                 raise api.InputError(answer.reason)
             reports.append(answer)

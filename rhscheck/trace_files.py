@@ -18,6 +18,7 @@ from rhscheck.traces.format import EventLine, Finish, Header, HeaderLine, Loaded
 from rhscheck.traces.habit import Usual
 from rhscheck.traces.judge import Judge, Options, setting_of
 from rhscheck.traces.report import Finding, TraceReport
+from rhscheck.traces.tables import Tabled
 
 
 @dataclass(slots=True)
@@ -57,6 +58,8 @@ class TraceFiles:
                     judge.feed_all(line, events)
                 case Usual():
                     judge.feed_usual(part)
+                case Tabled():
+                    judge.feed_table(part)
                 case Finish():
                     finish = part
                 case HeaderLine():
@@ -82,7 +85,7 @@ def _loaded(header: Header, parts: Iterable[Part]) -> Loaded:
             [EventLine(part.line + at, event) for at, event in enumerate(part.events)]
             if isinstance(part, Batch)
             else part.records()
-            if isinstance(part, Usual)
+            if isinstance(part, Usual | Tabled)
             else [part]
         )
     )

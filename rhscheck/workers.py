@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -39,7 +39,7 @@ class WorkerKilled(Exception):  # noqa: N818 - it is what somebody did, no error
     """Somebody ended a worker process: the user, or a system that has no memory left."""
 
 
-def each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
+def each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Generator[R, None, None]:
     """`work(item)` for every item, in order, with at most `jobs` processes; one: in this process.
 
     `work` and the items have to be picklable, `work` a function of a module or a `partial` of one.

@@ -9,9 +9,9 @@ reported and skipped unread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
@@ -28,9 +28,8 @@ from rhscheck.traces.format import (
     after_end,
     malformed,
 )
-from rhscheck.traces.habit import Habit, Usual
-
-_STRETCH: Final = 1 << 16
+from rhscheck.traces.habit import STRETCH, Habit, Usual
+from rhscheck.traces.tables import Stretch, Table, Tabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,44 @@ class Batch:
     events: list[Event]
 
 
-Part = HeaderLine | Batch | Usual | UnknownLine | Malformed | Finish
+Part = HeaderLine | Batch | Usual | Tabled | UnknownLine | Malformed | Finish
 
 
-def read_batches(stream: BinaryIO, *, usual: bool = False) -> Iterator[Part]:
+@dataclass(slots=True)
+class _Source:
+    """The bytes of a file, and the tables that somebody made of its stretches."""
+
+    stream: BinaryIO
+    stretches: Iterator[Stretch]
+    _left: int = 0  # bytes to the end of the present stretch
+
+    def take(self) -> tuple[bytes, Table | None]:
+        """The next bytes, nothing at the end; and the table of all of them, if there is one."""
+        table = None
+        while self._left == 0:
+            following = next(self.stretches, None)
+            if following is None:
+                return self.stream.read(STRETCH), None
+            self._left, table = following.size, following.table
+        chunk = self.stream.read(self._left if table is not None else min(self._left, STRETCH))
+        whole = len(chunk) == self._left
+        self._left = self._left - len(chunk) if chunk else 0
+        return chunk, table if whole and chunk.endswith(b"\n") else None
+
+    def read(self) -> bytes:
+        """The next bytes, nothing at the end."""
+        return self.take()[0]
+
+
+def read_batches(
+    stream: BinaryIO, *, usual: bool = False, tables: Iterable[Stretch] = ()
+) -> Iterator[Part]:
     """The records of a trace in file order, then a Finish. Raises OSError as the stream does.
 
-    `usual`: lines that look like those before may come undecoded, which is faster.
+    `usual`: lines that look like those before may come undecoded, which is faster. `tables`: what
+    somebody made of the stretches of the file, from its start on (`traces.tables`).
     """
+    source = _Source(stream, iter(tables))
     reader = LineReader()
     habit = Habit() if usual else None
     number = 0  # lines read
@@ -56,8 +85,15 @@ def read_batches(stream: BinaryIO, *, usual: bool = False) -> Iterator[Part]:
     rest = b""
     more = True
     while more:
-        chunk = stream.read(_STRETCH)
+        chunk, table = source.take()
         more = bool(chunk)
+        if table is not None and number and not rest:
+            reader.sum.update(chunk)
+            reader.events += len(table)
+            yield Tabled(number + 1, table, chunk, reader)
+            number += len(table)
+            cut = False
+            continue
         text = rest + chunk
         whole = text.rfind(b"\n") + 1 if more else len(text)
         if more and whole == 0 and len(text) <= MAX_LINE_BYTES:
@@ -66,7 +102,7 @@ def read_batches(stream: BinaryIO, *, usual: bool = False) -> Iterator[Part]:
         if more and whole == 0:
             number += 1
             yield Malformed(number, 1, f"a line of more than {MAX_LINE_BYTES} bytes")
-            rest, more = _skip(stream, reader, text)
+            rest, more = _skip(source, reader, text)
             cut = not more
             continue
         lines, rest = text[:whole], text[whole:]
@@ -85,14 +121,14 @@ def read_batches(stream: BinaryIO, *, usual: bool = False) -> Iterator[Part]:
         yield Finish("missing", number, reader.events, "there is no end line")
 
 
-def _skip(stream: BinaryIO, reader: LineReader, text: bytes) -> tuple[bytes, bool]:
+def _skip(source: _Source, reader: LineReader, text: bytes) -> tuple[bytes, bool]:
     """Read to the end of an endless line; what comes after it, and whether it ended."""
     while text:
         head, newline, tail = text.partition(b"\n")
         reader.sum.update(head + newline)
         if newline:
             return tail, True
-        text = stream.read(_STRETCH)
+        text = source.read()
     return b"", False
 
 
@@ -167,7 +203,10 @@ def _at_once(reader: LineReader, text: bytes) -> list[Event] | None:
         events = reader.event.decode_lines(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    # One event a line: between two of them, and nowhere else, there is a line feed.
     if len(events) != text.count(b"\n") + (not text.endswith(b"\n")):
+        return None
+    if len(events) != text.count(b"}\n{") + 1:
         return None
     if None in [one.ts for one in events]:
         return None

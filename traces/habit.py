@@ -30,8 +30,13 @@ from rhscheck.traces.format import (
 # A string that is none of so many is no habit; and what is learned so often neither.
 _MOST_WORDS: Final = 64
 _MOST_LESSONS: Final = 64
+# So much is read at once: what is made of it stays in a processor's cache until it is judged.
+STRETCH: Final = 1 << 16
 CALL: Final = "call"
 _RETURN: Final = "return"
+
+
+_EVENTS: Final = msgspec.json.Decoder[Event](Event)
 
 
 class Line(Protocol):
@@ -146,6 +151,13 @@ class Habit:
             self._decode = None
             return
         self._decode = self._decoder()
+
+    def learn_from(self, text: bytes) -> None:
+        """Let the lines of `text` be usual, if all of them are events."""
+        try:
+            self.learn(_EVENTS.decode_lines(text))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
 
     def _decoder(self) -> Callable[[bytes], list[Line]]:
         line = msgspec.defstruct(

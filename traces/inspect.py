@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
 from rhscheck.spec.expr import Lit
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
-from rhscheck.traces.format import Event
-from rhscheck.traces.habit import Line
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
@@ -37,7 +37,39 @@ _GOES_ON: Final = (
     "after something that the spec does not allow the run may be in any state: what is found later "
     "is refused by every one"
 )
+# Of more lines than this only the times are kept, not the text.
+_MOST_TEXT: Final = 20_000
 _TOO_MANY: Final = "more states are possible than can be followed"
+
+
+class _Stamp(msgspec.Struct, gc=False):
+    """The time of a line."""
+
+    ts: int
+
+
+_STAMPS: Final = msgspec.json.Decoder(_Stamp)
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Events on consecutive lines, the first on `line`, with exact times that ascend to `last`.
+
+    `source`: the times, or a text, of which they are `count` lines from number `start` on.
+    """
+
+    line: int
+    last: int
+    source: array[int] | bytes
+    start: int = 0
+    count: int = 0
+
+    def times(self) -> array[int]:
+        """The times of the events."""
+        if isinstance(self.source, bytes):
+            stamps = _STAMPS.decode_lines(self.source)[self.start : self.start + self.count]
+            self.source = array("q", [one.ts for one in stamps])
+        return self.source
 
 
 @dataclass(slots=True)
@@ -45,19 +77,26 @@ class Window:
     """The last lines and their times: which line was the first after a moment. `size`: how many."""
 
     size: int = 0
-    _parts: list[tuple[int, int] | tuple[array[int], int]] = field(default_factory=list)
+    _parts: list[tuple[int, int] | _Lines] = field(default_factory=list)
 
     def add(self, time: int, line: int) -> None:
         """An event's time and line."""
         self._parts.append((time, line))
         self.size += 1
 
-    def add_all(self, events: Sequence[Event] | Sequence[Line], line: int) -> None:
-        """Events on consecutive lines, the first on `line`, all with exact times that ascend."""
-        times = [event.ts for event in events if event.ts is not None]
-        assert len(times) == len(events)
-        self._parts.append((array("q", times), line))
-        self.size += len(events)
+    def add_times(self, times: array[int], line: int) -> None:
+        """The exact times, which ascend, of events on consecutive lines, the first on `line`."""
+        self._parts.append(_Lines(line, times[-1], times))
+        self.size += len(times)
+
+    def add_text(self, text: bytes, start: int, count: int, line: int, last: int) -> None:
+        """The same for `count` lines of `text` from number `start` on; `last`: the last time."""
+        self._parts.append(_Lines(line, last, text, start, count))
+        self.size += count
+        if self.size > _MOST_TEXT:
+            for part in self._parts:
+                if isinstance(part, _Lines):
+                    part.times()
 
     def clear(self) -> None:
         """Forget all lines."""
@@ -66,14 +105,14 @@ class Window:
 
     def first_after(self, time: int) -> tuple[int, int] | None:
         """(time, line) of the first event later than `time`, None if there is none."""
-        for times, line in self._parts:
-            if isinstance(times, int):
-                if times > time:
-                    return times, line
-                continue
-            number = bisect_right(times, time)
-            if number < len(times):
-                return times[number], line + number
+        for part in self._parts:
+            if not isinstance(part, _Lines):
+                if part[0] > time:
+                    return part
+            elif part.last > time:
+                times = part.times()
+                number = bisect_right(times, time)
+                return times[number], part.line + number
         return None
 
 

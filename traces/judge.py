@@ -13,6 +13,7 @@ Owns the walk along a recording and which events concern whom. What is wrong wit
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import length_hint
@@ -38,12 +39,13 @@ from rhscheck.traces.format import (
     TimeoutEvent,
     UnknownLine,
 )
-from rhscheck.traces.habit import Line, Usual
+from rhscheck.traces.habit import Usual
 from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding, TraceReport
 from rhscheck.traces.steady import Steady
+from rhscheck.traces.tables import Tabled
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.verdicts import Recording, report_of
 from rhscheck.traces.wording import clock_time, parameter_text
@@ -270,61 +272,83 @@ class Judge:
         if self._lossy_event(site, reading, role, time, late, event):
             return
         self._own(event, site, reading, time, late, instance)
-        if self._is_time_to_sweep():
+        if self._until_sweep() <= 0:
             self._sweep()
 
     def feed_all(self, line: int, events: Sequence[Event]) -> None:
         """The next events, which stand on `line` and the lines after it without a gap."""
-        rest = iter(events)
         at = 0
         while at < len(events):
-            odd: Event | None = None
+            end = at
             if self._may_be_steady():
+                part = events[at : at + self._until_sweep()]
+                rest = iter(part)
                 odd = self._steady.run(rest)
-                end = len(events) - length_hint(rest) - (odd is not None)
-                if end > at:
-                    self._went_steadily(events[at:end], line + at)
-                    at = end
-            else:
-                odd = next(rest)
-            if odd is not None:
-                self.feed(line + at, odd)
-                at += 1
+                end += len(part) - length_hint(rest) - (odd is not None)
+                times = [event.ts for event in events[at:end] if event.ts is not None]
+                if times:
+                    self._window.add_times(array("q", times), line + at)
+                    self._went_steadily(len(times), line + at)
+            if end == at:
+                self.feed(line + at, events[at])
+                end += 1
+            at = end
 
     def feed_usual(self, usual: Usual) -> None:
         """The same for lines that look like those before."""
         lines = usual.lines
-        rest = iter(lines)
         at = 0
         while at < len(lines):
-            odd = True
+            end = at
             if self._may_be_steady():
+                part = lines[at : at + self._until_sweep()]
+                rest = iter(part)
                 odd = self._steady.run_usual(rest)
-                end = len(lines) - length_hint(rest) - odd
+                end += len(part) - length_hint(rest) - odd
                 if end > at:
-                    self._went_steadily(
-                        lines if end - at == len(lines) else lines[at:end], usual.line + at
-                    )
-                    at = end
-            else:
-                next(rest)
-            if odd:
-                record = usual.record(at)
-                if isinstance(record, EventLine):
-                    self.feed_all(record.line, (record.event,))
-                else:
-                    self.unreadable(record)
-                at += 1
+                    last = lines[end - 1].ts
+                    self._window.add_text(usual.text, at, end - at, usual.line + at, last)
+                    self._went_steadily(end - at, usual.line + at)
+            if end == at:
+                self._feed_record(usual.record(at))
+                end += 1
+            at = end
 
-    def _went_steadily(self, events: Sequence[Event] | Sequence[Line], line: int) -> None:
-        """Count events that were taken on the path; the first stands on `line`."""
-        self._recording.events += len(events)
-        self._recording.judged += len(events)
-        self._recording.last_line = line + len(events) - 1
-        self._window.add_all(events, line)
+    def feed_table(self, tabled: Tabled) -> None:
+        """The same for lines in a table."""
+        table = tabled.table
+        at = 0
+        while at < len(table):
+            end = at
+            if self._may_be_steady():
+                end = self._steady.run_table(table, at, at + self._until_sweep())
+                if end > at:
+                    self._window.add_times(table.times[at:end], tabled.line + at)
+                    self._went_steadily(end - at, tabled.line + at)
+            if end == at:
+                self._feed_record(tabled.record(at))
+                end += 1
+            at = end
+
+    def _feed_record(self, record: EventLine | Malformed) -> None:
+        if isinstance(record, EventLine):
+            self.feed_all(record.line, (record.event,))
+        else:
+            self.unreadable(record)
+
+    def _went_steadily(self, count: int, line: int) -> None:
+        """Count events that were taken on the path; the first is on `line`."""
+        self._recording.events += count
+        self._recording.judged += count
+        self._recording.last_line = line + count - 1
         self._now = self._steady.now
-        if self._is_time_to_sweep():
+        if self._until_sweep() <= 0:
             self._sweep()
+
+    def _until_sweep(self) -> int:
+        """After how many more lines every unit is brought up to date: however they are read."""
+        every = min(max(_SWEEP_EVERY, 32 * len(self._units)), _LONGEST_WINDOW)
+        return every - self._window.size
 
     def _may_be_steady(self) -> bool:
         return (
@@ -346,9 +370,6 @@ class Judge:
         if self._inspector.others(reading):
             return None
         return reading, self._inspector.positions(reading)
-
-    def _is_time_to_sweep(self) -> bool:
-        return self._window.size >= min(max(_SWEEP_EVERY, 32 * len(self._units)), _LONGEST_WINDOW)
 
     def finish(self, finish: Finish | None = None) -> TraceReport:
         """The verdict. `finish` says how the recording ended; None: nobody knows."""
@@ -537,7 +558,7 @@ class Judge:
         """Something that concerns every unit: at once if they are few, else when they get to it."""
         self._log.append(entry)
         self._steady.release_all()
-        if len(self._units) <= _AT_ONCE or self._is_time_to_sweep():
+        if len(self._units) <= _AT_ONCE or self._until_sweep() <= 0:
             self._sweep()
 
     def _lose(self, line: int, time: int, late: int, reason: str) -> None:

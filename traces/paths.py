@@ -34,7 +34,8 @@ class Walker:
     """A unit whose times are exact: where it is, and what its next event is compared with.
 
     `times`: of the moments that `node` speaks of, ascending; `now`: of the last event. `calls`: the
-    unit's own, by entry point. `count`: events since the unit was last brought up to date.
+    unit's own, by entry point; but the last call was `op` with the id `cid`. `count`: events since
+    the unit was last brought up to date.
     """
 
     unit: Unit
@@ -43,7 +44,18 @@ class Walker:
     now: int
     monitor: str | None
     calls: dict[str, int]
+    op: str = ""
+    cid: int = 0
     count: int = 0
+
+    def issued(self, op: str, otherwise: int) -> int:
+        """The id of the last call of `op`."""
+        return self.cid if self.op == op else self.calls.get(op, otherwise)
+
+    def settle(self) -> None:
+        """Put the last call where the others are."""
+        if self.op:
+            self.calls[self.op] = self.cid
 
 
 # Takes the walker along if one of the ways it knows fits the time; False, and no change, if none.

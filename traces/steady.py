@@ -20,6 +20,7 @@ from rhscheck.traces.format import CallEvent, Event, ReturnEvent
 from rhscheck.traces.habit import CALL, Line
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.paths import Paths, Walker, rests
+from rhscheck.traces.tables import NO_CALL_ID, Table
 from rhscheck.traces.units import Unit
 
 # Result codes can be anything: so many are remembered.
@@ -120,7 +121,7 @@ class Steady:
                     if number >= 0:
                         returns.setdefault(event.rc, {})[event.op] = number
                 cid = event.cid
-                if cid is not None and walker.calls.get(event.op, cid) != cid:
+                if cid is not None and walker.issued(event.op, cid) != cid:
                     odd = event
                     break
                 is_call = False
@@ -135,7 +136,10 @@ class Steady:
                 odd = event
                 break
             if is_call and event.cid is not None:
-                walker.calls[event.op] = event.cid
+                if walker.op != event.op:
+                    walker.settle()
+                    walker.op = event.op
+                walker.cid = event.cid
             walker.count += 1
             now, seq = time, event.seq
         self.now, self.host = now, host
@@ -159,8 +163,10 @@ class Steady:
                 else:
                     if line.ev == CALL:
                         break
-                    cid = walker.calls[op]
-                    if line.cid != cid and line.cid is not None:
+                    cid = line.cid
+                    if cid is not None and cid != (
+                        walker.cid if walker.op == op else walker.calls[op]
+                    ):
                         break
                     way = walker.node.paths[returns[rc][op]]
             except KeyError:
@@ -177,7 +183,10 @@ class Steady:
             if line.seq <= seq or not way(walker, time):
                 break
             if rc is None and line.cid is not None:
-                walker.calls[op] = line.cid
+                if walker.op != op:
+                    walker.settle()
+                    walker.op = op
+                walker.cid = line.cid
             walker.count += 1
             now, seq = time, line.seq
         else:
@@ -185,6 +194,59 @@ class Steady:
         self.now, self.host = now, host
         self.hosts[host] = (seq, now)
         return odd
+
+    def run_table(self, table: Table, start: int, stop: int) -> int:
+        """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
+        walkers, calls, returns, kinds = self._walkers, self._calls, self._returns, table.kinds
+        now, host = self.now, self.host
+        seq = self.hosts[host][0]
+        stop = min(stop, len(table))
+        at = start - 1
+        for at, time, number, cid, kind in zip(  # noqa: B007  where it stopped is the answer
+            range(start, stop),
+            table.times[start:stop],
+            table.numbers[start:stop],
+            table.calls[start:stop],
+            table.which[start:stop],
+            strict=True,
+        ):
+            is_call, res, op, rc, its_host, monitor = kinds[kind]
+            try:
+                walker = walkers[res]
+                if is_call:
+                    way = walker.node.paths[calls[op]]
+                else:
+                    if cid != NO_CALL_ID and cid != (
+                        walker.cid if walker.op == op else walker.calls[op]
+                    ):
+                        break
+                    # A return without a code is no event.
+                    way = walker.node.paths[returns[rc][op]]  # type: ignore[index]
+            except KeyError:
+                # What was not seen before is learned where there is an event.
+                break
+            if time < now or monitor != walker.monitor:
+                break
+            if its_host != host:
+                known = self.hosts.get(its_host)
+                if known is None:
+                    break
+                self.hosts[host] = (seq, now)
+                host, seq = its_host, known[0]
+            if number <= seq or not way(walker, time):
+                break
+            if is_call and cid != NO_CALL_ID:
+                if walker.op != op:
+                    walker.settle()
+                    walker.op = op
+                walker.cid = cid
+            walker.count += 1
+            now, seq = time, number
+        else:
+            at = stop
+        self.now, self.host = now, host
+        self.hosts[host] = (seq, now)
+        return at
 
     def _number(self, event: Event) -> int:
         """The number of what the event says; `_UNKNOWN` if it has to be looked at."""
@@ -202,6 +264,7 @@ def _arrived(walker: Walker) -> None:
     """Bring the unit's follower to where the walker is."""
     follower = walker.unit.follower
     assert follower is not None
+    walker.settle()
     follower.node = walker.node
     follower.times = follower.lates = walker.times
     follower.now = follower.late = walker.now

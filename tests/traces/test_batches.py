@@ -15,6 +15,8 @@ from rhscheck.traces.format import (
     Header,
     Malformed,
     Trace,
+    encode_event,
+    encode_header,
     read_trace,
 )
 
@@ -91,3 +93,9 @@ def test_an_endless_line_that_never_ends_cuts_the_file() -> None:
 
 def test_nothing_is_no_trace() -> None:
     assert list(read_batches(BytesIO(b""))) == [Finish("missing", 0, 0, "there is no end line")]
+
+
+def test_two_events_on_a_line_do_not_make_up_for_an_empty_one() -> None:
+    line = encode_event(CallEvent(ts=1, seq=1, res="R", op="Open"))
+    data = b"\n".join([encode_header(Header()), line, line + line, b"", line, b""])
+    assert lines_of(data) == list(read_trace(BytesIO(data)))
