@@ -10,6 +10,7 @@ it starts no processes, and judges nothing.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,9 +31,13 @@ Kind = tuple[bool, str, str, int | None, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bytes `start` up to `end` of the file at `path`: whole lines, none of them the first."""
+    """Bytes `start` up to `end` of the file at `path`: whole lines, none of them the first.
+
+    `file`: its device and number, by which it is known even if another one takes its name.
+    """
 
     path: str
+    file: tuple[int, int]
     start: int
     end: int
 
@@ -91,6 +96,7 @@ def ranges(path: str, stream: BinaryIO) -> list[Range]:
     Empty where the file is short, or a line so long that it should be read with care.
     """
     found: list[Range] = []
+    file = _identity(stream)
     size = stream.seek(0, 2)
     stream.seek(0)
     start = len(stream.readline(MAX_LINE_BYTES))
@@ -101,10 +107,15 @@ def ranges(path: str, stream: BinaryIO) -> list[Range]:
         if rest and not rest.endswith(b"\n") and end < size:
             found.clear()
             break
-        found.append(Range(path, start, end))
+        found.append(Range(path, file, start, end))
         start = end
     stream.seek(0)
     return found
+
+
+def _identity(stream: BinaryIO) -> tuple[int, int]:
+    found = os.fstat(stream.fileno())
+    return found.st_dev, found.st_ino
 
 
 def tabulate(part: Range) -> list[Stretch]:
@@ -112,6 +123,8 @@ def tabulate(part: Range) -> list[Stretch]:
     habit = Habit()
     found: list[Stretch] = []
     with Path(part.path).open("rb") as stream:
+        if _identity(stream) != part.file:
+            return [Stretch(part.end - part.start)]
         stream.seek(part.start)
         left, rest = part.end - part.start, b""
         while left:
