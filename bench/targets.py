@@ -31,7 +31,7 @@ from verify import LOOP, machine
 from rhscheck.checker.verify import ENGINES
 
 HEAD = "| run | wall s | CPU s | z3 rlimit | exit | verdicts | target (wall s) |"
-# Engines that have an answer to every rule of rhs for any N, given time; the others are for some.
+# Engines that decide every rule of rhs for any N; the others meet their limits at N=4 or bound.
 COMPLETE = ("local",)
 _NOT_WRITTEN = "PYTHONDONTWRITEBYTECODE"  # set by some test environments: no user has it
 
@@ -172,7 +172,7 @@ def main() -> None:
         table.verify("every N, as needed", "5")
         table.verify("every N, as needed, one process", "", "--jobs", "1")
         table.verify("N=4, as needed", "30", "-n", "4")
-        for engine in ENGINES:
+        for engine in (one for one in ENGINES if one != "bmc"):
             target = "30" if engine in COMPLETE else ""
             table.verify(f"N=4, {engine} alone", target, "-n", "4", "--engine", engine)
         bounded = ("-n", "4", "--engine", "bmc", "--depth", "20")
