@@ -60,6 +60,7 @@ class MonitorProcess:
         self._lock = threading.Lock()
         self._ended = False  # its number may belong to another process now
         self._room = threading.Semaphore(MAX_UNREAD)
+        self._told = 0  # frames, so far
         self._done = threading.Event()
 
     @property
@@ -145,6 +146,7 @@ class MonitorProcess:
                 self.kill("what came over its pipe is no frame", 0.0)
                 return
             self._room.acquire()
+            self._told += 1
             self._deliver(self, frame)
 
     def taken(self) -> None:
@@ -175,7 +177,10 @@ class MonitorProcess:
             with self._lock:
                 self._ended = True
                 _kill_group(process)
-        reader.join(_DRAIN_S)
+        told = -1
+        while reader.is_alive() and told != self._told:  # what it said last has to be heard first
+            told = self._told
+            reader.join(_DRAIN_S)
         if self._writer is not None:
             self._writer.close()
         if not reader.is_alive() and process.stdout is not None:

@@ -1,0 +1,61 @@
+"""A monitor process as RCM sees it: nothing that it said is lost when it ends."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from pathlib import Path
+
+from rhscheck.tracer.events import Command, Stop
+from rhscheck.tracer.real.frames import FromProcess, Setup, Stepped
+from rhscheck.tracer.real.monitor_process import MAX_UNREAD, Ended, MonitorProcess
+from rhscheck.tracer.real.rhs_process import EXIT_STATUS
+
+
+def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> None:
+    """RCM is slow, and the process, which answers to a Stop and ends, has much to say before."""
+    setup = Setup(
+        monitor="shared",
+        epoch=1,
+        folder=str(tmp_path),
+        state_dir=str(tmp_path),
+        dump_file=str(tmp_path / "dump"),
+        time_scale=1,
+        origin_ns=time.monotonic_ns(),
+        watchdog_s=100.0,
+        tolerance_us=1,
+        call_us=10**9,
+        pending_us=10**9,
+        looks_alive_us=10**9,
+        is_alive_us=10**9,
+        dump_us=10**9,
+        resources=(),
+    )
+    heard: list[FromProcess | Ended] = []
+    over = threading.Event()
+    slow: queue.SimpleQueue[MonitorProcess] = queue.SimpleQueue()
+
+    def deal() -> None:
+        """RCM deals with a frame in two milliseconds."""
+        while not over.is_set():
+            slow.get().taken()
+            time.sleep(0.002)
+
+    threading.Thread(target=deal, daemon=True).start()
+
+    def hear(process: MonitorProcess, frame: FromProcess | Ended) -> None:
+        heard.append(frame)
+        if isinstance(frame, Ended):
+            over.set()
+        else:
+            slow.put(process)
+
+    process = MonitorProcess(setup, tmp_path / "log", hear)
+    process.start()
+    for number in range(MAX_UNREAD + 200):
+        process.send(Command(number, "it", "Terminate"))  # refused: it is not open
+    process.send(Stop())
+    assert over.wait(60)
+    assert heard[-1] == Ended(EXIT_STATUS["stop"])
+    assert sum(isinstance(frame, Stepped) for frame in heard) == MAX_UNREAD + 201
