@@ -101,18 +101,31 @@ def follow_log(
     reports: list[LogReport] = []
     while True:
         file = path if not reports else f"{path} (rotated {len(reports)})"
-        report, again = _followed(court, path, file, quiet, stop)
-        reports.append(replace(report, file=file))
-        if not again:
+        end = _followed(court, path, file, quiet, stop)
+        reports.append(replace(end.report, file=file))
+        if not end.replaced:
             return reports
+        if end.interrupted:
+            stop = _at_once  # what is there already still counts
 
 
-def _followed(
-    court: Court, path: str, file: str, quiet: bool, stop: Callable[[], bool]
-) -> tuple[LogReport, bool]:
-    """One file to its end, and whether another has taken its name."""
+def _at_once() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a file ended: another has taken its name, or it was enough."""
+
+    report: LogReport
+    replaced: bool
+    interrupted: bool
+
+
+def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[], bool]) -> _End:
+    """One file to its end."""
     log, teller = GrowingLog(file, court), _Teller(quiet)
-    again = False
+    again = interrupted = False
     try:
         tail = Tail(path)
     except OSError as error:
@@ -140,7 +153,10 @@ def _followed(
                 break
             time.sleep(_PAUSE_S)
     except KeyboardInterrupt:
-        pass  # enough: what was read is reported
+        interrupted = True  # enough: what was written until now is reported
+        again = tail.is_replaced()
+        while data := tail.more():
+            log.feed(data)
     except LegacyFormat:
         raise api.InputError(
             f"{path} is a cluster.log of Windows 2000 or 2003: only logs of 2008 and later can be "
@@ -150,4 +166,4 @@ def _followed(
         tail.close()
     report = log.finish()
     teller.tell(log)
-    return report, again
+    return _End(report, again, interrupted)

@@ -95,11 +95,16 @@ def test_ctrl_c_ends_it_with_a_report(tmp_path: Path, monkeypatch: pytest.Monkey
     append(path, HEAD.format(1) + STUCK.format("a").rstrip("\n"))
 
     def interrupted(_seconds: float) -> None:
+        # What was written before, in this file and in the one after it, still counts.
+        append(path, "\n" + HEAD.format(2) + RESTART.format("b"))
+        path.rename(tmp_path / "cluster.old")
+        append(path, HEAD.format(3) + RESTART.format("c"))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    (report,) = follow_log(court(), str(path), quiet=True)
-    assert [one.resource for one in report.incidents] == ["a"]
+    first, second = follow_log(court(), str(path), quiet=True)
+    assert [(one.resource, one.collateral) for one in first.incidents] == [("a", ["b"])]
+    assert [one.name for one in second.resources] == ["c"]
 
 
 def test_no_log_and_an_old_one(tmp_path: Path) -> None:

@@ -153,6 +153,15 @@ def test_more_resources_than_are_followed(monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
+def test_more_processes_than_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story, "MAX_RESOURCES", 3)
+    ends = "{:08x}.00001b10::2024/05/06-10:00:00.000 ERR   [RHS] WER report is submitted. "
+    lines = [ends.format(at) + f"Result : x{at}.\n" for at in range(50)]
+    says = "{:08x}.00001b10::2024/05/06-10:00:00.000 " + SAYS.format("w", "x")
+    report = audited("".join([*lines, says.format(1), says.format(40)]).encode())
+    assert [one.monitor for one in report.resources] == ["1#2"]
+
+
 def test_timelines_do_not_grow_without_end() -> None:
     lines = [HEAD.format(1) + SAYS.format("w", at) for at in range(500)]
     (resource,) = audited("".join(lines).encode()).resources

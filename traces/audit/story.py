@@ -281,11 +281,17 @@ class Story:
         self._routes = Routes()
         self._hosts.clear()
 
+    def _follows(self, pid: int) -> bool:
+        """Whether the process is one of those that are told apart; more than that are none."""
+        return pid in self.monitors or len(self.monitors) < MAX_RESOURCES
+
     # ---- monitors ------------------------------------------------------------------------------
     def host(self, resource: Resource, pid: int) -> None:
         """An RHS process speaks for the resource: it hosts it."""
         name = self._names.get(pid)
         if name is None:
+            if not self._follows(pid):
+                return
             if pid in self._ended:
                 self._ended.discard(pid)
                 self.monitors[pid] += 1
@@ -428,6 +434,8 @@ class Story:
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
     ) -> None:
         why, pid = told.text("why"), sighting.pid
+        if pid is not None and not self._follows(pid):
+            pid = None
         add_entry(resource, told, place)
         if pid is not None:
             self.monitors.setdefault(pid, 1)
