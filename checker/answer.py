@@ -13,6 +13,7 @@ from rhscheck.checker.established import Established
 from rhscheck.checker.independence import Reason
 from rhscheck.checker.model import Budget, Model
 from rhscheck.checker.recheck import Copy, recheck
+from rhscheck.checker.schedule import Reached
 from rhscheck.checker.smt.script import Script
 from rhscheck.checker.verdict import EngineName, Verdict
 from rhscheck.spec.expr import Expr
@@ -60,6 +61,17 @@ class ProofMismatch(Exception):  # noqa: N818 - it is a bug in rhscheck, no erro
 
 
 @dataclass(frozen=True, slots=True)
+class TimeCheck:
+    """Whether time may stop. `reason` None: proved that it cannot.
+
+    `reached`: goals that a run reaches, with the formula and the run.
+    """
+
+    reason: str | None
+    reached: tuple[tuple[str, Expr, Reached], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is to be verified, and the means.
 
@@ -67,7 +79,8 @@ class Task:
     for, None for all. `limit`: the most nodes of one exploration. `depth`: of bounded checking.
     `established` collects what was proved, for a certificate; None where nobody wants one.
     `answered` is told each answer as soon as it is there. `thorough`: ask Z3 also what is contained
-    in a question it has answered (`checker.proofs`).
+    in a question it has answered (`checker.proofs`). `times`: what was found out about time that
+    stops, by number of instances (None: for every one), see `checker.local_time`.
     """
 
     system: System
@@ -81,6 +94,7 @@ class Task:
     established: list[Established] | None = None
     answered: Heard = unheard
     thorough: bool = False
+    times: dict[int | None, TimeCheck] = field(default_factory=dict)
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
     _plain: dict[int, Ground] = field(default_factory=dict)
 

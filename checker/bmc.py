@@ -238,7 +238,7 @@ class Search:
     # ---- the canonical run -------------------------------------------------------------------
     def _canonical(self, rule: str, bad: Formula) -> Found | Unknown:
         encoding = self._encoding
-        least = _Least(encoding, self._solver, [bad], self._deadline)
+        least = Least(encoding, self._solver, [bad], self._deadline)
         for time in range(self._length):
             for bit in encoding.pick_at(time):
                 least.prefer(encoding.negation(bit))
@@ -272,7 +272,7 @@ class Search:
             raise EncodingMismatch(rule, run, reason, self._solver.smt2())
 
 
-class _Least:
+class Least:
     """Makes formulas true one after the other, each if those before it allow it.
 
     `model`: of `fixed` and all that was settled so far; Unknown as soon as the solver gave up.
@@ -353,7 +353,7 @@ def earliest(
         solver.add(encoding.selectors_at(time)[used.index(at)])
     solver.add(encoding.at(legal, len(path)))
     solver.add(encoding.at(encoding.holds(goal), len(path)))
-    least = _Least(encoding, solver, (), deadline)
+    least = Least(encoding, solver, (), deadline)
     for time in range(len(path) + 1):
         for bit in encoding.delay_bits_at(time):
             least.prefer(encoding.negation(bit))

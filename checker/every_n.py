@@ -14,17 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rhscheck.checker import fixed
-from rhscheck.checker.answer import Answer, Open, Task, Unconfirmed, located
+from rhscheck.checker.answer import Answer, Open, Task, TimeCheck, Unconfirmed, located
 from rhscheck.checker.explore import explore
 from rhscheck.checker.independence import rule_dependence
 from rhscheck.checker.local import Dependence
-from rhscheck.checker.local_time import check_local_time
+from rhscheck.checker.local_time import time_for_every
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Missing, Real, cone, narrow, walk
 from rhscheck.checker.project import Projection, TooManyOutcomes, project
 from rhscheck.checker.proofs import Proof, Rechecked, named, recheck_rules, skeleton
 from rhscheck.checker.schedule import Reached
-from rhscheck.checker.timelock import TimeCheck
 from rhscheck.checker.verdict import Impossible, ProvedFor, ProvedForEvery, Unknown, steps
 from rhscheck.spec.compiled import compile_ground
 from rhscheck.spec.ground import Ground
@@ -41,7 +40,6 @@ class EveryN:
     task: Task
     answers: dict[str, Answer | Open] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)  # of the stages a rule took part in
-    _time: TimeCheck | None = None
     _alone: float = 0.0  # seconds spent on one rule while a group was at work
 
     def run(self, asked: Sequence[Rule] | None = None) -> None:
@@ -64,9 +62,7 @@ class EveryN:
 
     def time(self) -> TimeCheck:
         """Whether time may stop, for some number of instances. The task has to be independent."""
-        if self._time is None:
-            self._time = check_local_time(self.task)
-        return self._time
+        return time_for_every(self.task)
 
     # ---- one System ------------------------------------------------------------------------------
     def _group(self, rules: Sequence[Rule]) -> None:

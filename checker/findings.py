@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from rhscheck.checker.answer import Task
+from rhscheck.checker.answer import Task, TimeCheck
 from rhscheck.checker.explore import Exploration, explore
 from rhscheck.checker.local import Dependence, local_goal
 from rhscheck.checker.model import Model
@@ -20,7 +20,7 @@ from rhscheck.checker.narrow import Excluded, narrow
 from rhscheck.checker.realise import concrete_run, evidence
 from rhscheck.checker.schedule import Reached, refine, schedule
 from rhscheck.checker.time_errors import enabled, forced_goals, zeno_circle
-from rhscheck.checker.timelock import TimeCheck, check_time, goal_name, timelock_goals
+from rhscheck.checker.timelock import check_time, goal_name, timelock_goals
 from rhscheck.checker.verdict import Evidence, Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
 from rhscheck.spec.codes import Code

@@ -14,6 +14,7 @@ from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
 from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
 from rhscheck.checker.established import established
 from rhscheck.checker.focus import Focus
+from rhscheck.checker.local_time import time_stops
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
 from rhscheck.checker.proofs import skeleton
@@ -21,7 +22,6 @@ from rhscheck.checker.provers import PROVERS, Proved, ProverName, Undecided
 from rhscheck.checker.realise import concrete_run, evidence
 from rhscheck.checker.recheck import Copy
 from rhscheck.checker.schedule import Reached
-from rhscheck.checker.timelock import check_time
 from rhscheck.checker.verdict import (
     BoundedUpTo,
     EngineName,
@@ -164,7 +164,7 @@ def _proved(query: Query, excluded: Excluded) -> Answer:
     if isinstance(query.rule.obligation, Can):
         return query.answer(Impossible(n), "zones", checked.rlimit)
     if isinstance(query.rule.obligation, Within):
-        stops = check_time(task, task.weave([]).compiled(n), None, where).reason
+        stops = time_stops(task, n)
         if stops is not None:
             return query.answer(Unknown(stops), "zones", checked.rlimit)
     return query.answer(ProvedFor(n), "zones", checked.rlimit)
@@ -178,7 +178,7 @@ def _by_prover(query: Query, engine: ProverName) -> Answer:
         case Proved(rlimit, note):
             stops = None
             if isinstance(rule.obligation, Within):
-                stops = check_time(task, task.weave([]).compiled(n), None, f"for N={n}").reason
+                stops = time_stops(task, n)
             verdict: Verdict = Impossible(n) if isinstance(rule.obligation, Can) else ProvedFor(n)
             noted = replace(query, notes=(*query.notes, note) if note else query.notes)
             return noted.answer(verdict if stops is None else Unknown(stops), engine, rlimit)

@@ -18,6 +18,7 @@ from rhscheck.checker.answer import (
     Open,
     ProofMismatch,
     Task,
+    TimeCheck,
     Unconfirmed,
     confirm,
     located,
@@ -25,26 +26,40 @@ from rhscheck.checker.answer import (
 from rhscheck.checker.established import answered as established
 from rhscheck.checker.fair_graph import graph_invariant
 from rhscheck.checker.fairness import Debt, fairness_debts
-from rhscheck.checker.independence import rule_dependence
+from rhscheck.checker.independence import Reason, rule_dependence
+from rhscheck.checker.kliveness import Rounds, prove
 from rhscheck.checker.lasso import Lasso
+from rhscheck.checker.lasso_search import FoundLasso, exact, search_lasso
 from rhscheck.checker.live import Answered, Endless, settle
 from rhscheck.checker.live import Open as Unsettled
 from rhscheck.checker.local import Dependence, abstract
+from rhscheck.checker.local_time import time_stops
 from rhscheck.checker.project import slots_of
 from rhscheck.checker.proofs import LOCALLY, skeleton
+from rhscheck.checker.provers import Proved, Undecided, invariants
 from rhscheck.checker.realise import evidence
 from rhscheck.checker.recheck import Copy
 from rhscheck.checker.recheck_ranking import Ranking, recheck_ranking
 from rhscheck.checker.sight import INSTANCE
-from rhscheck.checker.timelock import TimeCheck, check_time
 from rhscheck.checker.verdict import EngineName, ProvedFor, ProvedForEvery, Unknown, Violated
-from rhscheck.spec.compiled import compile_ground
+from rhscheck.spec.compiled import Compiled, compile_ground
 from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.obligations import UnweavableError
 from rhscheck.spec.rules import Owed, weave_leads_to
 from rhscheck.spec.system import Rule
 
 _MOST_NODES = 100_000  # of one graph; its edges are kept, too
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """One instance plus environment, with the slot that says what is unanswered."""
+
+    ground: Ground
+    compiled: Compiled
+    turn: int
+    fair: tuple[Debt, ...]
+    weakened: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +78,30 @@ class Liveness:
             return Unknown(str(reason))
 
     # ---- every N -------------------------------------------------------------------------------
-    def for_every(self, owed: Owed) -> Answer | Open:
-        """The argument for every number of instances."""
-        task, rule = self.task, self.rule
-        dependence = rule_dependence(owed.system, rule)
+    def _local(self, owed: Owed) -> _Alone | Open:
+        """One instance plus environment, or why it would not do."""
+        dependence = rule_dependence(owed.system, self.rule)
         if dependence is not None:
             return Open((f"not independent: {located(dependence)}",))
         made = abstract(owed.system)
         if isinstance(made, Dependence):
             return Open(tuple(f"not independent: {located(one)}" for one in made.reasons))
-        task.say(f"{rule.id}: may it stay unanswered, in one instance plus environment?")
         local = ground(made.system, 1)
-        fair = fairness_debts(local, made, owed.system)
         turn = local.slot_of[owed.variable, INSTANCE if owed.family is not None else None]
+        fair = fairness_debts(local, made, owed.system)
+        return _Alone(local, compile_ground(local), turn, fair, made.weakened)
+
+    def for_every(self, owed: Owed) -> Answer | Open:
+        """The argument for every number of instances."""
+        task, rule = self.task, self.rule
+        alone = self._local(owed)
+        if isinstance(alone, Open):
+            return alone
+        local, turn, fair = alone.ground, alone.turn, alone.fair
+        task.say(f"{rule.id}: may it stay unanswered, in one instance plus environment?")
         outcome = settle(
             local,
-            compile_ground(local),
+            alone.compiled,
             turn,
             fair,
             keep=_beginning(local, fair, INSTANCE),
@@ -89,10 +112,10 @@ class Liveness:
             case Unsettled(reason):
                 if task.budget.over():
                     return Answer(Unknown(task.budget.reason), "local")
-                return Open((f"one instance: {reason}",))
+                return self._rounds_for_every(alone, reason)
             case Endless():
                 notes = ["the one-instance argument does not exclude it: a run that never ends"]
-                notes += [located(one) for one in made.weakened]
+                notes += [located(one) for one in alone.weakened]
                 return Open(tuple(notes), 1)
             case Answered():
                 checked = self._confirmed(local, outcome, turn, LOCALLY, None)
@@ -110,7 +133,8 @@ class Liveness:
         """The verdict from these numbers of instances: the first lasso, else the last number."""
         answer = Answer(Unknown("no number of instances was looked at"), "zones", notes=notes)
         for n in numbers:
-            answer = replace(self._for_number(owed, n), notes=notes)
+            answer = self._for_number(owed, n)
+            answer = replace(answer, notes=(*notes, *answer.notes))
             if isinstance(answer.verdict, Violated) or self.task.budget.over():
                 break
         return answer
@@ -135,18 +159,33 @@ class Liveness:
             )
             match outcome:
                 case Unsettled(reason):
-                    why = task.budget.reason if task.budget.over() else f"N={n}: {reason}"
-                    return Answer(Unknown(why), "zones")
+                    if task.budget.over():
+                        return Answer(Unknown(task.budget.reason), "zones")
+                    return self._rounds_at(owed, n, self._local(owed), (f"N={n}: {reason}",))
                 case Endless(lasso):
-                    return Answer(self._violated(owed, at, instance, n, lasso), "zones")
+                    lasso, notes = self._shortened(at, compiled, turn, fair, lasso)
+                    return Answer(self._violated(owed, at, instance, n, lasso), "zones", 0, notes)
                 case Answered():
                     checked = self._confirmed(at, outcome, turn, f"for N={n}", n)
             rlimit += checked.rlimit
             if isinstance(checked, Unconfirmed):
                 return Answer(Unknown(checked.reason), "zones", rlimit)
-        stops = check_time(task, task.weave([]).compiled(n), None, f"for N={n}").reason
+        stops = time_stops(self.task, n)
         engine: EngineName = "zones"
         return Answer(ProvedFor(n) if stops is None else Unknown(stops), engine, rlimit)
+
+    def _shortened(
+        self, at: Ground, compiled: Compiled, turn: int, fair: Sequence[Debt], lasso: Lasso
+    ) -> tuple[Lasso, tuple[str, ...]]:
+        """A lasso with fewest steps, where no clock decides what one is; what can be said of it."""
+        if not exact(at):
+            return lasso, ()
+        found = search_lasso(
+            at, compiled, turn, fair, lasso.length, timeout_s=_some(self.task.budget.left())
+        )
+        if isinstance(found, FoundLasso):
+            return found.lasso, (_no_shorter(at.n),)
+        return lasso, ()
 
     def _violated(
         self, owed: Owed, at: Ground, instance: int | None, n: int, lasso: Lasso
@@ -154,6 +193,91 @@ class Liveness:
         formula = owed.unanswered(instance)
         shown = evidence(self.task.plain(n), at, lasso.run, formula)
         return Violated(n, lasso.length, replace(shown, loop=lasso.loop), shortest=False)
+
+    # ---- k-liveness ------------------------------------------------------------------------------
+    def by_rounds(self, owed: Owed, numbers: Sequence[int]) -> Answer:
+        """The verdict of k-liveness and bounded search alone.
+
+        A proof in one instance plus environment is one for every number; else the first of
+        `numbers` with a run that never ends decides, else the last number.
+        """
+        local = self._local(owed)
+        left = local if isinstance(local, Open) else self._rounds_for_every(local)
+        if isinstance(left, Answer):
+            return left
+        notes = left.notes
+        answer = Answer(Unknown("no number of instances was looked at"), "kliveness")
+        for n in numbers:
+            answer = self._rounds_at(owed, n, local, notes)
+            if isinstance(answer.verdict, Violated) or self.task.budget.over():
+                break
+        return answer
+
+    def _rounds_for_every(self, local: _Alone, before: str = "") -> Answer | Open:
+        """k-liveness in one instance plus environment; `before`: why others gave up on it."""
+        outcome = self._rounds(local.ground, local.compiled, local.turn, local.fair, LOCALLY)
+        if not isinstance(outcome, Proved):
+            reasons = [one for one in (before, outcome.reason) if one]
+            return Open((f"one instance: {'; '.join(reasons)}",))
+        stops = self.time().reason
+        if stops is not None:
+            return Open((stops,))
+        n = self.task.n
+        verdict = ProvedForEvery(()) if n is None else ProvedFor(n)
+        return Answer(verdict, "kliveness", outcome.rlimit, (outcome.note,))
+
+    def _rounds_at(
+        self, owed: Owed, n: int, local: _Alone | Open, notes: tuple[str, ...]
+    ) -> Answer:
+        task, rule = self.task, self.rule
+        at = ground(owed.system, n)
+        compiled = compile_ground(at)
+        fair = fairness_debts(at)
+        where = f"for N={n}"
+        reasons: list[str] = []
+        rlimit = 0
+        for instance in at.instances(owed.family):
+            turn = at.slot_of[owed.variable, instance]
+            found = search_lasso(
+                at, compiled, turn, fair, task.depth,
+                timeout_s=_some(task.budget.left()),
+                on_depth=lambda depth: task.say(f"{rule.id}: lassos of depth {depth}, N={n}"),
+            )  # fmt: skip
+            if isinstance(found, FoundLasso):
+                verdict = self._violated(owed, at, instance, n, found.lasso)
+                said = (*notes, _no_shorter(n)) if found.shortest else notes
+                return Answer(verdict, "kliveness", rlimit, said)
+            outcome = self._rounds(at, compiled, turn, fair, where, local)
+            rlimit += outcome.rlimit
+            if isinstance(outcome, Proved):
+                notes = (*notes, outcome.note)
+            else:
+                looked = f"no run that never ends up to depth {found.depth}"
+                reasons.append(f"N={n}: {outcome.reason}; {looked}")
+                break
+        if not reasons:
+            stops = time_stops(self.task, n)
+            verdict_ = ProvedFor(n) if stops is None else Unknown(stops)
+            return Answer(verdict_, "kliveness", rlimit, notes)
+        why = task.budget.reason if task.budget.over() else reasons[0]
+        return Answer(Unknown(why), "kliveness", rlimit, notes)
+
+    def _rounds(
+        self,
+        at: Ground,
+        compiled: Compiled,
+        turn: int,
+        fair: tuple[Debt, ...],
+        where: str,
+        local: _Alone | Open | None = None,
+    ) -> Proved | Undecided:
+        task, name = self.task, self.rule.id
+        copies: tuple[Copy, ...] = ()
+        if local is None:
+            copies = invariants(task, at, compiled, at, name, where)
+        elif isinstance(local, _Alone):
+            copies = invariants(task, local.ground, local.compiled, at, name, where)
+        return prove(task, Rounds(at, turn, fair, copies, name, where))
 
     # ---- proofs --------------------------------------------------------------------------------
     def _confirmed(
@@ -204,3 +328,12 @@ def _beginning(at: Ground, fair: Sequence[Debt], instance: int | None) -> frozen
         if read <= near:
             kept |= read
     return frozenset(kept)
+
+
+def _some(left: float | None) -> float | None:
+    """Half of the time that is left: the other half is for a proof."""
+    return None if left is None else left / 2
+
+
+def _no_shorter(n: int) -> str:
+    return f"no run that never ends has fewer steps with N={n}, those of its loop counted once"

@@ -1,4 +1,4 @@
-"""Whether time may stop, for any number of instances.
+"""Whether time may stop, for any number of instances or for one of them.
 
 Owns condition (b) of SEMANTICS section 5 in one instance plus environment: the goals of
 `checker.timelock`, each excluded with as few variables and clocks as it takes. Knows no rules.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from rhscheck.checker.answer import Task, Unconfirmed, located
+from rhscheck.checker.answer import Task, TimeCheck, Unconfirmed, located
+from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, narrow
 from rhscheck.checker.proofs import LOCALLY, Proof, recheck_locally, skeleton
 from rhscheck.checker.schedule import Reached
-from rhscheck.checker.timelock import TimeCheck, stopped, timelock_goals, untrapped
+from rhscheck.checker.timelock import check_time, stopped, timelock_goals, untrapped
 from rhscheck.spec.expr import FALSE, Expr
 
 
@@ -27,6 +28,24 @@ def check_local_time(task: Task) -> TimeCheck:
     if made.blind:
         return TimeCheck(f"time may stop: {located(made.blind[0])}")
     return _excluded(task, model, made.exact)
+
+
+def time_for_every(task: Task) -> TimeCheck:
+    """`check_local_time`, once for a task."""
+    if None not in task.times:
+        task.times[None] = check_local_time(task)
+    return task.times[None]
+
+
+def time_stops(task: Task, n: int) -> str | None:
+    """Why time may stop with `n` instances; None: it does not. Once for a task."""
+    if n not in task.times:
+        base = task.weave([])
+        independent = not isinstance(base.abstraction, Dependence)
+        if independent and time_for_every(task).reason is None:
+            return None
+        task.times[n] = check_time(task, base.compiled(n), None, f"for N={n}")
+    return task.times[n].reason
 
 
 def _excluded(task: Task, model: Model, exact: Collection[str]) -> TimeCheck:

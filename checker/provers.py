@@ -28,13 +28,14 @@ from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
 from rhscheck.checker.process import ChildFailure, Crew, Done, Emit, Ended, Failed, Job, Sent
 from rhscheck.checker.realise import instance_maps
-from rhscheck.checker.recheck import Copy, recheck
-from rhscheck.checker.smt.encode import Encoding
+from rhscheck.checker.recheck import Copy, identity, recheck
+from rhscheck.checker.smt.encode import Encoding, TimeEncoding
 from rhscheck.checker.smt.horn import Answer as HornAnswer
 from rhscheck.checker.smt.horn import GaveUp, Invariant, Reachable, read, spacer
 from rhscheck.checker.smt.region import member
 from rhscheck.checker.smt.solve import Deadline, Formula, Sat, Solver, Unsat
 from rhscheck.checker.smt.solve import Unknown as NoAnswer
+from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground
 
@@ -45,16 +46,21 @@ _MOST_LOCAL = 60_000  # states of one instance plus environment, for its invaria
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Can `ground` reach `goal`? `copies`: invariants that help."""
+    """Can `ground` reach `goal`? `copies`: invariants that help.
+
+    `timed`: with real clocks; without, every clock shows anything at any time.
+    """
 
     ground: Ground
     goal: Expr
     copies: tuple[Copy, ...] = ()
     timeout_s: float | None = None
+    timed: bool = True
 
     def encoded(self) -> tuple[Encoding, Formula, list[Formula]]:
-        """The Ground with real clocks, the goal, and what is known of every reachable state."""
-        encoding = Encoding(self.ground, {"goal": self.goal}, "real")
+        """The Ground as formulas, the goal, and what is known of every reachable state."""
+        time: TimeEncoding = "real" if self.timed else "untimed"
+        encoding = Encoding(self.ground, {"goal": self.goal}, time)
         known = [
             member(
                 encoding,
@@ -171,23 +177,28 @@ def by_spacer(task: Task, model: Model, name: str, n: int) -> Proved | Undecided
     task.say(f"{name}: Spacer, N={n}")
     left = task.budget.left()
     alone = _ALONE_S if left is None else min(left, _ALONE_S)
-    outcome = _spacer(task, Question(at, goal, (), alone), name, n)
+    where = f"by Spacer for N={n}"
+    outcome = exclude(task, Question(at, goal, (), alone), name, where)
     if not isinstance(outcome, Undecided) or outcome.reached or task.budget.over():
         return outcome
     copies = _invariants(task, model, name, n)
     task.say(f"{name}: Spacer, with the invariant of one instance, N={n}")
-    return _spacer(task, Question(at, goal, copies, task.budget.left()), name, n)
+    return exclude(task, Question(at, goal, copies, task.budget.left()), name, where)
 
 
-def _spacer(task: Task, question: Question, name: str, n: int) -> Proved | Undecided:
+def exclude(task: Task, question: Question, name: str, where: str) -> Proved | Undecided:
+    """Spacer's word on the goal of `question`, its invariant checked; `where` it was found.
+
+    Raises ProofMismatch for an invariant that does not hold.
+    """
     match _ask("spacer", "run_spacer", question):
         case Ended(reason) | GaveUp(reason):
             return Undecided(f"Spacer: {reason}")
         case Reachable():
             return Undecided("Spacer finds a run", reached=True)
         case Invariant(text):
-            task.say(f"{name}: re-checking Spacer's invariant for N={n}")
-            checked = recheck_text(question, text, task.budget.left(), f"by Spacer for N={n}")
+            task.say(f"{name}: re-checking Spacer's invariant {where}")
+            checked = recheck_text(question, text, task.budget.left(), where)
             if isinstance(checked, Unconfirmed):
                 return Undecided(checked.reason, checked.rlimit)
             helped = "" if not question.copies else "Spacer, with the invariant of one instance"
@@ -267,18 +278,29 @@ def _invariants(task: Task, model: Model, name: str, n: int) -> tuple[Copy, ...]
     """What one instance plus environment never leaves, for every instance; () if there is none."""
     if isinstance(model.abstraction, Dependence):
         return ()
-    local, at = model.local, model.ground(n)
-    found = explore(
-        local, {}, limit=_MOST_LOCAL, cancelled=task.budget.over, compiled=model.local_compiled
-    )
+    return invariants(task, model.local, model.local_compiled, model.ground(n), name, f"for N={n}")
+
+
+def invariants(
+    task: Task, local: Ground, compiled: Compiled, at: Ground, name: str, where: str
+) -> tuple[Copy, ...]:
+    """What `local`, one instance plus environment, never leaves, for every instance of `at`.
+
+    `compiled`: of `local`. `at` may be `local` itself. Checked for `at`; () if it was not found or
+    not confirmed. Raises ProofMismatch if Z3 refutes it.
+    """
+    found = explore(local, {}, limit=_MOST_LOCAL, cancelled=task.budget.over, compiled=compiled)
     if not found.complete:
         return ()
     invariant = found.invariant()
-    copies = tuple(Copy(invariant, slots) for slots, _ in instance_maps(local, at, ()))
-    task.say(f"{name}: re-checking the invariant of one instance for N={n}")
+    if at is local:
+        copies: tuple[Copy, ...] = (identity(invariant, local),)
+    else:
+        copies = tuple(Copy(invariant, slots) for slots, _ in instance_maps(local, at, ()))
+    task.say(f"{name}: re-checking the invariant of one instance {where}")
     checked = recheck(at, copies, {}, task.budget.left())
     if checked.failed:
-        raise ProofMismatch(f"of one instance for N={n}", checked.failed)
+        raise ProofMismatch(f"of one instance {where}", checked.failed)
     return copies if checked.proved else ()
 
 

@@ -8,9 +8,8 @@ enumeration has to exclude and Z3 to confirm.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
-from rhscheck.checker.answer import Confirmed, Task, confirm
+from rhscheck.checker.answer import Confirmed, Task, TimeCheck, confirm
 from rhscheck.checker.explore import Exploration, explore
 from rhscheck.checker.recheck import identity
 from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
@@ -229,17 +228,6 @@ def _from_on(guard: Expr, tight: ClockCmp) -> Expr:
                 return FALSE if never else None
 
     return transform(guard, leaf)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeCheck:
-    """Whether time may stop. `reason` None: proved that it cannot.
-
-    `reached`: goals that a run reaches, with the formula and the run.
-    """
-
-    reason: str | None
-    reached: tuple[tuple[str, Expr, Reached], ...] = ()
 
 
 def check_time(

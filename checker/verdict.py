@@ -19,7 +19,7 @@ from rhscheck.spec.ground import Ground
 from rhscheck.spec.semantics import Run
 from rhscheck.spec.system import Can, Expectation, Rule
 
-EngineName = Literal["local", "zones", "bmc", "spacer", "kinduction", "pairs"]
+EngineName = Literal["local", "zones", "bmc", "spacer", "kinduction", "pairs", "kliveness"]
 VerdictName = Literal["proved", "bounded", "violated", "witnessed", "impossible", "unknown"]
 
 EXIT_AGREED, EXIT_VIOLATED, EXIT_UNDECIDED = 0, 1, 3

@@ -37,7 +37,7 @@ from rhscheck.checker.verdict import (
 )
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
-ENGINES = ("local", "pairs", *(engine.name for engine in engines.TABLE))
+ENGINES = ("local", "pairs", *(engine.name for engine in engines.TABLE), "kliveness")
 DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
 DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
@@ -409,13 +409,15 @@ def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Ans
     """The verdict on a `leads to`."""
     if task.budget.over():
         return Answer(Unknown(task.budget.reason), "local")
-    if options.engine not in (None, "local", "zones"):
-        reason = f"engine {options.engine} decides no `leads to`; local and zones do"
+    if options.engine not in (None, "local", "zones", "kliveness"):
+        reason = f"engine {options.engine} decides no `leads to`; local, zones and kliveness do"
         return Answer(Unknown(reason), "local")
     found = Liveness(task, rule, argument.time)
     owed = found.woven()
     if isinstance(owed, Unknown):
         return Answer(owed, "local")
+    if options.engine == "kliveness":
+        return found.by_rounds(owed, _numbers(task, options, rule, None))
     left: Answer | Open = Open(())
     if options.engine != "zones":
         left = found.for_every(owed)
@@ -431,6 +433,8 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
     notes = left.notes if left is not None else ()
     if options.engine == "local":
         return Answer(Unknown("; ".join(notes)), "local")
+    if options.engine == "kliveness":
+        return Answer(Unknown("engine kliveness decides `leads to` only"), "kliveness")
     if options.engine == "pairs":  # out of time: it answers everything else
         return Answer(Unknown(task.budget.reason), "pairs")
     at_least = left.at_least if left is not None else 0

@@ -43,7 +43,7 @@ MAX_STEPS = 1_000_000
 MAX_STATES = 1_000_000_000
 DEFAULT_STATES = 5_000_000
 DEFAULT_SPEC = "rhs"
-ENGINES = ("local", "pairs", "zones", "bmc", "spacer", "kinduction")
+ENGINES = ("local", "pairs", "zones", "bmc", "spacer", "kinduction", "kliveness")
 
 Notation = Literal["mermaid", "dot", "svg"]
 Say = Callable[[str], None]

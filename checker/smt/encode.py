@@ -362,6 +362,17 @@ class Encoding:
         )
         return z3.BoolRef(moved, self.context)
 
+    def same_state(self, one: int, other: int) -> Formula:
+        """The states after `one` and after `other` steps are the same, tracked clocks included.
+
+        On a grid, clocks beyond all that they are compared with are the same.
+        """
+        gates = self.gates
+        parts: list[Bit] = [
+            self._copy(now, one) == self._copy(now, other) for now, _ in self._state_variables()
+        ]
+        return gates.formula(gates.conj(parts))
+
     def selectors_at(self, time: int) -> tuple[Formula, ...]:
         """The selectors of the step that leaves the state after `time` steps."""
         return self._copies(self.selectors, time)

@@ -18,6 +18,7 @@ from rhscheck.checker.answer import (
     Open,
     ProofMismatch,
     Task,
+    TimeCheck,
     Unconfirmed,
 )
 from rhscheck.checker.answer import confirm as really_confirm
@@ -27,7 +28,6 @@ from rhscheck.checker.local_time import check_local_time
 from rhscheck.checker.model import Budget
 from rhscheck.checker.project import Projection, project
 from rhscheck.checker.recheck import Copy
-from rhscheck.checker.timelock import TimeCheck
 from rhscheck.checker.verdict import (
     Impossible,
     ProvedFor,
@@ -273,7 +273,7 @@ def test_time_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append(asked)
         return check(asked)
 
-    monkeypatch.setattr(every_n, "check_local_time", counted)
+    monkeypatch.setattr(local_time, "check_local_time", counted)
     argued(hosted(rules=(RULES[4], replace(RULES[4], id="again", base="again"))))
     assert len(calls) == 1
 

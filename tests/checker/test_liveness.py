@@ -11,6 +11,7 @@ from liveness_referee import Referee, TooLarge
 from random_systems import Shape, fair_rules, systems
 from timed_systems import single
 
+from rhscheck.checker import liveness, local_time
 from rhscheck.checker.fair_graph import graph_invariant
 from rhscheck.checker.fairness import fairness_debts
 from rhscheck.checker.independence import rule_dependence
@@ -156,6 +157,26 @@ def test_where_time_may_stop_nothing_is_proved() -> None:
 
 
 # ---- whose promises count (SEMANTICS section 5 f) ------------------------------------------------
+def test_time_that_never_stops_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise AssertionError("what holds for every N holds for two")
+
+    monkeypatch.setattr(local_time, "check_time", refused)
+    assert decided(load("two_phase").system, "Learns", 2) == ProvedFor(2)
+
+
+def test_a_graph_that_is_too_large_is_left_to_the_counting_of_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(liveness, "_MOST_NODES", 3)
+    system = load("two_phase").system
+    for rule, verdict in (("Learns", ProvedForEvery(())), ("Blocks", None)):
+        options = Options(rules=(rule,), findings=False)
+        (result,) = verify(system, options).results
+        assert result.engine == "kliveness"
+        assert result.verdict == verdict or shape_of(result.verdict) == (1, 1, 0)
+
+
 def test_the_promise_of_another_instance_does_not_count_for_every_n() -> None:
     # Whoever is in leaves, but another instance is in: nothing is said about every N.
     report = verify(load("semaphore").system, Options(rules=("Leaves",), findings=False))

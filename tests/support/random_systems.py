@@ -100,6 +100,7 @@ class Shape:
     time is exact. `diagonals`: differences of clocks. `pairs`: transitions with two instances of
     the parametric family. `quantifiers`: `forall` and `exists` in guards. `references`: a shared
     variable holding an instance. `hosts`: a second family of fixed size. `transitions`: at most.
+    `calls`: labels of calls and returns (which may come in any order).
     """
 
     clocks: int = 3
@@ -110,6 +111,7 @@ class Shape:
     references: bool = True
     hosts: bool = True
     transitions: int = 7
+    calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,15 +291,15 @@ EVENTS = ("go", "stop", "tick")
 
 
 @st.composite
-def _label(draw: st.DrawFn, owner: str | None) -> Label:
+def _label(draw: st.DrawFn, owner: str | None, *, calls: bool) -> Label:
     index = None if owner is None else SELF
     machine = ENV if owner is None else owner
-    if owner == TASK and draw(st.booleans()):
+    if calls and owner == TASK and draw(st.booleans()):
         if draw(st.booleans()):
             return Label("call", TASK, "Do", None, SELF)
         return Label("return", TASK, "Do", draw(st.sampled_from(("ok", "bad"))), SELF)
     # Names are unique to a machine, as elaboration makes them for what rules can name.
-    prefix = "" if machine == TASK else f"{machine} "
+    prefix = "" if machine == TASK else f"{machine}_"
     return Label("event", machine, prefix + draw(st.sampled_from(EVENTS)), None, index)
 
 
@@ -320,7 +322,7 @@ def systems(draw: st.DrawFn, shape: Shape = Shape()) -> System:
     for number in range(draw(st.integers(2, shape.transitions - 2))):
         owner = draw(st.sampled_from(owners))
         params = () if owner is None else (Param(SELF, owner),)
-        label = draw(_label(owner))
+        label = draw(_label(owner, calls=shape.calls))
         also: tuple[Label, ...] = ()
         if shape.pairs and owner is not None and draw(st.integers(0, 4)) == 4:
             params = (*params, Param("j", TASK))
