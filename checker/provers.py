@@ -4,9 +4,10 @@ Owns how their answers become verdicts. Both work in a process of their own. Wha
 asked again here, of a fresh solver: Spacer's invariant (initiation, consecution, safety), the step
 of an induction. A run is never theirs: bounded checking finds it.
 
-Both are helped by the invariant of one instance plus environment, where there is one: a copy for
-every instance, checked to be inductive together. Spacer's invariant is then one of the states that
-these contain.
+Both are helped by the invariant of one instance plus environment, where there is one, without
+clocks and with those of the goal: a copy for every instance, checked to be inductive together.
+Where instances depend on each other, an invariant of every two of them does instead. Spacer's
+invariant is then one of the states that these contain.
 
 k-induction (Sheeran, Singh and Stalmarck, "Checking safety properties using induction and a
 SAT-solver", 2000): no run of less than k steps reaches the goal, and no k steps that avoid it
@@ -18,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 from typing import Literal
 
@@ -26,7 +28,10 @@ from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
 from rhscheck.checker.explore import explore
 from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
+from rhscheck.checker.narrow import Excluded, cone, narrow
+from rhscheck.checker.pair_invariants import guessed
 from rhscheck.checker.process import ChildFailure, Crew, Done, Emit, Ended, Failed, Job, Sent
+from rhscheck.checker.proofs import skeleton
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy, identity, recheck
 from rhscheck.checker.smt.encode import Encoding, TimeEncoding
@@ -41,6 +46,8 @@ from rhscheck.spec.ground import Ground
 
 _MOST_STEPS = 12  # k of an induction
 _ALONE_S = 10.0  # seconds for Spacer without help
+_MOST_TIMED = 20_000  # nodes with clocks, for an invariant that helps
+_FEW = 3  # instances whose reachable states say what every two may be
 _MOST_LOCAL = 60_000  # states of one instance plus environment, for its invariant
 
 
@@ -48,7 +55,8 @@ _MOST_LOCAL = 60_000  # states of one instance plus environment, for its invaria
 class Question:
     """Can `ground` reach `goal`? `copies`: invariants that help.
 
-    `timed`: with real clocks; without, every clock shows anything at any time.
+    `help` says what they are. `timed`: with real clocks; without, every clock shows anything at any
+    time.
     """
 
     ground: Ground
@@ -56,6 +64,7 @@ class Question:
     copies: tuple[Copy, ...] = ()
     timeout_s: float | None = None
     timed: bool = True
+    help: str = ""
 
     def encoded(self) -> tuple[Encoding, Formula, list[Formula]]:
         """The Ground as formulas, the goal, and what is known of every reachable state."""
@@ -182,8 +191,10 @@ def by_spacer(task: Task, model: Model, name: str, n: int) -> Proved | Undecided
     if not isinstance(outcome, Undecided) or outcome.reached or task.budget.over():
         return outcome
     copies = _invariants(task, model, name, n)
-    task.say(f"{name}: Spacer, with the invariant of one instance, N={n}")
-    return exclude(task, Question(at, goal, copies, task.budget.left()), name, where)
+    task.say(f"{name}: Spacer, with {_help(model)}, N={n}")
+    help_ = _help(model) if copies else ""
+    asked = Question(at, goal, copies, task.budget.left(), help=help_)
+    return exclude(task, asked, name, where)
 
 
 def exclude(task: Task, question: Question, name: str, where: str) -> Proved | Undecided:
@@ -201,8 +212,7 @@ def exclude(task: Task, question: Question, name: str, where: str) -> Proved | U
             checked = recheck_text(question, text, task.budget.left(), where)
             if isinstance(checked, Unconfirmed):
                 return Undecided(checked.reason, checked.rlimit)
-            helped = "" if not question.copies else "Spacer, with the invariant of one instance"
-            return Proved(checked.rlimit, helped)
+            return Proved(checked.rlimit, f"Spacer, with {question.help}" if question.help else "")
         case other:
             raise TypeError(f"Spacer answers {other!r}")
 
@@ -266,7 +276,7 @@ def by_induction(task: Task, model: Model, name: str, n: int) -> Proved | Undeci
     base = bounded(at, {name: goal}, k - 1, timeout_s=task.budget.left())[name]
     match base:
         case NoneUpTo():
-            helped = "" if not copies else ", with the invariant of one instance"
+            helped = f", with {_help(model)}" if copies else ""
             return Proved(again.rlimit, f"k-induction with k={k}{helped}")
         case Found():
             return Undecided("a run is shorter than the induction", again.rlimit, reached=True)
@@ -275,10 +285,74 @@ def by_induction(task: Task, model: Model, name: str, n: int) -> Proved | Undeci
 
 
 def _invariants(task: Task, model: Model, name: str, n: int) -> tuple[Copy, ...]:
-    """What one instance plus environment never leaves, for every instance; () if there is none."""
+    """What one instance plus environment never leaves, for every instance; () if there is none.
+
+    With the clocks that the goal of rule `name` compares, where it compares any. Where instances
+    depend on each other: what every two of them never leave.
+    """
     if isinstance(model.abstraction, Dependence):
+        return _of_pairs(task, model, name, n)
+    local, at, where = model.local, model.ground(n), f"for N={n}"
+    untimed = invariants(task, local, model.local_compiled, at, name, where)
+    return (*untimed, *_timed(task, model, name, n))
+
+
+def _help(model: Model) -> str:
+    """What the invariants of `_invariants` are, for messages."""
+    dependent = isinstance(model.abstraction, Dependence)
+    return f"the invariant of {'every two instances' if dependent else 'one instance'}"
+
+
+def _timed(task: Task, model: Model, name: str, n: int) -> tuple[Copy, ...]:
+    """What enumeration with the clocks that matter to the goal finds, for every instance.
+
+    () where no clock matters, or it does not exclude the goal in one instance plus environment.
+    """
+    local, at = model.local, model.ground(n)
+    goal = model.local_formula(name)
+    slots, clocks = cone(local, goal)
+    if not clocks:
         return ()
-    return invariants(task, model.local, model.local_compiled, model.ground(n), name, f"for N={n}")
+    task.say(f"{name}: one instance plus environment, with clocks")
+    outcome = narrow(
+        local, model.local_compiled, name, goal, keep=slots | skeleton(local), tracked=clocks,
+        limit=_MOST_TIMED, cancelled=task.budget.over,
+    )  # fmt: skip
+    if not isinstance(outcome, Excluded):
+        return ()
+    projection, found = outcome.projection, outcome.exploration
+    invariant = found.invariant()
+    copies = tuple(
+        Copy(
+            invariant,
+            tuple(places[one] for one in projection.kept),
+            tuple(running[one] for one in invariant.tracked),
+        )
+        for places, running in instance_maps(local, at, range(len(local.clocks)))
+    )
+    task.say(f"{name}: re-checking the invariant of one instance with clocks for N={n}")
+    return _checked(task, at, copies, f"of one instance with clocks for N={n}")
+
+
+def _of_pairs(task: Task, model: Model, name: str, n: int) -> tuple[Copy, ...]:
+    """What every two instances are in the reachable states of a few; () if that does not do."""
+    families = model.system.parametric
+    if len(families) != 1 or n < 2:
+        return ()
+    (family,) = families
+    few = model.ground(min(n, _FEW))
+    task.say(f"{name}: what every two instances may be together")
+    found = explore(
+        few, {}, tracked=range(len(few.clocks)), limit=_MOST_TIMED, cancelled=task.budget.over
+    )
+    if not found.complete:
+        return ()
+    guess = guessed(few, family, found)
+    at = model.ground(n)
+    copies = tuple(guess.about(at, family, two) for two in combinations(range(1, n + 1), 2))
+    task.say(f"{name}: re-checking every two instances, N={n}")
+    checked = recheck(at, copies, {}, task.budget.left())
+    return copies if checked.proved else ()  # a guess: that it is none is no bug
 
 
 def invariants(
@@ -298,9 +372,14 @@ def invariants(
     else:
         copies = tuple(Copy(invariant, slots) for slots, _ in instance_maps(local, at, ()))
     task.say(f"{name}: re-checking the invariant of one instance {where}")
+    return _checked(task, at, copies, f"of one instance {where}")
+
+
+def _checked(task: Task, at: Ground, copies: tuple[Copy, ...], where: str) -> tuple[Copy, ...]:
+    """`copies` if they are an invariant of `at` together, () if that is not known."""
     checked = recheck(at, copies, {}, task.budget.left())
     if checked.failed:
-        raise ProofMismatch(f"of one instance {where}", checked.failed)
+        raise ProofMismatch(where, checked.failed)
     return copies if checked.proved else ()
 
 

@@ -189,6 +189,7 @@ def verify(
             out, spec, settings, rules=rules, without=without, n=n, timeout_s=timeout_s
         )
     if tables:
+        started = time.time()
         from rhscheck.checker.verify import DEFAULT_DEPTH, Options
         from rhscheck.readings_output import show_readings
         from rhscheck.what_if_output import show_what_if
@@ -196,8 +197,8 @@ def verify(
         depth = DEFAULT_DEPTH if depth is None else depth
         options = Options(rules, n, depth, timeout_s, engine, without)
         if what_if is None:
-            return show_readings(out, spec, settings, options, jobs)
-        return show_what_if(out, spec, settings, what_if, options, grid, jobs)
+            return show_readings(out, spec, settings, options, jobs, started)
+        return show_what_if(out, spec, settings, what_if, options, grid, jobs, started)
     began = time.monotonic()
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)

@@ -5,6 +5,7 @@ Owns which variants of a spec are verified and what is kept of each answer. Know
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,37 @@ from rhscheck.checker import verdict as v
 from rhscheck.checker.verify import Options
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.system import Can, System
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When the time for several verifications is up, by a clock that processes can agree on.
+
+    `until`: by `time.time`, None: never. `timeout_s`: how long it was, for messages.
+    """
+
+    until: float | None
+    timeout_s: float
+
+    @staticmethod
+    def of(timeout_s: float | None, began: float | None) -> Limit:
+        """`timeout_s` seconds from `began` on (`time.time`; None: from now)."""
+        if timeout_s is None:
+            return Limit(None, 0.0)
+        return Limit((time.time() if began is None else began) + timeout_s, timeout_s)
+
+    def left(self) -> float | None:
+        """Seconds left, at least a moment; None where there is no limit."""
+        return None if self.until is None else max(0.001, self.until - time.time())
+
+    def over(self) -> bool:
+        """Whether nothing can be verified any more."""
+        return self.until is not None and time.time() >= self.until
+
+    def cells(self, rules: Sequence[str]) -> tuple[Cell, ...]:
+        """What there is to say of `rules` when the time is up."""
+        reason = f"time-out after {self.timeout_s:g} s"
+        return tuple(Cell(rule, "unknown", None, None, None, reason, False) for rule in rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +125,16 @@ def all_readings(
     options: Options,
     jobs: int,
     progress: Callable[[str], None],
+    *,
+    began: float | None = None,
 ) -> Readings:
     """Verify `loaded` (the spec called `spec` under `settings`) and each other reading of it.
 
-    `options.timeout_s` is for each variant. Raises what `api.load` and `api.verify` raise.
+    `options.timeout_s` is for all variants together, from `began` on (`time.time`): what is open
+    then is not decided. Raises what `api.load` and `api.verify` raise.
     """
     system = loaded.system
+    limit = Limit.of(options.timeout_s, began)
     wanted = replace(options, rules=_rules(system, options.rules), findings=False)
     choices: list[tuple[str, str] | None] = [None]
     choices += [
@@ -109,8 +145,11 @@ def all_readings(
     ]
     variants: list[Variant] = []
     for reading, option in filter(None, choices):  # what is wrong with one is told at once
-        api.load(spec, {**settings, reading: option})
-    work = partial(_variant, spec, dict(settings), wanted)
+        if not limit.over():
+            api.load(spec, {**settings, reading: option})
+    asked = set(wanted.rules)
+    ids = tuple(one.id for one in system.rules if one.base in asked or one.id in asked)
+    work = partial(_variant, spec, dict(settings), wanted, limit, ids)
     progress(f"verifying {len(choices)} readings")
     for variant in workers.each(work, choices, jobs):
         if isinstance(variant, str):
@@ -130,9 +169,20 @@ def _rules(system: System, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def _variant(
-    spec: str, settings: dict[str, str], options: Options, choice: tuple[str, str] | None
+    spec: str,
+    settings: dict[str, str],
+    options: Options,
+    limit: Limit,
+    ids: Sequence[str],
+    choice: tuple[str, str] | None,
 ) -> Variant | str:
-    """One verification, in whatever process; or why the options do not fit."""
+    """One verification, in whatever process; or why the options do not fit.
+
+    `ids`: the rules that are not decided if there is no time for it.
+    """
+    if limit.over():
+        late, value = choice or (None, "")
+        return Variant(late, value, "", limit.cells(ids), v.EXIT_UNDECIDED)
     chosen = settings if choice is None else {**settings, choice[0]: choice[1]}
     system = api.load(spec, chosen).system
     sentence = next((r.sentence for r in system.readings if choice and r.name == choice[0]), "")
@@ -149,7 +199,7 @@ def _variant(
             without=[one for one in options.without if choice is None or one in known],
             n=options.n,
             depth=options.depth,
-            timeout_s=options.timeout_s,
+            timeout_s=limit.left(),
             engine=options.engine,
             findings=False,
         )

@@ -22,15 +22,20 @@ _LEGEND = (
 
 
 def show_readings(
-    out: Out, spec: str, settings: Mapping[str, str], options: Options, jobs: int
+    out: Out,
+    spec: str,
+    settings: Mapping[str, str],
+    options: Options,
+    jobs: int,
+    began: float,
 ) -> int:
-    """Verify every reading, write the report; the exit status."""
+    """Verify every reading, write the report; the exit status. `began`: by `time.time`."""
     if out.ci is not None:
         raise click.UsageError("--all-readings has the formats text and json")
     width = terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
         loaded = api.load(spec, settings)
-        found = all_readings(loaded, spec, settings, options, jobs, say)
+        found = all_readings(loaded, spec, settings, options, jobs, say, began=began)
     if out.json:
         out.write(readings_json(found), inputs=[spec])
     else:

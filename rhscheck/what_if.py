@@ -16,7 +16,7 @@ from functools import partial
 
 from rhscheck import api, workers
 from rhscheck.checker.verify import Options
-from rhscheck.readings import Cell, cells
+from rhscheck.readings import Cell, Limit, cells
 from rhscheck.spec.diagnostic import did_you_mean
 from rhscheck.spec.load import Loaded
 from rhscheck.spec.system import System
@@ -127,13 +127,20 @@ def what_if(
     points: int,
     jobs: int,
     progress: Callable[[str], None],
+    began: float | None = None,
 ) -> WhatIf:
-    """The verdicts on the rules of `options` over the range. Raises what `api.verify` raises."""
+    """The verdicts on the rules of `options` over the range. Raises what `api.verify` raises.
+
+    `options.timeout_s` is for all of it, from `began` on (`time.time`): what is open then is not
+    decided, and no threshold is looked for any more.
+    """
+    limit = Limit.of(options.timeout_s, began)
     grid = grid_of(of, points)
     for value in (of.low, of.high):  # what is wrong with the spec there is told at once
         api.load(spec, {**settings, of.name: of.text(value)})
-    search = _Search(spec, dict(settings), of, options, jobs, progress)
     rules = tuple(dict.fromkeys(options.rules or (rule.base for rule in loaded.system.rules)))
+    late = tuple(one.id for one in loaded.system.rules if one.base in rules or one.id in rules)
+    search = _Search(spec, dict(settings), of, options, jobs, progress, limit, late)
     search.ask([(value, rules) for value in grid])
     ids = tuple(dict.fromkeys(rule for value in grid for rule in search.known[value]))
     search.refine(ids, grid)
@@ -152,9 +159,13 @@ class _Search:
         options: Options,
         jobs: int,
         progress: Callable[[str], None],
+        limit: Limit,
+        late: Sequence[str],
     ) -> None:
         self._of = of
-        self._work = partial(_verdicts, spec, settings, of, options)
+        self._limit = limit
+        self._undecided = limit.cells(late)
+        self._work = partial(_verdicts, spec, settings, of, options, limit, late)
         self._jobs = jobs
         self._progress = progress
         self.known: dict[int, dict[str, Cell]] = {}
@@ -167,14 +178,14 @@ class _Search:
         ):
             if isinstance(found, str):
                 raise api.InputError(found)
-            self.asked += 1
+            self.asked += found != self._undecided
             self.known.setdefault(value, {}).update({cell.rule: cell for cell in found})
             self._progress(f"{self.asked} verifications: {self._of.name}={self._of.text(value)}")
 
     def refine(self, rules: Sequence[str], grid: Sequence[int]) -> None:
         """Bisect wherever a verdict flips between neighbours, all rules side by side."""
         open_ = [(rule, low, high) for rule in rules for low, high in self._flips(rule)]
-        while open_:
+        while open_ and not self._limit.over():
             wanted: dict[int, list[str]] = {}
             for rule, low, high in open_:
                 wanted.setdefault(_probe(self._of, low, high), []).append(rule)
@@ -229,10 +240,17 @@ def _verdicts(
     settings: dict[str, str],
     of: Range,
     options: Options,
+    limit: Limit,
+    late: Sequence[str],
     question: tuple[int, tuple[str, ...]],
 ) -> tuple[Cell, ...] | str:
-    """One verification, in whatever process; or why the options do not fit."""
+    """One verification, in whatever process; or why the options do not fit.
+
+    `late`: the rules that are not decided if there is no time for it.
+    """
     value, rules = question
+    if limit.over():
+        return limit.cells(late)
     system = api.load(spec, {**settings, of.name: of.text(value)}).system
     wanted = replace(options, rules=rules)
     try:
@@ -242,7 +260,7 @@ def _verdicts(
             without=wanted.without,
             n=wanted.n,
             depth=wanted.depth,
-            timeout_s=wanted.timeout_s,
+            timeout_s=limit.left(),
             engine=wanted.engine,
             findings=False,
         )

@@ -24,8 +24,12 @@ def show_what_if(
     options: Options,
     points: int,
     jobs: int,
+    began: float,
 ) -> int:
-    """Look for the thresholds, write the report; the exit status: 0, or 3 where one is open."""
+    """Look for the thresholds, write the report; the exit status: 0, or 3 where one is open.
+
+    `began`: by `time.time`.
+    """
     if out.ci is not None:
         raise click.UsageError("--what-if has the formats text and json")
     width = terminal.width(out.path)
@@ -34,7 +38,10 @@ def show_what_if(
         of = parse_range(loaded, asked)
         if of.name in settings:
             raise api.InputError(f"{of.name} is both --set and asked about; leave one out")
-        found = what_if(spec, loaded, settings, of, options, points=points, jobs=jobs, progress=say)
+        found = what_if(
+            spec, loaded, settings, of, options,
+            points=points, jobs=jobs, progress=say, began=began,
+        )  # fmt: skip
     status = 3 if any(_open(one) for one in found.answers) else 0
     if out.json:
         out.write(what_if_json(found, status), inputs=[spec])

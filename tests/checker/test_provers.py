@@ -55,6 +55,14 @@ def test_mutual_exclusion(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["spacer", "kinduction"])
+def test_what_every_two_instances_may_be_helps_with_six(engine: str) -> None:
+    options = Options(rules=("Mutex",), n=6, engine=engine, findings=False)
+    (result,) = verify(load("fischer").system, options).results
+    assert result.verdict == ProvedFor(6)
+    assert result.notes[-1].endswith("with the invariant of every two instances")
+
+
+@pytest.mark.parametrize("engine", ["spacer", "kinduction"])
 def test_a_run_is_shown_by_bounded_checking(engine: str) -> None:
     found = decided("fischer", "Enter", engine, 2)
     assert isinstance(found, Witnessed)
@@ -65,7 +73,12 @@ def test_a_run_is_shown_by_bounded_checking(engine: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "rule"), [("spacer", "B2[Onlining.Pending]"), ("kinduction", "P6late")]
+    ("engine", "rule"),
+    [
+        ("spacer", "B2[Onlining.Pending]"),
+        ("kinduction", "P6late"),
+        ("kinduction", "B2[Onlining.Pending]"),
+    ],
 )
 def test_a_bounded_response_with_real_clocks(engine: str, rule: str) -> None:
     assert decided("rhs", rule, engine, 1) == ProvedFor(1)

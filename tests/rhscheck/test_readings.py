@@ -136,6 +136,22 @@ def test_every_rule_under_every_reading(door: str) -> None:
     }  # fmt: skip
 
 
+def test_the_time_is_that_of_all_readings_together(
+    door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("there is no time for a verification")
+
+    loaded = api.load(door)
+    monkeypatch.setattr(api, "verify", refused)
+    options = Options(timeout_s=5.0)
+    found = all_readings(loaded, door, {}, options, 1, lambda _: None, began=time.time() - 6)
+    assert [one.exit for one in found.variants] == [3] * len(found.variants)
+    assert {(cell.verdict, cell.reason) for one in found.variants for cell in one.cells} == {
+        ("unknown", "time-out after 5 s")
+    }
+
+
 def test_the_same_answers_with_several_processes(door: str) -> None:
     loaded = api.load(door)
     options = Options(rules=("Locked",))

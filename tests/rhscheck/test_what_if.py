@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import click
 import pytest
@@ -90,6 +91,29 @@ def test_a_threshold_between_whole_seconds() -> None:
     assert [(one.low, one.high) for one in answer.intervals] == [
         (100_000, 2_999_999), (3_000_000, 10_000_000),
     ]  # fmt: skip
+
+
+def test_when_the_time_is_up_no_threshold_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("there is no time for a verification")
+
+    loaded = api.load("fischer")
+    monkeypatch.setattr(api, "verify", refused)
+    found = what_if(
+        "fischer",
+        loaded,
+        {},
+        parse_range(loaded, "CheckAfter=1s..4s"),
+        Options(rules=("Mutex",), timeout_s=5.0),
+        points=4,
+        jobs=1,
+        progress=lambda _: None,
+        began=time.time() - 6,
+    )
+    assert found.verifications == 0
+    (answer,) = found.answers
+    (interval,) = answer.intervals
+    assert (interval.cell.verdict, interval.cell.reason) == ("unknown", "time-out after 5 s")
 
 
 def test_numbers_without_a_unit(window: str) -> None:
