@@ -8,18 +8,19 @@ from the sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from rhscheck.spec.ground import GroundDeadline
 from rhscheck.spec.semantics import State
 from rhscheck.spec.system import Label
 from rhscheck.spec.tracking import unmet_conditions
+from rhscheck.traces.alignment import Alignment, Edit
 from rhscheck.traces.due import due_steps
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
-from rhscheck.traces.mapping import Observation
-from rhscheck.traces.possible import LONG_AGO, NOW, Item, TooManyStates
+from rhscheck.traces.possible import LONG_AGO, NOW, Item
 from rhscheck.traces.report import Finding
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.wording import clock_time, elapsed_text, instance_name, state_texts
@@ -38,6 +39,7 @@ class Fault:
     actors: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     repair: tuple[str, ...] = ()
+    edits: int | None = None
 
 
 class Wording:
@@ -117,6 +119,7 @@ class Wording:
             possible=self.possible(unit, follower),
             unmet=shortened(fault.unmet),
             repair=fault.repair,
+            edits=fault.edits,
         )
 
     def unmet(self, unit: Unit, follower: Follower, positions: Sequence[int]) -> tuple[str, ...]:
@@ -161,69 +164,42 @@ class Wording:
         return str(label)
 
     # ---- repairs -------------------------------------------------------------------------------
-    def repairs(
-        self, unit: Unit, follower: Follower, reading: Observation, site: Site
-    ) -> tuple[str, ...]:
-        """Smallest changes that would make the refused event legal, certain ones only.
+    def ways(self, unit: Unit, found: Alignment) -> tuple[str, ...]:
+        """The cheapest repairs, each in a line."""
+        texts = ("; ".join(self._edit(unit, edit) for edit in way) for way in found.ways)
+        return tuple(dict.fromkeys(texts))[:MAX_REPAIRS]
 
-        One edit: another result or argument, or one more event before it. Of several the same
-        size, those of the event's own instance come first.
-        """
-        found: dict[str, None] = {}
-        steps = self._world.steps
-        line = site.line
-        wanted = tuple(reading.labels)
-        try:
-            for label in reading.near:
-                if label not in wanted and self._allows(follower, (label,)):
-                    found[f"line {line}: {label.short} instead"] = None
-            for label in self._inserted(reading):
-                trial = follower.copy()
-                if (
-                    wanted
-                    and trial.take(("label", label), steps[label])
-                    and self._allows(trial, wanted)
-                ):
-                    found[f"insert before line {line}: {self.label(unit, label)}"] = None
-        except TooManyStates:
-            # A repair is a hint; what was found until here is still true.
-            pass
-        return tuple(found)[:MAX_REPAIRS]
+    def _edit(self, unit: Unit, edit: Edit) -> str:
+        line = f"line {edit.line}"
+        match edit.kind:
+            case "drop":
+                return f"drop {line}"
+            case "insert":
+                assert edit.label is not None
+                return f"insert {_when(edit)}before {line}: {self.label(unit, edit.label)}"
+            case "change":
+                assert edit.label is not None
+                name = self.label(unit, edit.label) if edit.elsewhere else edit.label.short
+                return f"{line}: {name} instead"
+            case "exchange":
+                return f"exchange {line} and line {edit.other}"
+            case "move":
+                return f"move {line} before line {edit.other}"
+            case "time":
+                onward = f"{line} and all after it" if edit.onward else line
+                which = "earlier" if edit.off < 0 else "later"
+                return f"{onward} {elapsed_text(abs(edit.off))} {which}"
+            case "id":
+                return f"{line} with the id of the call"
+            case _:
+                assert_never(edit.kind)
 
-    def late_repairs(
-        self, unit: Unit, stuck: Follower, reading: Observation | None, site: Site
-    ) -> tuple[str, ...]:
-        """Events whose absence made time stop at `stuck`, after which the line is legal."""
-        found: dict[str, None] = {}
-        wanted = () if reading is None else tuple(reading.labels)
-        early = site.time_us - stuck.now
-        when = f"{clock_time(stuck.now)}, {elapsed_text(early)} earlier than"
-        try:
-            for label in self._inserted(reading):
-                trial = stuck.copy()
-                trial.stuck = False
-                if not trial.take(("label", label), self._world.steps[label]):
-                    continue
-                if not trial.advance(site.time_us, site.time_us):
-                    continue
-                if not wanted or self._allows(trial, wanted):
-                    text = f"insert at {when} line {site.line}: {self.label(unit, label)}"
-                    found[text] = None
-        except TooManyStates:
-            pass  # as above
-        return tuple(found)[:MAX_REPAIRS]
 
-    def _inserted(self, reading: Observation | None) -> Iterable[Label]:
-        near = () if reading is None else reading.near
-        homes = {(label.machine, label.index) for label in near}
-        return sorted(
-            self._world.steps, key=lambda label: (label.machine, label.index) not in homes
-        )
-
-    def _allows(self, follower: Follower, labels: Sequence[Label]) -> bool:
-        trial = follower.copy()
-        positions = tuple(at for one in labels for at in self._world.steps.get(one, ()))
-        return trial.take(("labels", *labels), positions)
+def _when(edit: Edit) -> str:
+    """How long before its line an event is to be inserted."""
+    if edit.off >= 0 or edit.time is None:
+        return ""
+    return f"at {clock_time(edit.time)}, {elapsed_text(-edit.off)} "
 
 
 def shortened(texts: Sequence[str]) -> tuple[str, ...]:

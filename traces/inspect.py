@@ -1,12 +1,12 @@
 """Holding events against where a unit of a run may be, and saying what is wrong with them.
 
 An event that no possible state allows, or time that may not pass, is a divergence. The event's call
-bookkeeping is applied by force, to learn which rules it breaks (SEMANTICS section 6), and then the
-unit has to be found again. Nothing is reported while it *settles*: as long as lines contradict each
-other, and for SETTLING lines of its own after that, it may be that a line was lost, came twice, or
-stands in the wrong place, and whatever follows from that is no second fault. Then the unit may be
-anywhere, with the calls in flight that any of the lines may have begun; what is reported later is
-refused by every state there is.
+bookkeeping is applied by force, to learn which rules it breaks, and from then on the unit may be in
+any state (SEMANTICS section 6). One lost or misplaced line makes others look wrong, so the lines
+after a fault are aligned (`traces.alignment`) for a while, from where the unit was before it: a
+line is a fault of its own only if no state is left that allows it *and* the cheapest repair of the
+lines up to it has more edits than that of the lines before it. Where SETTLING lines in a row were
+allowed the cheapest repair of all of them is the one that the finding tells.
 
 Owns these steps and blame. Which events concern a unit, and when, is `traces.judge`'s.
 """
@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from rhscheck.spec.expr import Lit
+from rhscheck.traces.alignment import MOST_EDITS, Aligner, Alignment, SeenLine
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
@@ -31,8 +32,15 @@ from rhscheck.traces.report import Finding
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.verdicts import Recording
 
-# Lines of a unit that have to agree with each other after a divergence before it is judged again.
-SETTLING: Final = 4
+# So many lines in a row have to be allowed after a fault before the lines are aligned no more, and
+# no more than so many are aligned together.
+SETTLING: Final = 6
+_LONGEST_ALIGNED: Final = 24
+# After so many lines that no state allows and that are no faults of their own a unit is so far from
+# anything legal that it is not tried again.
+_MOST_TRIES: Final = 3
+# Calls that may be in flight besides those that any state knows of: so many ways are followed.
+_MOST_BOOKS: Final = 8
 _GOES_ON: Final = (
     "after something that the spec does not allow the run may be in any state: what is found later "
     "is refused by every one"
@@ -125,7 +133,7 @@ class Inspector:
         wording: Wording,
         recording: Recording,
         window: Window,
-        add: Callable[[Unit, Finding], None],
+        add: Callable[[Unit, Finding], object],
     ) -> None:
         self._engine = engine
         self._world = engine.world
@@ -133,6 +141,7 @@ class Inspector:
         self._recording = recording
         self._window = window
         self._add = add
+        self._aligner = Aligner(engine)
 
     # ---- events and time -----------------------------------------------------------------------
     def observe(
@@ -149,28 +158,35 @@ class Inspector:
 
         True if the spec allows it. `contradiction`: why it cannot be, whatever the states say.
         """
-        follower = unit.follower
-        if follower is None:
+        origin = unit.follower
+        if origin is None:
             return False
         try:
+            line = None
             if unit.settling:
-                self._settle(unit, reading, time, late)
-                return False
-            before = follower.copy()
+                line = self._line(site, reading, time, late, contradiction)
+            if line is not None and unit.lost:
+                return self._go_on(unit, site, reading, line)
+            before = origin.copy()
             if not before.advance(time, late):
-                self._late(unit, before, site, reading, time, late)
-                return False
+                return self._overdue(unit, before, site, reading, time, late, contradiction)
             unit.follower = before
-            self.inspect(unit, replace(site, text=f"the time before {site.text}", actors=()))
+            passed = replace(site, text=f"the time before {site.text}", actors=())
+            self.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
             positions = self.positions(reading)
             after = before.copy()
             taken = bool(positions) and contradiction is None
             if not (taken and after.take(("event", reading.labels, reading.actor), positions)):
-                self._refuse(unit, site, reading, positions, contradiction)
+                self._refuse(unit, origin, site, reading, time, late, contradiction)
                 return False
             unit.follower = after
             unit.judged += 1
-            self.inspect(unit, site)
+            if line is not None or after.node.some:
+                line = line or self._line(site, reading, time, late, contradiction)
+                self.inspect(unit, site, origin, line)
+                self._settle(unit)
+            else:
+                self.inspect(unit, site)
         except TooManyStates:
             self.give_up(
                 unit, f"nothing from line {site.line} on is judged: too many states are possible"
@@ -182,38 +198,46 @@ class Inspector:
         self, unit: Unit, site: Site, reading: Observation, time: int, late: int
     ) -> None:
         """Let another unit's event do to this one what it may have done."""
-        follower = unit.follower
-        if follower is None:
+        origin = unit.follower
+        if origin is None:
             return
         try:
-            before = follower.copy()
+            labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
+            key, positions = ("others", labels), self.others(reading)
+            before = origin.copy()
             if not before.advance(time, late):
-                if unit.settling:
-                    self.lose(unit, time, late)
+                if unit.lost:
+                    self._scatter(unit, time, late)
                 else:
                     self._late(unit, before, site, None, time, late)
-                return
-            labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
-            before.take(("others", labels), self.others(reading), or_nothing=True)
+                if unit.follower is None:
+                    return
+                before = unit.follower.copy()
+            before.take(key, positions, or_nothing=True)
             unit.follower = before
-            self.inspect(unit, site)
+            if unit.settling:
+                unit.lines.append(SeenLine(site.line, time, late, "other", (), (), key, positions))
+                if len(unit.lines) > _LONGEST_ALIGNED:
+                    self.close(unit)
+            self.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
 
     def pass_time(self, unit: Unit, now: int) -> None:
         """Let time pass until `now` without an event of the unit."""
-        follower = unit.follower
-        if follower is None or follower.rests_until(now):
+        origin = unit.follower
+        if origin is None or origin.rests_until(now):
             return
-        trial = follower.copy()
+        if unit.settling:
+            return  # its next line, or the end, is soon enough
+        trial = origin.copy()
         try:
             if trial.advance(now, now):
                 unit.follower = trial
                 if trial.node.some or unit.suspected:
-                    at, line = self._window.first_after(follower.now) or (now, 0)
-                    self.inspect(unit, Site(line, unit.name, at, "the time before this line"))
-            elif unit.settling:
-                self.lose(unit, now, now)
+                    at, line = self._window.first_after(origin.now) or (now, 0)
+                    site = Site(line, unit.name, at, "the time before this line")
+                    self.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
             else:
                 found = self._window.first_after(trial.now)
                 assert found is not None  # `now` is a line's time
@@ -242,16 +266,19 @@ class Inspector:
         )
 
     # ---- rules ---------------------------------------------------------------------------------
-    def inspect(self, unit: Unit, site: Site) -> None:
+    def inspect(
+        self, unit: Unit, site: Site, origin: Follower | None = None, line: SeenLine | None = None
+    ) -> None:
         """Record which rules are now broken in all, or in some, possible states.
 
-        A rule that becomes certain is reported where it was first suspected.
+        A rule that becomes certain is reported where it was first suspected. `origin`: where the
+        unit was before `line`.
         """
         follower = unit.follower
         if follower is None:
             return
         node = follower.node
-        if unit.settling:
+        if unit.lost:
             if node.some:
                 follower.put(self._engine.sets.without(node, node.some, self._engine.hits))
             return
@@ -261,15 +288,27 @@ class Inspector:
             unit.suspected.setdefault(bit, site)
         for bit in [one for one in unit.suspected if not node.some >> one & 1]:
             del unit.suspected[bit]
-        if not node.certain:
-            return
-        culprits = self._culprits(node.certain)
-        for bit in self._ordered(node.certain):
-            where = unit.suspected.pop(bit)
-            fault = Fault(culprits or where.actors)
+        if node.certain:
+            own = origin is not None and line is not None and self._open(unit, origin, line)
+            self._report(unit, node.certain, site, own=own)
+            follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
+
+    def _report(self, unit: Unit, bits: int, site: Site, *, own: bool) -> None:
+        """Rules that are broken now, in every state, by something that the spec allows.
+
+        `own`: it is a fault of its own, from which lines are aligned.
+        """
+        follower = unit.follower
+        assert follower is not None
+        found = self._aligned(unit.starts, unit.lines) if own else None
+        culprits = self._culprits(bits)
+        for bit in self._ordered(bits):
+            where = unit.suspected.pop(bit, site)
+            fault = self._with_repair(Fault(culprits or where.actors), unit, found)
             self._violate(unit, bit)
-            self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
-        follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
+            told = self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
+            if own:
+                unit.told.append(told)
 
     def _culprits(self, bits: int) -> tuple[str, ...]:
         """Whose promises are among these duties: they answer for what follows from it at once."""
@@ -288,15 +327,17 @@ class Inspector:
     def _refuse(
         self,
         unit: Unit,
+        origin: Follower,
         site: Site,
         reading: Observation,
-        positions: Sequence[int],
+        time: int,
+        late: int,
         contradiction: str | None,
     ) -> None:
-        """No possible state allows the event."""
+        """No possible state allows the event, which is `unit.follower`'s next."""
         follower, wording = unit.follower, self._wording
         assert follower is not None
-        repair: tuple[str, ...] = ()
+        positions = self.positions(reading)
         if contradiction is not None:
             unmet: tuple[str, ...] = (contradiction,)
         elif reading.unknown:
@@ -305,11 +346,32 @@ class Inspector:
             unmet = (f"{reading.actor} does not cause this event",)
         else:
             unmet = wording.unmet(unit, follower, positions)
-        if contradiction is None:
-            repair = wording.repairs(unit, follower, reading, site)
         forced = self._forced(follower, reading)
         actors = site.actors if contradiction is None else ()
-        self._diverge(unit, follower, forced, reading, site, Fault(actors, unmet, repair))
+        line = self._line(site, reading, time, late, contradiction)
+        self._diverge(unit, origin, follower, forced, line, site, Fault(actors, unmet))
+
+    def _overdue(
+        self,
+        unit: Unit,
+        stuck: Follower,
+        site: Site,
+        reading: Observation,
+        time: int,
+        late: int,
+        contradiction: str | None,
+    ) -> bool:
+        """Time may not have passed before the unit's own line; True if the line itself is fine."""
+        noticed = self._window.first_after(stuck.now)
+        if noticed is None or noticed[1] >= site.line:
+            self._late(unit, stuck, site, reading, time, late)
+            return False
+        # That was to be seen at an earlier line; the unit's own is one more.
+        self._late(unit, stuck, site, None, time, late)
+        if unit.follower is None:
+            return False
+        line = self._line(site, reading, time, late, contradiction)
+        return self._go_on(unit, site, reading, line)
 
     def _late(
         self,
@@ -321,22 +383,24 @@ class Inspector:
         late: int,
     ) -> None:
         """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
-        wording = self._wording
+        origin, wording = unit.follower, self._wording
+        assert origin is not None
         noticed = self._window.first_after(stuck.now)
         if noticed is not None and noticed[1] < site.line:
             site = Site(noticed[1], unit.name, noticed[0], "the time before this line")
+            time = late = noticed[0]
         unmet, owners = wording.missed(unit, stuck)
-        repair = wording.late_repairs(unit, stuck, reading, site)
         overrun = stuck.copy()
         overrun.stuck = False
         overrun.advance(time, late, lenient=True)
         forced = overrun
+        line = SeenLine(site.line, time, late, "time")
         if reading is not None:
+            line = self._line(site, reading, time, late, None)
             allowed = overrun.copy()
-            positions = self.positions(reading)
-            taken = allowed.take(("event", reading.labels, reading.actor), positions)
+            taken = allowed.take(line.key, line.positions) if line.positions else False
             forced = allowed if taken else self._forced(overrun, reading)
-        self._diverge(unit, stuck, forced, reading, site, Fault(owners, unmet, repair))
+        self._diverge(unit, origin, stuck, forced, line, site, Fault(owners, unmet))
 
     def _forced(self, follower: Follower, reading: Observation) -> Follower:
         """The event's call bookkeeping alone; nothing happens for an unknown event."""
@@ -349,69 +413,163 @@ class Inspector:
     def _diverge(
         self,
         unit: Unit,
+        origin: Follower,
         before: Follower,
         forced: Follower,
-        reading: Observation | None,
+        line: SeenLine,
         site: Site,
         fault: Fault,
     ) -> None:
-        """Report what the spec does not allow, by the rules that it breaks, and go on."""
+        """Report what the spec does not allow, by the rules that it breaks, and go on.
+
+        `origin`: where the unit was after its line before this one; `before`: when it stopped being
+        possible; `forced`: with the event's bookkeeping.
+        """
         recording = self._recording
-        # What was merely possible before says nothing about this event.
-        broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
-        culprits = self._culprits(broken)
-        for bit in self._ordered(broken):
-            blamed = Fault(culprits or fault.actors, fault.unmet, fault.repair)
-            self._violate(unit, bit)
-            self._add(unit, self._wording.finding(unit, before, site, bit, blamed))
-        if not broken:
-            self._add(unit, self._wording.finding(unit, before, site, None, fault))
-        recording.diverged = unit.diverged = True
-        recording.note(_GOES_ON)
-        unit.settling = SETTLING
-        places = self._engine.places.by_number
-        calls = self._engine.calls
-        unit.books = {}
+        books: dict[tuple[int, ...], None] = {}
+        places, calls = self._engine.places.by_number, self._engine.calls
         for node in (before.node, forced.node):
             for number, _, _, _ in node.items:
-                unit.books[tuple(places[number].values[at] for at in calls)] = None
-        self.lose(unit, forced.now, forced.late)
+                books[tuple(places[number].values[at] for at in calls)] = None
+        if self._open(unit, origin, line):
+            unit.lost = True
+            found = self._aligned(unit.starts, unit.lines)
+            fault = self._with_repair(fault, unit, found)
+            # What was merely possible before says nothing about this event.
+            broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
+            culprits = self._culprits(broken)
+            for bit in self._ordered(broken):
+                blamed = replace(fault, actors=culprits or fault.actors)
+                self._violate(unit, bit)
+                told = self._add(unit, self._wording.finding(unit, before, site, bit, blamed))
+                unit.told.append(told)
+            if not broken:
+                told = self._add(unit, self._wording.finding(unit, before, site, None, fault))
+                unit.told.append(told)
+            recording.diverged = unit.diverged = True
+            recording.note(_GOES_ON)
+            unit.books = books
+        else:
+            unit.books = dict.fromkeys((*books, *unit.books))
+        unit.settling = SETTLING
+        self._scatter(unit, forced.now, forced.late)
 
-    # ---- being found again ---------------------------------------------------------------------
-    def lose(
-        self, unit: Unit, time: int, late: int, books: tuple[tuple[int, ...], ...] = ()
-    ) -> None:
-        """From now on the unit may be anywhere; `books`: calls that may be in flight besides."""
+    # ---- after a fault -------------------------------------------------------------------------
+    def _line(
+        self, site: Site, reading: Observation, time: int, late: int, contradiction: str | None
+    ) -> SeenLine:
+        key = ("event", reading.labels, reading.actor)
+        positions = self.positions(reading)
+        odd = contradiction or ""
+        return SeenLine(
+            site.line, time, late, "own", reading.labels, reading.near, key, positions, odd
+        )
+
+    def _open(self, unit: Unit, origin: Follower, line: SeenLine) -> bool:
+        """Whether what is wrong at `line` is a fault of its own; lines are aligned from it on then.
+
+        It is not if the cheapest repair of the lines since the last fault takes care of it.
+        `origin`: where the unit was before the line, if this is the first fault for a while.
+        """
+        starts: tuple[Follower, ...] = (origin,)
+        if unit.settling:
+            if not unit.lines or unit.lines[-1] is not line:
+                unit.lines.append(line)
+            if unit.tries >= _MOST_TRIES:
+                return False
+            before = self._aligned(unit.starts, unit.lines[:-1])
+            if before.cost is None:
+                unit.tries = _MOST_TRIES
+                return False
+            after = self._aligned(unit.starts, unit.lines, before.cost)
+            if after.cost is not None or not after.complete:
+                unit.tries += 1
+                return False
+            self._amend(unit, before)
+            starts = before.ends
+        unit.starts, unit.lines, unit.told, unit.tries = starts, [line], [], 0
+        unit.settling = SETTLING
+        return True
+
+    def _go_on(self, unit: Unit, site: Site, reading: Observation, line: SeenLine) -> bool:
+        """A line of a unit that may be anywhere since a fault; True if some state allows it."""
+        origin = unit.follower
+        assert origin is not None
+        for number, value in self._bookkeeping(reading).items():
+            also = [(*book[:number], value, *book[number + 1 :]) for book in unit.books]
+            unit.books = dict.fromkeys([*also, *unit.books][:_MOST_BOOKS])
+        after = origin.copy()
+        if not after.advance(line.time, line.late):
+            self._late(unit, after, site, reading, line.time, line.late)
+            return False
+        before = after.copy()
+        if line.odd or not line.positions or not after.take(line.key, line.positions):
+            unit.follower = before
+            self._refuse(unit, origin, site, reading, line.time, line.late, line.odd or None)
+            return False
+        unit.follower = after
+        unit.judged += 1
+        unit.lines.append(line)
+        if after.node.certain and self._open(unit, origin, line):
+            self._report(unit, after.node.certain, site, own=True)
+        self.inspect(unit, site)
+        self._settle(unit)
+        return True
+
+    def _settle(self, unit: Unit) -> None:
+        """A line was allowed."""
+        if not unit.settling:
+            return
+        unit.settling -= 1
+        if unit.settling == 0 or len(unit.lines) > _LONGEST_ALIGNED:
+            self.close(unit)
+
+    def close(self, unit: Unit) -> None:
+        """Align no more: the cheapest repair of the lines since the last fault is told."""
+        if unit.lines and unit.tries < _MOST_TRIES:
+            self._amend(unit, self._aligned(unit.starts, unit.lines))
+        unit.settling, unit.lost = 0, False
+        unit.starts, unit.lines, unit.told, unit.books = (), [], [], {}
+        unit.tries = 0
+
+    def _aligned(
+        self, starts: Sequence[Follower], lines: Sequence[SeenLine], most_edits: int = MOST_EDITS
+    ) -> Alignment:
+        try:
+            return self._aligner.align(starts, lines, most_edits=most_edits)
+        except TooManyStates:
+            return Alignment(
+                None, complete=False
+            )  # a repair is a hint: what was found is true without it
+
+    def _with_repair(self, fault: Fault, unit: Unit, found: Alignment | None) -> Fault:
+        if found is None or not found.cost:
+            return fault
+        return replace(fault, repair=self._wording.ways(unit, found), edits=found.cost)
+
+    def _amend(self, unit: Unit, found: Alignment) -> None:
+        if found.cost:
+            repair = self._wording.ways(unit, found)
+            for key in unit.told:
+                self._recording.amend(key, repair, found.cost)
+
+    def lose(self, unit: Unit, time: int, late: int) -> None:
+        """Lines are missing: from now on the unit may be anywhere, and nothing is known of it."""
+        self.close(unit)
+        self._scatter(unit, time, late)
+
+    def _scatter(self, unit: Unit, time: int, late: int) -> None:
+        """From now on the unit may be anywhere, with the calls in flight that its books tell."""
         unit.partial = True
         unit.suspected.clear()
         unit.calls.clear()
         if unit.stopped is not None:
             return
         try:
-            step = self._engine.anywhere(books, unit.violated)
+            step = self._engine.anywhere(tuple(unit.books)[:_MOST_BOOKS], unit.violated)
             unit.follower = Follower.begin(self._engine.sets, step, time, late)
         except TooManyStates:
             self.give_up(unit, "after a divergence more states are possible than can be followed")
-
-    def _settle(self, unit: Unit, reading: Observation, time: int, late: int) -> None:
-        """A line of a unit that has just been lost: it may be true, false or out of place."""
-        follower = unit.follower
-        assert follower is not None
-        for number, value in self._bookkeeping(reading).items():
-            kept = [(*book[:number], value, *book[number + 1 :]) for book in unit.books]
-            unit.books = dict.fromkeys(kept)
-        agrees = follower.advance(time, late) and follower.take(
-            ("event", reading.labels, reading.actor), self.positions(reading)
-        )
-        if not agrees:
-            unit.settling = SETTLING
-            self.lose(unit, time, late)
-            return
-        self.inspect(unit, Site(0, None, 0, ""))
-        unit.settling -= 1
-        if unit.settling == 0:
-            self.lose(unit, follower.now, follower.late, tuple(unit.books))
-            unit.books = {}
 
     def _bookkeeping(self, reading: Observation) -> dict[int, int]:
         """What the line says of calls in flight: for calls, by their number, the value."""

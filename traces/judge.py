@@ -378,6 +378,8 @@ class Judge:
         recording = self._recording
         self._steady.release_all()
         self._sweep()
+        for unit in (*self._units.values(), *self._blank.values()):
+            self._inspector.close(unit)
         for unit in self._units.values():
             unit.events += unit.steady
             unit.judged += unit.steady
@@ -545,13 +547,13 @@ class Judge:
             unit = self._units[key] = blank.copy(event.res or "", instance)
         return unit
 
-    def _add(self, unit: Unit, finding: Finding) -> None:
+    def _add(self, unit: Unit, finding: Finding) -> object:
         """Record a finding, unless `unit` stands for resources that there are none of."""
         stands_for = self._count or 0
         nobody = bool(self._units) and stands_for <= len(self._units)
         if self._engine.alone and unit is self._blank.get("") and nobody:
-            return
-        self._recording.add(finding)
+            return None
+        return self._recording.add(finding)
 
     # ---- what is shared --------------------------------------------------------------------------
     def _share(self, entry: _Shared) -> None:

@@ -340,6 +340,11 @@ class Possibilities:
             raw[(place.number, stamps, broken & ~bits, told | bits)] = None
         return self._settled(raw, node.least, node.most, inside=node.inside)
 
+    def innocent(self, node: Node) -> Step:
+        """`node` without the states in which a rule is broken; it may be empty."""
+        raw = {item: None for item in node.items if not item[2]}
+        return self._settled(raw, node.least, node.most, inside=node.inside)
+
     # ---- inside --------------------------------------------------------------------------------
     def _at(
         self, raw: dict[Item, None], least: tuple[Reach, ...], most: tuple[Reach, ...], now: int

@@ -38,6 +38,7 @@ class Finding:
     possible: tuple[str, ...]
     unmet: tuple[str, ...]
     repair: tuple[str, ...]
+    edits: int | None = None
     repeats: int = 1
     again: tuple[int, ...] = ()
 
@@ -56,6 +57,7 @@ class Finding:
             "possible": list(self.possible),
             "unmet": list(self.unmet),
             "repair": list(self.repair),
+            "edits": self.edits,
             "repeats": self.repeats,
             "again": list(self.again),
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rhscheck.traces.alignment import SeenLine
 from rhscheck.traces.follow import Follower
 
 
@@ -42,7 +43,14 @@ class Unit:
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
     monitor: str | None = None
     partial: bool = False  # something may be missing: what holds, holds so far
-    settling: int = 0  # lines until it is judged again after a divergence
+    # After a fault: lines that have to be allowed until no more are aligned; whether the unit may
+    # be anywhere; where it was before the fault, its lines since, and the findings about them.
+    settling: int = 0
+    lost: bool = False
+    starts: tuple[Follower, ...] = ()
+    lines: list[SeenLine] = field(default_factory=list)
+    told: list[object] = field(default_factory=list)
+    tries: int = 0  # lines since then that were refused, and were no faults of their own
     # The calls that may be in flight by the lines since then (values of the slots of calls).
     books: dict[tuple[int, ...], None] = field(default_factory=dict)
     stopped: str | None = None
@@ -58,6 +66,11 @@ class Unit:
             self.seen,
             partial=self.partial,
             settling=self.settling,
+            lost=self.lost,
+            starts=self.starts,
+            lines=list(self.lines),
+            told=list(self.told),
+            tries=self.tries,
             books=dict(self.books),
             stopped=self.stopped,
             suspected=dict(self.suspected),

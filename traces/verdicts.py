@@ -81,19 +81,28 @@ class Recording:
         if isinstance(problem, Malformed) and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Unreadable(problem.line, problem.column, problem.message))
 
-    def add(self, finding: Finding) -> None:
-        """A finding; of the same thing happening again only the line is kept."""
+    def add(self, finding: Finding) -> object:
+        """A finding; of the same thing happening again only the line is kept.
+
+        Returns the finding's name for `amend`, None if it has none of its own.
+        """
         key = (finding.rule, finding.verdict, finding.resource, finding.event, finding.actor)
         lines = self._lines.get(key)
         if lines is not None:
             if finding.line not in lines:
                 lines.append(finding.line)
-            return
+            return None
         if len(self._found) >= MAX_FINDINGS:
             self._more += 1
-            return
+            return None
         self._found[key] = finding
         self._lines[key] = [finding.line]
+        return key
+
+    def amend(self, key: object, repair: tuple[str, ...], edits: int) -> None:
+        """Better repairs of the finding `key`."""
+        if key in self._found:
+            self._found[key] = replace(self._found[key], repair=repair, edits=edits)
 
     @property
     def found(self) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""A brute-force replayer: every state of all instances together, step by step, nothing remembered.
+"""A brute-force replayer: every state of all instances together, step by step, exact times.
 
 The second opinion behind the scorecard of the replayer. It shares with it the definitions in
 `spec` (what a step is, what a rule says of it) and not a line of `traces` but the format; it is
@@ -7,25 +7,22 @@ slow, knows exact times and complete recordings only, and stops at the first thi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import msgspec
+
+from rhscheck.spec import system as model
 from rhscheck.spec.expr import TRUE, ClockCmp, Lit, walk
 from rhscheck.spec.ground import GroundTransition, ground
 from rhscheck.spec.rules import weave
 from rhscheck.spec.semantics import State, delay_bound, elapse, evaluate, fire, initial_states
-from rhscheck.spec.system import SELF, Can, LeadsTo, Param, Rule, System, Transition, Update
-from rhscheck.traces.format import (
-    CallEvent,
-    Event,
-    NamedEvent,
-    ReturnEvent,
-    StatusEvent,
-    TimeoutEvent,
-)
+from rhscheck.traces import format as wire
 
 FORCED = "!"
+UNJUDGED = (model.Can, model.LeadsTo)
+CODES = {0: "success", 997: "pending"}
 Where = tuple[State, frozenset[str]]
 
 
@@ -35,44 +32,37 @@ class Wrong:
 
     at: int
     rules: frozenset[str]
-    refused: bool
 
 
 class Oracle:
-    """Judges runs of `n` instances of `system`."""
+    """Judges runs of `n` instances of `system`; `names`: what a recording calls instances."""
 
-    def __init__(self, system: System, n: int) -> None:
+    def __init__(
+        self, system: model.System, n: int, names: Mapping[str, str] | None = None
+    ) -> None:
         refuted = {one.rule for one in system.expectations if one.verdict == "violated"}
-        rules = [
-            rule
-            for rule in system.rules
-            if not isinstance(rule.obligation, Can | LeadsTo) and rule.base not in refuted
-        ]
+        judged = (one for one in system.rules if not isinstance(one.obligation, UNJUDGED))
+        rules = [one for one in judged if one.base not in refuted]
         rules += [
-            Rule(one.id, one.id, one.sentence, "never", one.params, one.obligation)
+            model.Rule(one.id, one.id, one.sentence, "never", one.params, one.obligation)
             for one in system.assumptions
         ]
         forced = []
+        self.results = {entry.name: entry.results for entry in system.entries}
         for entry in system.entries:
+            update = f"{entry.machine}.call.{entry.name}"
             for kind, value in (("call", 1), ("return", 0), ("expiry", 2)):
-                like = [
-                    t
-                    for t in system.transitions
-                    if (t.label.kind, t.label.name) == (kind, entry.name)
-                ]
-                for label in dict.fromkeys(replace(t.label, index=SELF) for t in like):
-                    update = Update(f"{entry.machine}.call.{entry.name}", SELF, Lit(value))
-                    mine = (Param(SELF, entry.machine),)
-                    forced.append(Transition(f"{FORCED}{label}", label, "", mine, TRUE, (update,)))
-        with_forced = replace(system, transitions=(*system.transitions, *forced))
-        woven = weave(with_forced, rules, ())
+                labels = [one.label for one in system.transitions]
+                like = [one for one in labels if (one.kind, one.name) == (kind, entry.name)]
+                for label in dict.fromkeys(replace(one, index=model.SELF) for one in like):
+                    effect = (model.Update(update, model.SELF, Lit(value)),)
+                    mine = (model.Param(model.SELF, entry.machine),)
+                    key = f"{FORCED}{label}"
+                    forced.append(model.Transition(key, label, "", mine, TRUE, effect))
+        woven = weave(replace(system, transitions=(*system.transitions, *forced)), rules, ())
+        self.names = names or {}
         self.ground = ground(woven.system, n)
         self.bad = {name: self.ground.expand(bad, {}) for name, bad in woven.bad.items()}
-        codes = {"success": 0, "pending": 997}
-        self.results = {
-            one.name: {codes[result]: result for result in one.results if result in codes}
-            for one in system.entries
-        }
         self.hidden = [t for t in self.ground.transitions if t.label.kind == "due"]
         self.at = {id(t): position for position, t in enumerate(self.ground.transitions)}
         exprs = [t.guard for t in self.ground.transitions] + list(self.bad.values())
@@ -80,24 +70,20 @@ class Oracle:
         clock_of = self.ground.clock_of
         self.stops = {(clock_of[(c.clock, c.index)], c.bound) for c in compared}  # type: ignore[index]
         self.stops |= {(d.clock, d.bound) for d in self.ground.deadlines if d.clock is not None}
+        self.walk: list[tuple[wire.Event, list[Where], int, dict[object, object]]] = []
 
     def judged(self, state: State, broken: frozenset[str]) -> Where:
-        new = [
-            n
-            for n, bad in self.bad.items()
-            if n not in broken and evaluate(bad, self.ground, state)
-        ]
-        return state, broken.union(new)
+        bad = [name for name, one in self.bad.items() if evaluate(one, self.ground, state)]
+        return state, broken.union(bad)
 
     def taken(self, where: Sequence[Where], steps: Sequence[GroundTransition]) -> list[Where]:
-        return list(
-            dict.fromkeys(
-                self.judged(fire(self.ground, state, self.at[id(step)]), broken)
-                for state, broken in where
-                for step in steps
-                if evaluate(step.guard, self.ground, state)
-            )
+        after = (
+            self.judged(fire(self.ground, state, self.at[id(step)]), broken)
+            for state, broken in where
+            for step in steps
+            if evaluate(step.guard, self.ground, state)
         )
+        return list(dict.fromkeys(after))
 
     def later(self, where: Sequence[Where], left: Fraction) -> list[Where]:
         """The states `left` units on; hidden steps wherever they are possible."""
@@ -109,10 +95,9 @@ class Oracle:
             if rest == 0:
                 found.append((state, broken))
             else:
-                ahead = [
-                    b - state.clocks[c] for c, b in self.stops if 0 < b - state.clocks[c] < rest
-                ]
-                pause = Fraction(min([*ahead, rest]), 1 if between else 2)
+                ages = ((b - state.clocks[c]) for c, b in self.stops)
+                pause = min([*(age for age in ages if 0 < age < rest), rest])
+                pause = Fraction(pause, 1 if between else 2)
                 if delay_bound(self.ground, state).allows(pause):
                     after = self.judged(elapse(self.ground, state, pause), broken)
                     onward.append((after, rest - pause, not between))
@@ -121,49 +106,61 @@ class Oracle:
             work += fresh
         return list(dict.fromkeys(found))
 
-    def means(self, event: Event) -> list[GroundTransition]:
+    def means(self, event: wire.Event) -> list[GroundTransition]:
         """The steps, forced ones too, that the event may be."""
-        wanted: tuple[tuple[str, str], ...]
         value: str | None = None
         match event:
-            case CallEvent(op=op):
-                wanted = (("call", op),)
-            case ReturnEvent(op=op, rc=rc):
-                wanted, value = (("return", op),), self.results[op].get(rc, "failure")
-            case StatusEvent(op=op, state=value):
+            case wire.CallEvent(op=op):
+                wanted: tuple[tuple[str, str], ...] = (("call", op),)
+            case wire.ReturnEvent(op=op, rc=rc):
+                wanted, value = (("return", op),), CODES.get(rc, "")
+                value = value if value in self.results.get(op, ()) else "failure"
+            case wire.StatusEvent(op=op, state=value):
                 wanted = (("callback", op),)
-            case TimeoutEvent(op=op):
+            case wire.TimeoutEvent(op=op):
                 wanted = (("expiry", op), ("timer", op))
-            case NamedEvent(name=name):
+            case wire.NamedEvent(name=name):
                 wanted = (("event", name),)
             case _:
                 raise AssertionError(event)
+        res = self.names.get(event.res or "", event.res)
         return [
             step
             for step in self.ground.transitions
-            if (step.label.kind, step.label.name) in wanted
-            and step.label.value == value
-            and event.res in (step.label.machine, f"{step.label.machine}[{step.label.index}]")
-            and (step.label.index is None) == (event.res == step.label.machine)
+            for one in (step.label,)
+            if (one.kind, one.name) in wanted and one.value == value
+            if res == (one.machine if one.index is None else f"{one.machine}[{one.index}]")
         ]
 
-    def judge(self, events: Sequence[Event]) -> Wrong | None:
-        """The first wrong event of a run that begins with the recording at time 0."""
+    def judge(self, events: Sequence[wire.Event], *, keep: bool = False) -> Wrong | None:
+        """The first wrong event of a run that begins with the recording at time 0.
+
+        `keep`: runs judged later go on from where they begin to differ from this one.
+        """
+        walk = self.walk[: len(events)]
+        pairs = zip(walk, events, strict=False)
+        alike = [one[0] == msgspec.structs.replace(event, seq=0) for one, event in pairs]
+        walk = walk[: [*alike, False].index(False)]
         where = [self.judged(state, frozenset()) for state in initial_states(self.ground)]
-        now = 0
-        for at, event in enumerate(events):
-            assert event.ts is not None
+        _, where, now, ids = walk[-1] if walk else (None, where, 0, {})
+        for at, event in list(enumerate(events))[len(walk) :]:
+            if event.ts is None or event.ts < now:
+                return Wrong(at, frozenset())
             waited = self.later(where, Fraction(event.ts - now, self.ground.system.unit_us))
-            now = event.ts
-            steps = self.means(event)
-            legal = [step for step in steps if not step.template.key.startswith(FORCED)]
+            now, steps, ids = event.ts, self.means(event), {**ids}
+            call, cid = (event.res, getattr(event, "op", "")), getattr(event, "cid", None)
+            known = ids.get(call) if not isinstance(event, wire.CallEvent) else None
+            foreign = None not in (cid, known) and cid != known
+            ids[call] = cid
+            legal = [] if foreign else [one for one in steps if one.template.key[0] != FORCED]
             where = self.taken(waited, legal)
             if not where:
-                others = [step for step in steps if step not in legal]
-                after = self.taken(waited, others) if others else waited
-                sure = frozenset.intersection(*(b for _, b in after)) if after else frozenset()
-                return Wrong(at, sure, refused=True)
-            sure = frozenset.intersection(*(broken for _, broken in where))
-            if sure:
-                return Wrong(at, sure, refused=False)
+                others = [one for one in steps if one.template.key[0] == FORCED]
+                waited = self.taken(waited, others) if others else waited
+            sure = [broken for _, broken in where or waited]
+            rules = frozenset.intersection(*sure) if sure else frozenset()
+            if rules or not where:
+                return Wrong(at, rules)
+            walk.append((msgspec.structs.replace(event, seq=0), where, now, ids))
+        self.walk = walk if keep else self.walk
         return None

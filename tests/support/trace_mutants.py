@@ -117,6 +117,72 @@ def early(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
     return _shifted(events, at, -min(gap, 1000))
 
 
+def _at_deadline(events: list[Event], at: int) -> int | None:
+    """The next time-out or poll after `at`: what happens at a limit."""
+    for place in range(at, len(events)):
+        event = events[place]
+        polls = isinstance(event, CallEvent) and event.op in ("LooksAlive", "IsAlive")
+        if polls or isinstance(event, TimeoutEvent):
+            return place
+    return None
+
+
+def after_limit(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
+    """What is due at a limit comes 1 ms after it, with all that follows."""
+    place = _at_deadline(events, at)
+    return None if place is None else _shifted(events, place, 1000)
+
+
+def before_limit(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
+    """What is due at a limit comes 1 ms before it, with all that follows."""
+    place = _at_deadline(events, at)
+    if not place or (events[place].ts or 0) - (events[place - 1].ts or 0) < 1000:
+        return None
+    return _shifted(events, place, -1000)
+
+
+def stray_return(events: list[Event], at: int, chance: random.Random) -> list[Event]:
+    """A return of some call that may not be in flight."""
+    ops = sorted({one.op for one in events if isinstance(one, CallEvent)}) or ["Open"]
+    event = events[at]
+    made = ReturnEvent(
+        ts=event.ts, seq=0, host=event.host, mon=event.mon, res=event.res, op=chance.choice(ops),
+        rc=0,
+    )  # fmt: skip
+    return [*events[: at + 1], made, *events[at + 1 :]]
+
+
+def call_id(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
+    """The id of another call."""
+    event = events[at]
+    if not isinstance(event, ReturnEvent | TimeoutEvent) or event.cid is None:
+        return None
+    return _at(events, at, msgspec.structs.replace(event, cid=event.cid + 1000))
+
+
+def thread(events: list[Event], at: int, _: random.Random) -> list[Event]:
+    """Another thread: no rule speaks of threads, so nothing is wrong."""
+    return [*events[:at], msgspec.structs.replace(events[at], tid=4711), *events[at + 1 :]]
+
+
+def merged(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
+    """From here on two resources go by the name of one."""
+    names = sorted({str(one.res) for one in events if "Resource" in str(one.res)})
+    if len(names) < 2:
+        return None
+    after = [
+        msgspec.structs.replace(one, res=names[0]) if one.res == names[1] else one
+        for one in events[at:]
+    ]
+    return None if after == events[at:] else [*events[:at], *after]
+
+
+def cut_after_call(events: list[Event], at: int, _: random.Random) -> list[Event] | None:
+    """The recording ends with a call that has not returned."""
+    ends = [end for end in range(at, len(events)) if isinstance(events[end], CallEvent)]
+    return None if not ends else events[: ends[0] + 1]
+
+
 OPERATORS: dict[str, Edit] = {
     "drop one": drop,
     "duplicate": double,
@@ -129,4 +195,11 @@ OPERATORS: dict[str, Edit] = {
     "repeat a block": block,
     "late": delay,
     "early": early,
+    "1 ms after a limit": after_limit,
+    "1 ms before a limit": before_limit,
+    "return without call": stray_return,
+    "wrong call id": call_id,
+    "wrong thread": thread,
+    "two names merged": merged,
+    "call without return at the end": cut_after_call,
 }

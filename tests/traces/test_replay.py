@@ -175,8 +175,7 @@ def test_a_missed_deadline_blames_its_owner() -> None:
         "timeout Start of Worker[1] was due at 00:00:10.000, and nothing happened",
     )
     assert finding.repair == (
-        "insert at 00:00:10.000, 1us earlier than line 3: Worker[1]: timeout Start",
-        "insert at 00:00:10.000, 1us earlier than line 3: Process: crash",
+        "insert at 00:00:10.000, 1us before line 3: Worker[1]: timeout Start",
     )
 
 
@@ -248,7 +247,7 @@ expect R: violated
 def test_a_long_wait_is_told_in_seconds() -> None:
     late = (call(0, 1, "Start"), answer(110 * SECOND + 500, 2, "Start", 0))
     assert judge(late).findings[0].repair[0] == (
-        "insert at 00:00:10.000, 100.0005s earlier than line 3: Worker[1]: timeout Start"
+        "insert at 00:00:10.000, 100.0005s before line 3: Worker[1]: timeout Start"
     )
 
 
@@ -583,7 +582,7 @@ def test_the_report_is_the_documented_json() -> None:
     assert isinstance(findings, list)
     assert list(findings[0]) == [
         *("rule", "verdict", "sentence", "actor", "candidates", "line", "resource", "time_us"),
-        *("event", "possible", "unmet", "repair", "repeats", "again"),
+        *("event", "possible", "unmet", "repair", "edits", "repeats", "again"),
     ]
 
 
@@ -599,6 +598,7 @@ def test_another_argument_is_offered_as_repair() -> None:
     assert judge(events).findings[0].repair == (
         "line 4: Report(pending) instead",
         "line 4: Report(success) instead",
+        "drop line 4",
     )
 
 

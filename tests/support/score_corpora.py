@@ -1,0 +1,386 @@
+"""What the replayer is scored on: legal runs of every kind, faulty runtimes, logs, and other specs.
+
+Owns the making of these recordings and what must be true of each; counting edited runs of the spec
+is `replay_scores`'. Each function gives (how many, how many as they should be, what was not).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from planted_bugs import BUGS, CLUSTER, RUN, kill_at
+from replay_scores import FIRST_LINE, Scorer
+from trace_mutants import OPERATORS, renumbered
+
+from rhscheck.simulated_runs import Wanted, case_of, judge_seed, spec_for
+from rhscheck.spec.diagnostic import SpecErrors
+from rhscheck.spec.load import load, load_source
+from rhscheck.spec.mutants import mutants, mutated
+from rhscheck.spec.parse import parse
+from rhscheck.spec.system import System
+from rhscheck.traces.audit.audit import audit_log
+from rhscheck.traces.audit.court import Court
+from rhscheck.traces.engine import Engine, Setting
+from rhscheck.traces.format import Clock, Event, Finish, Header, Trace, load_trace
+from rhscheck.traces.judge import Judge
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.read import LegacyFormat
+from rhscheck.traces.possible import Possibilities
+from rhscheck.traces.replay import replay
+from rhscheck.traces.simulate import Simulation, simulate
+
+ROOT = Path(__file__).parents[2]
+LOGS = ROOT / "tests" / "traces" / "logs"
+
+
+@dataclass
+class Count:
+    """`right` of `all` are as they should be; `wrong` tells the others."""
+
+    all: int = 0
+    right: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def tell(self, name: str, *, right: bool, why: str = "") -> None:
+        """One more."""
+        self.all += 1
+        self.right += right
+        if not right:
+            self.wrong.append(f"{name}: {why}" if why else name)
+
+
+# ---- legal recordings --------------------------------------------------------------------------
+def covering(system: System, length: int, most: int) -> tuple[list[Simulation], set[str], set[str]]:
+    """Runs of two resources that take more and more lines of the spec; lines taken, and all."""
+    every = {_key(one.key) for one in system.transitions}
+    taken: set[str] = set()
+    runs: list[Simulation] = []
+    for seed in range(most):
+        run = simulate(system, 2, seed, length)
+        keys = _taken(run)
+        if not keys <= taken:
+            runs.append(run)
+        taken |= keys
+        if taken >= every:
+            break
+    return runs, taken, every
+
+
+def _key(key: str) -> str:
+    """The line of the spec that a transition is, without what rules have woven into it."""
+    return key.partition("~")[0]
+
+
+def _taken(run: Simulation) -> set[str]:
+    positions = {one.transition for one in run.run.steps if one.transition is not None}
+    return {_key(run.ground.transitions[at].template.key) for at in positions}
+
+
+def without_alarm(scorer: Scorer, runs: Iterable[Simulation]) -> Count:
+    """Legal runs, none of which may be accused."""
+    count = Count()
+    for run in runs:
+        found = scorer.found(run.trace.header, run.trace.events)
+        count.tell(run.trace.header.id, right=not found, why=str(found[:1]))
+    return count
+
+
+def verified_runs(system: System) -> Count:
+    """The witnesses and counterexamples that `verify rhs` shows are legal runs."""
+    command = [sys.executable, "-m", "rhscheck", "verify", "rhs", "--format", "json", "--no-times"]
+    said = subprocess.run(command, capture_output=True, check=False).stdout
+    count = Count()
+    engines: dict[int, Engine] = {}
+    for result in msgspec.json.decode(said)["results"]:
+        if not result["trace"]:
+            continue
+        header = b'{"rhs":1,"kind":"header","spec":"rhs","clock":{"sim":{"epoch":"start"}},'
+        header += b'"complete":true,"start":"initial"}\n'
+        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in result["trace"])
+        loaded = load_trace(BytesIO(header + lines))
+        judge = Judge(system, loaded.header, engine=engines.get(0))
+        for line in loaded.events:
+            judge.feed(line.line, line.event)
+        report = judge.finish(Finish("complete", 0, len(loaded.events), ""))
+        assert judge.engine is not None
+        engines[0] = judge.engine
+        found = [one for one in report.findings if one.verdict == "violated"]
+        right = not found and bool(loaded.events)
+        count.tell(str(result["id"]), right=right, why=str(found[:1]))
+    return count
+
+
+def host_runs(seeds: Iterable[int]) -> Count:
+    """Runs of the runtime under its simulator, with plug-ins that keep their promises."""
+    judge, count = spec_for(CLUSTER), Count()
+    wanted = Wanted(CLUSTER, RUN)
+    for seed in seeds:
+        judged = judge_seed(wanted, judge, seed, case_of(wanted, seed))
+        right = judged.verdict in ("conforms", "plug-in", "undecided")
+        count.tell(f"seed {seed}", right=right, why=f"{judged.verdict} {judged.rules}")
+    return count
+
+
+def damaged_files(
+    system: System, runs: Sequence[Simulation], chance: random.Random
+) -> dict[str, Count]:
+    """Legal runs in files that lost the end of a line, or hold two lines in each other."""
+    rows = {"truncated last line": Count(), "interleaved partial lines": Count()}
+    for run in runs:
+        lines = run.trace.encode().splitlines(keepends=True)
+        at = chance.randrange(1, len(lines) - 2)
+        half, other = len(lines[at]) // 2, len(lines[at + 1]) // 2
+        mixed = lines[at][:half] + lines[at + 1][:other] + b"\n" + lines[at][half:]
+        cut = b"".join(lines[:at]) + lines[at][:half]
+        torn = b"".join([*lines[:at], mixed, lines[at + 1][other:], *lines[at + 2 :]])
+        for name, data in zip(rows, (cut, torn), strict=True):
+            loaded = load_trace(BytesIO(data))
+            report = replay(system, loaded, file=name)
+            found = [one for one in report.findings if one.verdict == "violated"]
+            rows[name].tell(run.trace.header.id, right=not found, why=str(found[:1]))
+    return rows
+
+
+def hosts_out_of_order(scorer: Scorer, runs: Iterable[Simulation], chance: random.Random) -> Count:
+    """Two hosts whose clocks differ a little: lines of both may stand in either order."""
+    count = Count()
+    for run in runs:
+        events = [msgspec.structs.replace(one, host=f"H{one.res}") for one in run.trace.events]
+        places = [
+            at
+            for at in range(len(events) - 1)
+            if events[at].host != events[at + 1].host
+            and "Resource" in str(events[at].res) and "Resource" in str(events[at + 1].res)
+        ]  # fmt: skip
+        if not places:
+            continue
+        at = chance.choice(places)
+        events[at : at + 2] = [events[at + 1], events[at]]
+        clock = {host: Clock(epoch="start") for host in {one.host for one in events}}
+        header = msgspec.structs.replace(run.trace.header, clock=clock)
+        found = scorer.found(header, renumbered(events))
+        count.tell(run.trace.header.id, right=not found, why=str(found[:1]))
+    return count
+
+
+# ---- several faults ------------------------------------------------------------------------------
+def two_faults(scorer: Scorer, runs: Iterable[Simulation], chance: random.Random) -> Count:
+    """Two faults far apart: both lines are reported."""
+    count = Count()
+    for run in runs:
+        legal = renumbered(run.trace.events)
+        scorer.oracle.judge(legal, keep=True)
+        for _ in range(4):
+            if len(legal) < 40:
+                break
+            one, other = (OPERATORS[chance.choice(("drop one", "duplicate", "return without call"))]
+                          for _ in range(2))  # fmt: skip
+            first, second = chance.randrange(2, 12), chance.randrange(30, len(legal) - 1)
+            late = other(list(legal), second, chance)
+            early = one(list(legal), first, chance)
+            both = None if late is None else one(list(late), first, random.Random(0))
+            if early is None or late is None or both is None:
+                continue
+            early = one(list(legal), first, random.Random(0)) or early
+            wrongs = scorer.oracle.judge(renumbered(early)), scorer.oracle.judge(renumbered(late))
+            if wrongs[0] is None or wrongs[1] is None or wrongs[1].at - wrongs[0].at < 20:
+                continue
+            wanted = {wrongs[0].at + FIRST_LINE, wrongs[1].at + FIRST_LINE + len(both) - len(late)}
+            found = scorer.found(run.trace.header, renumbered(both))
+            lines = {line for one in found for line in (one.line, *one.again)}
+            why = f"lines {sorted(lines)}, planted {sorted(wanted)}"
+            count.tell(run.trace.header.id, right=wanted <= lines, why=why)
+    return count
+
+
+# ---- faulty runtimes ---------------------------------------------------------------------------
+def planted_bugs(most: int | None) -> Count:
+    """The bugs of the kill matrix are caught at their seeds, each by a rule that it breaks."""
+    text = (ROOT / "docs" / "kill-matrix.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    seeds = {row[0]: int(row[3]) for row in rows[1:]}
+    judge, count = spec_for(CLUSTER), Count()
+    for bug in BUGS[:most]:
+        kill = kill_at(bug, judge, seeds[bug.name])
+        right = kill is not None and bool(set(kill.rules) & set(bug.rules))
+        count.tell(bug.name, right=right, why=str(kill))
+    return count
+
+
+# ---- published logs ----------------------------------------------------------------------------
+def _interleaved(lines: list[bytes], at: int) -> list[bytes]:
+    half, other = len(lines[at]) // 2, len(lines[at + 1]) // 2
+    first = lines[at][:half] + lines[at + 1][:other]
+    return [*lines[:at], first, lines[at][half:], lines[at + 1][other:], *lines[at + 2 :]]
+
+
+def _other_zone(lines: list[bytes], at: int) -> list[bytes]:
+    """From a line on all hours are later by one."""
+
+    def later(match: re.Match[bytes]) -> bytes:
+        return match[1] + b"%02d" % ((int(match[2]) + 1) % 24)
+
+    return [*lines[:at], *(re.sub(rb"(\d{4}/\d\d/\d\d-)(\d\d)", later, one) for one in lines[at:])]
+
+
+LOG_OPERATORS: dict[str, Callable[[list[bytes], int], bytes]] = {
+    "as published": lambda lines, _: b"\n".join(lines) + b"\n",
+    "UTF-16": lambda lines, _: (b"\n".join(lines) + b"\n").decode().encode("utf-16"),
+    "collapsed spaces": lambda lines, _: re.sub(rb"  +", b" ", b"\n".join(lines)) + b"\n",
+    "truncated last line": lambda lines, at: b"\n".join(lines[: at + 1])[:-7],
+    "duplicated block": lambda lines, at: b"\n".join([*lines, *lines[at:]]) + b"\n",
+    "lost lines": lambda lines, at: b"\n".join([*lines[:at], *lines[at + 2 :]]) + b"\n",
+    "interleaved partial lines": lambda lines, at: b"\n".join(_interleaved(lines, at)) + b"\n",
+    "wrong time zone": lambda lines, at: b"\n".join(_other_zone(lines, at)) + b"\n",
+}
+
+
+def published_logs(system: System, chance: random.Random, each: int) -> dict[str, Count]:
+    """Every published excerpt, as it is and damaged: read to the end, and nobody is accused."""
+    court = Court(load_map("clusterlog"), lambda: system)
+    rows = {name: Count() for name in LOG_OPERATORS}
+    for path in sorted(LOGS.glob("*.log")):
+        text = path.read_bytes().splitlines()
+        lines = [one for one in text if not one.startswith((b"# source:", b"# note:"))]
+        for name, damage in LOG_OPERATORS.items():
+            for _ in range(1 if name == "as published" else each):
+                at = chance.randrange(max(len(lines) - 1, 1))
+                data = damage([*lines, b""] if len(lines) == 1 else lines, at)
+                try:
+                    report = audit_log(BytesIO(data), file=path.name, number=0, court=court)
+                except LegacyFormat:
+                    rows[name].tell(path.name, right=path.stem.startswith("legacy"))
+                    continue
+                found = [one for one in report.judgement.findings if one.verdict == "violated"]
+                rows[name].tell(path.name, right=not found, why=str(found[:1]))
+    return rows
+
+
+# ---- other specs -------------------------------------------------------------------------------
+def undefended(
+    scorer: Scorer, runs: Sequence[Simulation], tries: int, most: int | None
+) -> tuple[Count, list[str]]:
+    """Lines of the spec left out one at a time: does some legal run become wrong?
+
+    The second result: the lines that no run takes, which no run can defend.
+    """
+    system = scorer.system
+    engine = Engine(system, Setting())
+    users: dict[str, list[Simulation]] = {}
+    for run in runs:
+        for key in _taken(run):
+            users.setdefault(key, []).append(run)
+    count = Count()
+    every = dict.fromkeys(_key(one.key) for one in system.transitions)
+    free = [key for key in every if key not in users]
+    for key in [key for key in every if key in users][:most]:
+        steps = enumerate(engine.world.ground.transitions)
+        gone = {at for at, one in steps if _key(one.template.key) == key}
+        other = _without(engine, gone)
+        killed = False
+        for run in users[key][:tries]:
+            judge = Judge(system, run.trace.header, engine=other)
+            judge.feed_all(FIRST_LINE, renumbered(run.trace.events, ids=True))
+            report = judge.finish(Finish("complete", 0, len(run.trace.events), ""))
+            killed = any(one.verdict == "violated" for one in report.findings)
+            if killed:
+                break
+        count.tell(key, right=killed)
+    return count, free
+
+
+def _without(engine: Engine, gone: set[int]) -> Engine:
+    """The engine of a spec without these transitions; what was compiled is used again."""
+    world = engine.world
+    steps = {
+        label: tuple(at for at in positions if at not in gone)
+        for label, positions in world.steps.items()
+    }
+    hidden = tuple(at for at in world.hidden if at not in gone)
+    other = copy.copy(engine)
+    other.world = replace(world, steps=steps, hidden=hidden)
+    other.places = copy.copy(engine.places)
+    other.places.hidden = hidden
+    other.sets = Possibilities(other.places)
+    return other
+
+
+def spec_mutants(
+    legal: Sequence[tuple[Header, Sequence[Event]]],
+    illegal: Sequence[tuple[Header, Sequence[Event]]],
+    operators: Sequence[str],
+    each: int,
+) -> dict[str, Count]:
+    """Single-edit mutants of the spec's text: does some recording get another verdict by one?"""
+    source = load("rhs").sources[0]
+    every = mutants(source, parse(source))
+    rows = {name: Count() for name in operators}
+    for name in operators:
+        mine = [one for one in every if one.operator == name]
+        for one in mine[:: max(len(mine) // each, 1)][:each]:
+            try:
+                system = load_source(mutated(source, one)).system
+            except SpecErrors:
+                continue
+            rows[name].tell(one.id, right=_differs(system, legal, illegal))
+    return rows
+
+
+def _differs(
+    system: System,
+    legal: Sequence[tuple[Header, Sequence[Event]]],
+    illegal: Sequence[tuple[Header, Sequence[Event]]],
+) -> bool:
+    engine: Engine | None = None
+    for wanted, recordings in ((False, legal), (True, illegal)):
+        for header, events in recordings:
+            judge = Judge(system, msgspec.structs.replace(header, spec_sha256="", params={}),
+                          engine=engine)  # fmt: skip
+            engine = judge.engine
+            judge.feed_all(FIRST_LINE, list(events))
+            report = judge.finish(Finish("complete", 0, len(events), ""))
+            if any(one.verdict == "violated" for one in report.findings) != wanted:
+                return True
+    return False
+
+
+# ---- the same bytes ----------------------------------------------------------------------------
+def same_bytes(recordings: Sequence[tuple[Header, Sequence[Event]]]) -> Count:
+    """The output of `replay` under several hash seeds and numbers of workers."""
+    count = Count()
+    with TemporaryDirectory() as folder:
+        for number, (header, events) in enumerate(recordings):
+            path = Path(folder, f"{number}.jsonl")
+            path.write_bytes(Trace(header, tuple(events)).encode())
+        said: list[bytes] = []
+        for jobs, seed in (("1", "0"), ("1", "1"), ("3", "2"), ("2", "random")):
+            command = [sys.executable, "-m", "rhscheck", "replay", "--format", "json"]
+            command += ["--jobs", jobs, *sorted(os.listdir(folder))]
+            environment = {**os.environ, "PYTHONHASHSEED": seed}
+            done = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, check=False
+            )
+            said.append(done.stdout)
+            right = bool(done.stdout) and done.stdout == said[0]
+            count.tell(f"--jobs {jobs}, hash seed {seed}", right=right, why=str(done.stderr[-200:]))
+    return count
+
+
+def same_chunks(scorer: Scorer, recordings: Sequence[tuple[Header, Sequence[Event]]]) -> Count:
+    """The report is the same however many lines arrive at once."""
+    count = Count()
+    for number, (header, events) in enumerate(recordings):
+        reports = [scorer.report(header, events, chunk=size) for size in (0, 1, 7)]
+        count.tell(f"recording {number}", right=reports[0] == reports[1] == reports[2])
+    return count

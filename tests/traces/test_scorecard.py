@@ -1,0 +1,35 @@
+"""A small scorecard: no score of the replayer is below its bar. The large one is in `bench`."""
+
+import pytest
+from score_card import Card
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return Card(quick=True)
+
+
+def test_edited_runs(card: Card) -> None:
+    """Everything the oracle refuses is detected where it is wrong, and nothing else is accused."""
+    card.operators()
+    total = card.rows["all"]
+    assert total.wrong >= 30
+    assert total.legal >= 10
+    assert total.detected == total.wrong
+    assert card.failures() == []
+
+
+def test_legal_recordings_and_published_logs_accuse_nobody(card: Card) -> None:
+    card.legal()
+    card.logs()
+    assert card.counts["published logs, as published"].all == 15
+    assert [name for name, one in card.counts.items() if one.right < one.all] == []
+
+
+def test_the_report_does_not_depend_on_how_lines_arrive(card: Card) -> None:
+    card.stable()
+    count = card.counts["the same report in chunks of 1, 7 and all lines"]
+    assert count.all >= 4
+    assert count.wrong == []
