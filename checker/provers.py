@@ -34,6 +34,7 @@ from rhscheck.checker.process import ChildFailure, Crew, Done, Emit, Ended, Fail
 from rhscheck.checker.proofs import skeleton
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy, identity, recheck
+from rhscheck.checker.smt.atoms import constants
 from rhscheck.checker.smt.encode import Encoding, TimeEncoding
 from rhscheck.checker.smt.horn import Answer as HornAnswer
 from rhscheck.checker.smt.horn import GaveUp, Invariant, Reachable, read, spacer
@@ -69,7 +70,13 @@ class Question:
     def encoded(self) -> tuple[Encoding, Formula, list[Formula]]:
         """The Ground as formulas, the goal, and what is known of every reachable state."""
         time: TimeEncoding = "real" if self.timed else "untimed"
-        encoding = Encoding(self.ground, {"goal": self.goal}, time)
+        tracked: set[int] = set()
+        if self.timed:
+            # What helps may speak of clocks that nothing compares.
+            compared = constants(self.ground, [self.goal])
+            tracked = {at for clocks, _ in compared for at in clocks}
+            tracked |= {at for copy in self.copies for at in copy.clock_map}
+        encoding = Encoding(self.ground, {"goal": self.goal}, time, tracked=tracked)
         known = [
             member(
                 encoding,

@@ -12,6 +12,7 @@ from timed_systems import both_critical, fischer
 
 from rhscheck.checker.answer import Confirmed, ProofMismatch
 from rhscheck.checker.bmc import Found, NoneUpTo, bounded
+from rhscheck.checker.invariant import Invariant
 from rhscheck.checker.provers import (
     Induction,
     Question,
@@ -19,8 +20,10 @@ from rhscheck.checker.provers import (
     run_induction,
     run_spacer,
 )
+from rhscheck.checker.recheck import identity
 from rhscheck.checker.schedule import Reached, Unreachable, refine
-from rhscheck.checker.smt.horn import GaveUp, Invariant, Reachable
+from rhscheck.checker.smt.horn import GaveUp, Reachable
+from rhscheck.checker.smt.horn import Invariant as SpacerInvariant
 from rhscheck.checker.smt.solve import Unsat
 from rhscheck.checker.verdict import (
     ProvedFor,
@@ -31,7 +34,8 @@ from rhscheck.checker.verdict import (
     Witnessed,
 )
 from rhscheck.checker.verify import Options, verify
-from rhscheck.spec.ground import ground
+from rhscheck.spec.expr import TRUE
+from rhscheck.spec.ground import ClockSlot, ground
 from rhscheck.spec.load import load
 from rhscheck.spec.rules import weave
 from rhscheck.spec.system import Rule, System
@@ -99,7 +103,7 @@ def question() -> Question:
 def test_an_invariant_is_checked() -> None:
     asked = question()
     answer = run_spacer(asked, silent)
-    assert isinstance(answer, Invariant)
+    assert isinstance(answer, SpacerInvariant)
     assert isinstance(recheck_text(asked, answer.text, None, "here"), Confirmed)
     for text, query in (("true", "safety"), ("false", "initiation")):
         with pytest.raises(ProofMismatch) as wrong:
@@ -118,10 +122,21 @@ def test_the_step_of_an_induction_is_checked() -> None:
     assert isinstance(Induction(asked).step(k), Unsat)
 
 
+def test_what_helps_may_speak_of_a_clock_that_nothing_compares() -> None:
+    plain = ground(fischer(2, ">", 2), 2)
+    at = replace(plain, clocks=(*plain.clocks, ClockSlot("idle", None, TRUE, "raw")))
+    at = replace(at, clock_of={**plain.clock_of, ("idle", None): len(plain.clocks)})
+    still = tuple(low.low for low in at.slots)
+    helps = Invariant((len(plain.clocks),), ((still, (((0, 1, 0, False),),)),))
+    asked = Question(at, at.expand(both_critical(), {}), (identity(helps, at),))
+    _, _, known = asked.encoded()
+    assert len(known) == 2
+
+
 def test_an_answer_in_time_or_none() -> None:
     asked = question()
     slow = Question(asked.ground, asked.goal, (), 0.001)
-    assert isinstance(run_spacer(slow, silent), GaveUp | Invariant)
+    assert isinstance(run_spacer(slow, silent), GaveUp | SpacerInvariant)
 
 
 # ---- agreement -----------------------------------------------------------------------------------
@@ -137,7 +152,7 @@ def agree(system: System, rule: Rule, n: int) -> None:
     reached = isinstance(truth, Reached)
     asked = Question(at, goal, (), 5.0)
     answer = run_spacer(asked, silent)
-    if isinstance(answer, Invariant):
+    if isinstance(answer, SpacerInvariant):
         assert not reached
         assert isinstance(recheck_text(asked, answer.text, None, "here"), Confirmed)
     if isinstance(answer, Reachable):
