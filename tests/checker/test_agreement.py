@@ -16,6 +16,9 @@ from random_systems import Shape, assumptions, fair_rules, rules, systems
 
 from rhscheck.checker.paranoid import Excluded, Reached
 
+# A drawn System may keep an engine busy for a while; what hangs is still ended.
+pytestmark = pytest.mark.timeout(600)
+
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
