@@ -72,6 +72,17 @@ class TimeCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class LeastSteps:
+    """No run of fewer than `steps` discrete steps reaches the goal, for any number of instances.
+
+    `reached`: one instance plus environment has a run of just so many.
+    """
+
+    steps: int
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is to be verified, and the means.
 
@@ -80,7 +91,9 @@ class Task:
     `established` collects what was proved, for a certificate; None where nobody wants one.
     `answered` is told each answer as soon as it is there. `thorough`: ask Z3 also what is contained
     in a question it has answered (`checker.proofs`). `times`: what was found out about time that
-    stops, by number of instances (None: for every one), see `checker.local_time`.
+    stops, by number of instances (None: for every one), see `checker.local_time`. `least`:
+    by rule id how many steps it takes to the goal, for any number of instances, as far as bounded
+    checking of one instance says, see `checker.least_steps`.
     """
 
     system: System
@@ -95,6 +108,7 @@ class Task:
     answered: Heard = unheard
     thorough: bool = False
     times: dict[int | None, TimeCheck] = field(default_factory=dict)
+    least: dict[str, LeastSteps] = field(default_factory=dict)
     _models: dict[tuple[str, ...], Model] = field(default_factory=dict)
     _plain: dict[int, Ground] = field(default_factory=dict)
 

@@ -189,13 +189,27 @@ class Search:
 
     def unreached(self) -> bool:
         """Whether no open property is reached at this length, which is known from then on."""
-        any_of = self._encoding.fresh()
+        return self.some() is None
+
+    def some(self) -> tuple[tuple[int, ...], tuple[int, ...]] | Unknown | None:
+        """Initial values and transitions of some run of this length into an open property.
+
+        Not a canonical one, and not replayed: `Encoding` may have left clocks out. None: there is
+        no such run, which is known from then on.
+        """
+        encoding = self._encoding
+        any_of = encoding.fresh()
         here = [self._here(rule) for rule in self.open]
-        self._solver.add(self._encoding.implies_any(any_of, here))
-        if not isinstance(self._solver.check([any_of], self._deadline), Unsat):
-            return False
-        self._exclude()
-        return True
+        self._solver.add(encoding.implies_any(any_of, here))
+        match self._solver.check([any_of], self._deadline):
+            case Unsat():
+                self._exclude()
+                return None
+            case Unknown() as unknown:
+                return unknown
+            case Sat(model):
+                path = tuple(encoding.step_in(model, time) for time in range(self._length))
+                return encoding.values_in(model, 0), path
 
     def _exclude(self) -> None:
         for rule in self.open:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rhscheck.checker.answer import Answer, Confirmed, Task, confirm
-from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.answer import Answer, Confirmed, LeastSteps, Task, confirm
+from rhscheck.checker.bmc import Found, NoneUpTo, Outcome, Stopped, bounded
 from rhscheck.checker.established import established
 from rhscheck.checker.focus import Focus
 from rhscheck.checker.local_time import time_stops
@@ -191,18 +191,40 @@ def _by_prover(query: Query, engine: ProverName) -> Answer:
             return replace(found, engine=engine)
 
 
-def _bounded(query: Query) -> Answer:
+def _search(query: Query) -> Outcome:
+    """What bounded checking finds, from the lengths on that are not excluded for every N."""
+    task = query.task
+    least = task.least.get(query.rule.id, LeastSteps(0, False))
+    if least.steps > task.depth:
+        return NoneUpTo(task.depth)
+    task.say(f"{query.rule.id}: bounded checking, N={query.n}")
+    excluded = least.steps - 1
+    if least.reached:
+        # Most likely by a run of the whole: smaller questions would be asked for nothing.
+        outcome = _unrolled(query, least.steps, excluded, None)
+        if not isinstance(outcome, NoneUpTo):
+            return outcome
+        excluded = least.steps
+    focus = Focus(query.ground, query.goal, task.depth, task.budget.left())
+    return _unrolled(query, task.depth, excluded, focus)
+
+
+def _unrolled(query: Query, depth: int, excluded: int, focus: Focus | None) -> Outcome:
     task, rule, n = query.task, query.rule, query.n
-    task.say(f"{rule.id}: bounded checking, N={n}")
-    outcome = bounded(
+    return bounded(
         query.ground,
         {rule.id: query.goal},
-        task.depth,
-        unreached=Focus(query.ground, query.goal, task.depth, task.budget.left()).unreached,
+        depth,
+        excluded=excluded,
+        unreached=None if focus is None else focus.unreached,
         timeout_s=task.budget.left(),
         on_depth=lambda depth: task.say(f"{rule.id}: depth {depth} done, N={n}"),
     )[rule.id]
-    match outcome:
+
+
+def _bounded(query: Query) -> Answer:
+    rule, n = query.rule, query.n
+    match _search(query):
         case Found(run):
             return query.shown(run, "bmc")
         case NoneUpTo(depth):

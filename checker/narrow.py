@@ -147,7 +147,7 @@ def narrow(
                 return Real(outcome, tuple(projection.origin[at] for at in path))
             kept |= open_choices
             continue
-        kept, exact = _grown(projection, path, kept, exact, outcome)
+        kept, exact = grown(projection, path, kept, exact, outcome)
 
 
 def _open_choices(projection: Projection, path: Sequence[int]) -> frozenset[int]:
@@ -161,7 +161,7 @@ def _open_choices(projection: Projection, path: Sequence[int]) -> frozenset[int]
     )
 
 
-def _grown(
+def grown(
     projection: Projection,
     path: Sequence[int],
     kept: frozenset[int],

@@ -19,6 +19,7 @@ from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.findings import Finding, find, without_witness
+from rhscheck.checker.least_steps import least_steps
 from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
 from rhscheck.checker.protection import Protected, protected
@@ -321,6 +322,8 @@ def _results(
     early: Mapping[str, Result] = MappingProxyType({}),
 ) -> tuple[Result, ...]:
     """Everybody's result, in the order of `rules`; some are there already (`early`)."""
+    if options.engine == "bmc":
+        task.least.update(least_steps(task, task.rules))
     _pairs(task, options, argument, rules)
     _race_open(task, options, argument, rules)
     found = []
