@@ -57,7 +57,20 @@ class Wording:
     # ---- states --------------------------------------------------------------------------------
     def states(self, follower: Follower) -> list[State]:
         """States that the follower may be in, at most so many as are worth showing."""
-        return [self._state(item, follower) for item in follower.node.items[:_SAMPLE]]
+        return [self._state(item, follower) for item in self._sample(follower)]
+
+    def _sample(self, follower: Follower) -> list[Item]:
+        """The first states in an order of their own.
+
+        The order in a node comes from what was followed before, in other recordings too.
+        """
+        places, lates = self._engine.places.by_number, follower.lates
+
+        def in_order(item: Item) -> tuple[tuple[int, ...], tuple[int, ...], int, int]:
+            ages = tuple(one if one in (LONG_AGO, NOW) else lates[one] for one in item[1])
+            return places[item[0]].values, ages, item[2], item[3]
+
+        return sorted(follower.node.items, key=in_order)[:_SAMPLE]
 
     def _state(self, item: Item, follower: Follower) -> State:
         number, stamps, _, _ = item
@@ -133,7 +146,7 @@ class Wording:
         unmet: dict[str, None] = {}
         owners: dict[str, None] = {}
         node, sets = follower.node, self._engine.sets
-        items = node.items[:_SAMPLE]
+        items = self._sample(follower)
         # Where a hidden step can still be taken the deadline may be met by it.
         waiting = [item for item in items if not sets.may_go_on(item, node)] or items
         for item in waiting:

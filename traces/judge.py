@@ -485,8 +485,10 @@ class Judge:
             return
         assert self._now is not None
         if known is None or time >= known[1]:
-            # Another host's clock: which of the two events came first is not known.
-            self._lose(line, self._now, self._now, f"the hosts' clocks disagree at line {line}")
+            # Another host's clock: which of the two events came first is not known. Nobody is late
+            # by what only the other clock says, and the event took place no later than it says.
+            other, self._now = self._now, time
+            self._lose(line, time, other, f"the hosts' clocks disagree at line {line}")
             return
         text = f"the clock goes back, from {clock_time(self._now)} to {clock_time(time)}"
         if not self._lossy and self.header is not None and self.header.start == "initial":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import msgspec
+from repaired_runs import NotedWording, repaired
 from replay_oracle import Oracle, Wrong
 from trace_mutants import OPERATORS, renumbered
 
@@ -34,8 +35,9 @@ class Score:
     is the first wrong one, or at most two lines off. `ruled`: where the oracle knows which rules
     are broken (not where a deadline was missed); `right_rules`: exactly these are named there.
     `priced`: those with a known number of edits; `same_cost`: as many edits repair it, `cheaper`:
-    fewer do. `one_report`: one line of one resource is reported. `cut`: lossy versions,
-    `contradicted`: accused though the complete run is legal, or by a rule it keeps.
+    fewer do; `mended`: the oracle allows the run with the edits that are told, and only of such
+    runs is `cheaper` counted. `one_report`: one line of one resource is reported. `cut`: lossy
+    versions, `contradicted`: accused though the complete run is legal, or by a rule it keeps.
     """
 
     wrong: int = 0
@@ -49,6 +51,7 @@ class Score:
     priced: int = 0
     same_cost: int = 0
     cheaper: int = 0
+    mended: int = 0
     one_report: int = 0
     cut: int = 0
     contradicted: int = 0
@@ -81,6 +84,8 @@ class Scorer:
 
     def __post_init__(self) -> None:
         self.oracle = Oracle(self.system, self.n, self.names)
+        self.alone = Engine(self.system, Setting(1))
+        self.wording: NotedWording | None = None
 
     def report(self, header: Header, events: Sequence[Event], *, chunk: int = 0) -> TraceReport:
         """What the replayer says; `chunk`: so many lines at once, 0: all of them."""
@@ -88,6 +93,9 @@ class Scorer:
         judge = Judge(self.system, header, engine=self.engines.get(setting))
         assert judge.engine is not None
         self.engines[setting] = judge.engine
+        # What a report tells of edits is text; the edits themselves are to be tried.
+        self.wording = NotedWording(judge.engine, {})
+        judge._wording = judge._inspector._wording = self.wording
         step = chunk or max(len(events), 1)
         for at in range(0, len(events), step):
             judge.feed_all(FIRST_LINE + at, events[at : at + step])
@@ -161,13 +169,25 @@ class Scorer:
                 cost = cost_of(violated)
                 score.priced = 1
                 shifted = operator in SHIFTS and 1 <= cost <= planted
+                score.mended = self._mended(name, operator, edited, violated)
                 score.same_cost = int(cost == planted or shifted)
-                score.cheaper = int(1 <= cost < planted and not shifted)
-                if not score.same_cost and not score.cheaper:
+                score.cheaper = int(1 <= cost < planted and not shifted and score.mended)
+                if not 1 <= cost <= planted:
                     self.miss(f"cost {cost}, planted {planted}", name, operator, _told(violated))
         score.cut = 1
         score.contradicted = self._lossy(name, operator, header, edited, wrong, chance)
         return score
+
+    def _mended(
+        self, name: str, operator: str, edited: list[Event], violated: Sequence[Finding]
+    ) -> int:
+        """Whether the oracle allows the run with the repairs that are told first."""
+        assert self.wording is not None
+        edits = self.wording.told(violated)
+        wrong = self.oracle.judge(repaired(edited, edits, self.alone))
+        if wrong is not None:
+            self.miss("not mended", name, operator, f"{wrong}: {_told(violated)}: {edits}")
+        return int(wrong is None)
 
     def _lossy(
         self,

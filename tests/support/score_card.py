@@ -78,9 +78,9 @@ class Card:
         self.counts[share] = without_alarm(self.two, runs)
         for name, count in damaged_files(self.system, runs[:8], random.Random(2)).items():
             self.counts[f"legal runs, {name}"] = count
-        self.counts["legal runs, hosts out of order"] = hosts_out_of_order(
-            self.two, runs, random.Random(3)
-        )
+        for seed in range(3, 4 if self.quick else 7):
+            count = hosts_out_of_order(self.two, runs, random.Random(seed))
+            self.counts.setdefault("legal runs, hosts out of order", Count()).add(count)
         if not self.quick:
             self.counts["witnesses and counterexamples of verify"] = verified_runs(self.system)
         self.counts["runtime, simulated"] = host_runs(range(2 if self.quick else 60))
@@ -165,13 +165,14 @@ class Card:
         """The scores in Markdown."""
         lines = [
             "| planted | wrong | detected | first line | within 2 | right rules | repair: as many "
-            "edits, fewer | one report | legal | accused | lossy, contradicted |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            "edits, fewer | mended | one report | legal | accused | lossy, contradicted |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [
             f"| {name} | {one.wrong} | {one.detected} | {one.exact} | {one.near} | "
             f"{one.right_rules} of {one.ruled} | {one.same_cost}, {one.cheaper} of {one.priced} | "
-            f"{one.one_report} | {one.legal} | {one.accused} | {one.contradicted} of {one.cut} |"
+            f"{one.mended} of {one.priced} | {one.one_report} | {one.legal} | {one.accused} | "
+            f"{one.contradicted} of {one.cut} |"
             for name, one in self.rows.items()
         ]
         lines += ["", "| recordings | number | as they should be |", "|---|---|---|"]

@@ -59,6 +59,12 @@ class Count:
         if not right:
             self.wrong.append(f"{name}: {why}" if why else name)
 
+    def add(self, other: Count) -> None:
+        """Count another one into this one."""
+        self.all += other.all
+        self.right += other.right
+        self.wrong += other.wrong
+
 
 # ---- legal recordings --------------------------------------------------------------------------
 def covering(system: System, length: int, most: int) -> tuple[list[Simulation], set[str], set[str]]:

@@ -510,6 +510,28 @@ def test_clocks_of_several_hosts_are_not_compared() -> None:
     )
 
 
+def test_nobody_is_late_by_the_clock_of_another_host() -> None:
+    """A line of `A`, 20 s late by its own clock, stands before what `B` did within its 10 s."""
+    header = replace_header(clock={"A": Clock(epoch="start"), "B": Clock(epoch="start")})
+    events = (
+        CallEvent(ts=5, seq=1, host="B", res="Worker[2]", op="Start"),
+        CallEvent(ts=20 * SECOND, seq=1, host="A", res="Worker[1]", op="Start"),
+        ReturnEvent(ts=9 * SECOND, seq=2, host="B", res="Worker[2]", op="Start", rc=0),
+    )
+    assert judge(events, header=header).findings == ()
+
+
+def test_a_call_on_another_host_was_no_later_than_its_clock_says() -> None:
+    """A call at 5 s that is read after a line of 8 s may time out at 15 s."""
+    header = replace_header(clock={"A": Clock(epoch="start"), "B": Clock(epoch="start")})
+    events = (
+        CallEvent(ts=8 * SECOND, seq=1, host="A", res="Worker[1]", op="Start"),
+        CallEvent(ts=5 * SECOND, seq=1, host="B", res="Worker[2]", op="Start"),
+        TimeoutEvent(ts=15 * SECOND, seq=2, host="B", res="Worker[2]", op="Start", cid=0),
+    )
+    assert judge(events, header=header).findings == ()
+
+
 def test_doubtful_order_is_not_conformance() -> None:
     events = tuple(msgspec.structs.replace(event, seq=1) for event in GOOD)
     report = judge(events)

@@ -1,6 +1,7 @@
 """A small scorecard: no score of the replayer is below its bar. The large one is in `bench`."""
 
 import pytest
+from replay_scores import Scorer
 from score_card import Card
 
 pytestmark = pytest.mark.timeout(900)
@@ -33,3 +34,12 @@ def test_the_report_does_not_depend_on_how_lines_arrive(card: Card) -> None:
     count = card.counts["the same report in chunks of 1, 7 and all lines"]
     assert count.all >= 4
     assert count.wrong == []
+
+
+def test_a_report_does_not_depend_on_what_was_judged_before(card: Card) -> None:
+    """An engine numbers states as it meets them: the states that are told have their own order."""
+    _, illegal = card.recordings(2)
+    forwards = [card.two.report(*one) for one in illegal]
+    after_others = Scorer(card.system, 2)
+    backwards = [after_others.report(*one) for one in reversed(illegal)]
+    assert backwards[::-1] == forwards
