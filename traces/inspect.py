@@ -183,6 +183,8 @@ class Inspector:
             unit.judged += 1
             if line is not None or after.node.some:
                 line = line or self._line(site, reading, time, late, contradiction)
+                if unit.settling:
+                    unit.lines.append(line)  # a repair of what was broken has to allow it, too
                 self.inspect(unit, site, origin, line)
                 self._settle(unit)
             else:
