@@ -54,6 +54,30 @@ def test_exit_in_is_alive_ends_the_monitor_and_is_named(cluster: Start, tmp_path
     )
 
 
+@pytest.mark.parametrize("status", [0, 100, 101, 103])
+def test_a_status_is_no_word_of_the_monitor(cluster: Start, tmp_path: Path, status: int) -> None:
+    """A plug-in that ends the process as the host would is at fault, and gets a monitor alone."""
+    body = ONCE + (
+        f"    def looks_alive(self):\n        if self.once(): os._exit({status})\n"
+        "        return self.up\n"
+        "class Calm(Good):\n    def online(self): return Handle()\n"
+    )
+    text = one_resource("Bad") + '[resource.calm]\nplugin = "./plugin.py:Calm"\n'
+    run = cluster(tmp_path, text, body)
+    run.until_state("it", "Online", 2)
+    run.until_state("calm", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert end.why == (
+        f"a plug-in ended the process with status {status} (during LooksAlive of it)"
+    )
+    monitors = [
+        one.monitor for one in run.news if isinstance(one, ResourceNews) and one.resource == "it"
+    ]
+    assert list(dict.fromkeys(monitors)) == ["shared", "it (own)"]
+    assert run.verdict().verdict in CONFORMS
+
+
 @POSIX
 def test_a_segmentation_fault_names_the_line(cluster: Start, tmp_path: Path) -> None:
     body = ONCE + (
@@ -275,6 +299,7 @@ def test_a_daemon_that_a_plugin_started_does_not_outlive_the_run(
         ("./plugin.py:Bad", "import nothing_like_it\n", "No module named 'nothing_like_it'"),
         ("./plugin.py:Bad", "sys.exit(3)\n", "called sys.exit(3) while it was imported"),
         ("./plugin.py:Bad", "os._exit(9)\n", "ended the process with status 9 (while the plug-in"),
+        ("./plugin.py:Bad", "os._exit(103)\n", "the process with status 103 (while the plug-in"),
         ("./plugin.py:Bad", "class Bad(Good):\n    async def online(self): ...\n", "is async"),
         ("./plugin.py:Bad", "class Bad(Good):\n    def open(self): ...\n", "`def open(self, *, "),
         ("./plugin.py:Bad", "class Bad(Resource): ...\n", "lacks `is_alive`, `offline`, "),

@@ -34,7 +34,12 @@ class Shadow:
         self._core = RhsCore(timeouts)
         self._now_us = 0
         self.calls: dict[int, CallEntry] = {}  # those that have not returned
-        self.ended = False  # the core has said Exit
+        self.exit: Exit | None = None  # what the core has said of its end
+
+    @property
+    def ended(self) -> bool:
+        """Whether the core has said Exit."""
+        return self.exit is not None
 
     def follow(self, event: RhsEvent, now_us: int) -> None:
         """The process told of this step."""
@@ -48,7 +53,7 @@ class Shadow:
             if isinstance(effect, CallEntry):
                 self.calls[effect.call] = effect
             elif isinstance(effect, Exit):
-                self.ended = True
+                self.exit = effect
 
     def conclude(
         self, ended_us: int, culprit: int | None, why: str, *, dumped: bool

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -24,6 +24,16 @@ from rhscheck.tracer.real.dump import guilty, read_dump
 from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProcess, read_lines
 from rhscheck.tracer.real.leftovers import marked_environment
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
+
+# Why a monitor ends itself, as it tells RCM before; and the status that it ends with then.
+Farewell = Literal["deadlock", "crash", "stop", "manager-gone", "load-failed"]
+FAREWELL_STATUS: Final[dict[Farewell, int]] = {
+    "deadlock": EXIT_STATUS["deadlock"],
+    "crash": EXIT_STATUS["crash"],
+    "stop": EXIT_STATUS["stop"],
+    "manager-gone": EXIT_STATUS["manager-gone"],
+    "load-failed": EXIT_LOAD_FAILED,
+}
 
 # Signals that a process gets for what it does itself.
 _CRASHES: Final = frozenset(
@@ -189,10 +199,14 @@ class MonitorProcess:
         self._done.set()
 
     def crashed(self, status: int) -> bool:
-        """Whether it ended by what ran in it, and not because somebody sent it a signal."""
+        """Whether it ended by what ran in it, and not because somebody sent it a signal.
+
+        To be asked of a process that had not said that it ends: then status 0 is no better than
+        another one.
+        """
         if self.killed_because:
             return True  # it did not answer
-        return status > 0 or -status in _CRASHES
+        return status >= 0 or -status in _CRASHES
 
     # ---- words ----
     def dump_text(self) -> str:
@@ -202,9 +216,15 @@ class MonitorProcess:
         except FileNotFoundError:
             return ""
 
-    def describe_end(self, status: int, operation: Operation | None = None) -> str:
-        """Why it ended, for people; `operation`: the call that is to blame, if that is known."""
-        text = self._status_text(status)
+    def describe_end(
+        self, status: int, operation: Operation | None = None, *, said: Farewell | None = None
+    ) -> str:
+        """Why it ended, for people; `operation`: the call that is to blame, if that is known.
+
+        `said`: why it would end, as it had told before. A status alone proves nothing: a plug-in
+        can end the process with any.
+        """
+        text = self._status_text(status, said)
         if self.killed_because:
             text = f"{self.killed_because}; RCM ended it"
         frames = guilty(read_dump(self.dump_text()), operation)
@@ -212,27 +232,33 @@ class MonitorProcess:
             text += " at " + ", called from ".join(str(frame) for frame in frames)
         return text
 
-    def _status_text(self, status: int) -> str:
-        known = {code: why for why, code in EXIT_STATUS.items()}
+    def _status_text(self, status: int, said: Farewell | None) -> str:
         if status < 0:
             with contextlib.suppress(ValueError):
                 return f"killed by {signal.Signals(-status).name}"
             return f"killed by signal {-status}"
-        match known.get(status):
-            case "stop":
-                return "ended with status 0"
-            case "deadlock":
-                return "ended itself because of a deadlock"
-            case "crash":
-                return "ended itself because a plug-in's exception left it unsafe"
-            case "manager-gone":
-                return "ended itself because its connection to RCM was gone"
-            case _:
-                pass
-        if status == EXIT_LOAD_FAILED:
-            return "a plug-in could not be loaded"
+        if said is not None and status == FAREWELL_STATUS[said]:
+            match said:
+                case "stop":
+                    return "ended with status 0"
+                case "deadlock":
+                    return "ended itself because of a deadlock"
+                case "crash":
+                    return "ended itself because a plug-in's exception left it unsafe"
+                case "manager-gone":
+                    return "ended itself because its connection to RCM was gone"
+                case "load-failed":
+                    return "a plug-in could not be loaded"
+                case _:
+                    assert_never(said)
+        # These two cannot be told: the pipe is gone, or the loop that would tell.
+        if status == EXIT_STATUS["manager-gone"]:
+            return f"its connection to RCM was gone, or a plug-in ended it with status {status}"
         if status == EXIT_UNABLE:
-            return f"its main loop could not go on; the end of {self.log_file} says why"
+            return (
+                f"its main loop could not go on (then the end of {self.log_file} says why), or a "
+                f"plug-in ended it with status {status}"
+            )
         if status == 1 and "Timeout" in self.dump_text():
             return (
                 "its main loop stood still (a plug-in holds Python's lock, or does not end to be "

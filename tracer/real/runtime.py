@@ -59,10 +59,10 @@ from rhscheck.tracer.real.frames import (
 )
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
 from rhscheck.tracer.real.leftovers import end_leftovers
-from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.monitor_process import Ended, Farewell, MonitorProcess
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
-from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS
+from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 
 PING_S: Final = 0.2
@@ -106,7 +106,14 @@ class _Process:
     answered_us: int
     ready: bool = False
     loading: str = ""  # the resource whose plug-in is being loaded
-    pinged: int = 0
+    load_failed: bool = False  # it has said so
+
+    @property
+    def said(self) -> Farewell | None:
+        """Why it ends, as far as it has said so itself."""
+        if self.shadow.exit is not None:
+            return self.shadow.exit.why
+        return "load-failed" if self.load_failed and not self.ready else None
 
 
 class Runtime:
@@ -321,6 +328,7 @@ class Runtime:
                 known.loading = res
                 known.answered_us = now_us
             case LoadFailed(res, message, parameter):
+                known.load_failed = True
                 self._load_failed(res, message, parameter, now_us)
             case Ready(reached_us):
                 known.ready, known.answered_us = True, now_us
@@ -358,10 +366,11 @@ class Runtime:
         dump = process.dump_text()
         operation = crashed_operation(read_dump(dump))
         call = known.shadow.call_of(operation)
-        why = process.describe_end(status, None if call is None else call.op)
+        said = known.said  # by now: what is concluded below it has not said
+        why = process.describe_end(status, None if call is None else call.op, said=said)
         if call is not None and not known.shadow.ended:
             why = f"{why} (during {call.op} of {call.res})"
-        if not known.ready and known.loading and status != EXIT_LOAD_FAILED:
+        if not known.ready and known.loading and said != "load-failed":
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._failed:
                 self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
@@ -377,7 +386,7 @@ class Runtime:
         del self._processes[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
-        unexpected = status != EXIT_STATUS["stop"]
+        unexpected = (said, status) != ("stop", EXIT_STATUS["stop"])
         self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
         if self._failed and not self._serving:
             self._abort()
