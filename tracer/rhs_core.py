@@ -108,6 +108,11 @@ class RhsCore:
             heappop(timers)
         return None
 
+    @property
+    def working(self) -> tuple[str, ...]:
+        """The resources whose worker runs, as far as the core was told."""
+        return tuple(one.name for one in self._resources.values() if one.worker)
+
     def _is_current(self, kind: Timer, resource: Hosted | None, number: int) -> bool:
         if self._dying is not None or self._gone:
             return kind == "dump" and not self._gone

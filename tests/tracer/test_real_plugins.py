@@ -164,6 +164,40 @@ def test_a_resource_that_crashes_its_monitor_gets_one_of_its_own(
 
 
 @POSIX
+def test_a_worker_that_crashes_its_monitor_is_named_and_isolated(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = ONCE + (
+        "    def online(self):\n"
+        "        if not self.once(): self.up = True; return None\n"
+        "        self.host.worker(self.work)\n"
+        "        return PENDING\n"
+        "    def work(self, cancel):\n"
+        "        while not (self.host.state_dir.parent / 'calm' / 'polled').exists():\n"
+        "            self.host.set_resource_status(Status.PENDING); time.sleep(0.01)\n"
+        "        import ctypes; ctypes.string_at(0)  # while the neighbour is called\n"
+        "class Calm(Good):\n"
+        "    def is_alive(self):\n"
+        "        if not (self.host.state_dir / 'polled').exists():\n"
+        "            (self.host.state_dir / 'polled').touch(); time.sleep(2)\n"
+        "        return self.up\n"
+    )
+    text = one_resource("Bad") + '[resource.calm]\nplugin = "./plugin.py:Calm"\n'
+    run = cluster(tmp_path, text, body)
+    run.until_state("it", "Online")
+    run.until_state("calm", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert end.why.startswith("killed by SIGSEGV at plugin.py line 25 in work")
+    assert end.why.endswith(" (in the worker of it)")
+    monitors = [(one.resource, one.monitor) for one in run.news if isinstance(one, ResourceNews)]
+    assert list(dict.fromkeys(monitors)) == [
+        *(("it", "shared"), ("calm", "shared"), ("it", "it (own)"))
+    ]
+    assert run.verdict().verdict in CONFORMS
+
+
+@POSIX
 def test_killed_from_outside(cluster: Start, tmp_path: Path) -> None:
     run = cluster(tmp_path, one_resource("Good"))
     run.until_state("it", "Online")

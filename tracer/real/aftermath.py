@@ -97,3 +97,9 @@ class Shadow:
         if len(running) > 1:
             running = [call for call in running if call.op == operation]
         return running[0] if len(running) == 1 else None
+
+    @property
+    def working(self) -> str | None:
+        """The resource whose worker runs, if there is one and no other."""
+        names = self._core.working
+        return names[0] if len(names) == 1 else None

@@ -104,6 +104,15 @@ def crashed_operation(stacks: tuple[ThreadStack, ...]) -> Operation | None:
     return None
 
 
+def crashed_in_worker(stacks: tuple[ThreadStack, ...]) -> bool:
+    """Whether the process died in the worker of a pending Online or Offline."""
+    for stack in stacks:
+        at = next((n for n, frame in enumerate(stack.frames) if _is_host(frame)), 0)
+        if stack.current and at:
+            return stack.frames[at].function == "_work"
+    return False
+
+
 def _is_host(frame: Frame) -> bool:
     """Whether the frame is where the host calls a plug-in."""
     return PurePath(frame.file).name == "hosting.py" and frame.function in (

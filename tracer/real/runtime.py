@@ -44,7 +44,7 @@ from rhscheck.tracer.events import (
 from rhscheck.tracer.rcm_core import RcmCore
 from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
-from rhscheck.tracer.real.dump import crashed_operation, read_dump
+from rhscheck.tracer.real.dump import crashed_in_worker, crashed_operation, read_dump
 from rhscheck.tracer.real.frames import (
     FromProcess,
     HostedSetup,
@@ -364,8 +364,9 @@ class Runtime:
         process = known.process
         monitor, epoch = process.setup.monitor, process.setup.epoch
         dump = process.dump_text()
-        operation = crashed_operation(read_dump(dump))
-        call = known.shadow.call_of(operation)
+        stacks = read_dump(dump)
+        in_worker = crashed_in_worker(stacks)  # then no call is to blame, whichever runs
+        call = None if in_worker else known.shadow.call_of(crashed_operation(stacks))
         said = known.said  # by now: what is concluded below it has not said
         why = process.describe_end(status, None if call is None else call.op, said=said)
         if call is not None and not known.shadow.ended:
@@ -374,6 +375,9 @@ class Runtime:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._failed:
                 self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
+        working = known.shadow.working if in_worker and said is None else None
+        if working is not None:
+            why = f"{why} (in the worker of {working})"
         culprit = None if call is None or self._aborting else call.call
         crashed = process.crashed(status)
         for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
@@ -383,6 +387,10 @@ class Runtime:
                 # What it would have said: RCM has to know whose doing it was (Isolation).
                 if isinstance(effect, Notice) and crashed and not self._aborting:
                     self._step(Received(monitor, epoch, effect), now_us)
+        if working is not None and crashed and not self._aborting:
+            # No call of it runs, so its core has no step for this; the Isolation is RCM's.
+            notice = Notice(working, "Failed", why, dying=True)
+            self._step(Received(monitor, epoch, notice), now_us)
         del self._processes[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
