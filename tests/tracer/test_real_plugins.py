@@ -355,6 +355,21 @@ def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
     assert run.left_running() == []
 
 
+def test_nothing_is_opened_before_the_plugins_of_all_monitors_are_loaded(
+    cluster: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "late.py").write_text("import time; time.sleep(2)\nimport nothing_like_it\n")
+    text = one_resource("Good") + (
+        "[resource.late]\nplugin = './late.py:Late'\nmonitor = 'other'\n"
+    )
+    run = cluster(tmp_path, text, scale=10)
+    with pytest.raises(ClusterFileError) as refused:
+        run.join()
+    assert [one.line for one in refused.value.mistakes] == [5]
+    assert (run.states("it"), run.states("late")) == ([], [])
+    assert run.left_running() == []
+
+
 def test_a_parameter_that_is_wrong_is_named_with_its_line(cluster: Start, tmp_path: Path) -> None:
     text = """
     [resource.it]

@@ -151,6 +151,7 @@ class Runtime:
         # Resources that had failed, or were not taken offline in order, and why: known at the end.
         self.unclean: tuple[tuple[str, str], ...] = ()
         self._serving = False  # every plug-in was loaded once
+        self._held: list[_Process] = []  # until then: processes that are ready
         self._failed: list[ClusterFileError] = []
         self._aborting = False
         self._pings = 0
@@ -333,8 +334,8 @@ class Runtime:
             case Ready(reached_us):
                 known.ready, known.answered_us = True, now_us
                 self._journal.reach(name, reached_us)
-                self._serving = self._serving or all(one.ready for one in self._processes.values())
-                self._step(MonitorStarted(monitor, epoch), now_us)
+                self._held.append(known)
+                self._serve(now_us)
             case Pong(_, reached_us):
                 known.answered_us = now_us
                 self._journal.reach(name, reached_us)
@@ -352,6 +353,21 @@ class Runtime:
                 self._ended(name, known, status, now_us)
             case _:
                 assert_never(frame)
+
+    def _serve(self, now_us: int) -> None:
+        """Use the processes that are ready: the first ones only when every plug-in is loaded.
+
+        A configuration that is refused must not have brought anything online.
+        """
+        living = self._processes.values()
+        self._serving = self._serving or (not self._failed and all(one.ready for one in living))
+        if not self._serving:
+            return
+        held, self._held = self._held, []
+        for one in held:
+            if any(one is other for other in living):  # it has not ended meanwhile
+                setup = one.process.setup
+                self._step(MonitorStarted(setup.monitor, setup.epoch), now_us)
 
     def _load_failed(self, res: str, message: str, parameter: str | None, now_us: int) -> None:
         """A plug-in that cannot be loaded: a wrong configuration, if the run has just begun."""
@@ -403,6 +419,8 @@ class Runtime:
                 self._outcome = Outcome.ABORTED
             return
         self._step(MonitorExited(monitor, epoch, why), now_us)
+        if self._held:  # for the one that has ended they do not wait
+            self._serve(now_us)
 
     def _ping(self) -> None:
         """Ask every process whether its loop turns; end one that has not answered for too long."""
