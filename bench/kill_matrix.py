@@ -32,17 +32,60 @@ the first at which it names a rule that the bug breaks, with what it names there
 - `(event)`: the spec has no rule for it and refuses the event itself.
 - M1 and M2 are assumptions on RCM. A control or an Offline that RHS calls at a wrong moment counts
   as RCM's, who asked for it.
-- P2, P2stale, P4, P5, P7 and P7only speak of changes of state that leave no line in a recording: a
-  bug that breaks one is named by what follows from it.
-- R2worker, P3, D1 and D2 are broken only where the plug-in breaks a promise first, and then it is
-  blamed (`--broken-promises`).
 
 Made by `python bench/kill_matrix.py --write docs/kill-matrix.md`; a test repeats every run of the
-column *named*.
+column *named*. Rules that no bug is named by stand at the end, each with the reason.
 
 | bug | what is wrong | caught | named | rules | blamed | at |
 |---|---|---|---|---|---|---|
 """
+
+TAIL = """
+## Rules and assumptions that no planted bug is named by
+
+"""
+
+# Why replay of a bug in the host cannot name them first.
+UNNAMED = {
+    ("R3can", "R6can", "P8", "P9"): (
+        "permissions: something may happen. No recording breaks one; `rhscheck verify` finds a run "
+        "that uses it."
+    ),
+    ("L1", "L2", "L3"): (
+        "progress without a bound: the answer may still come after the last line, so no recording "
+        "breaks one. Bounded progress is B1 to B4."
+    ),
+    ("R5state",): (
+        "a reading that the spec shows to be false (`expect R5state: violated`): correct hosts "
+        "break it, so recordings are not judged by it."
+    ),
+    ("D1", "D2"): (
+        "the plug-in's own promises: they are broken by plug-ins (`--broken-promises`: "
+        "`terminate-does-not-wait`, `early-status`), which are blamed then, and not the host."
+    ),
+    ("D3",): (
+        "the plug-in's, too, and no promise unless the reading `QuickCalls = promise` is chosen."
+    ),
+    ("R2worker", "P3"): (
+        "a worker that is left is there only after the plug-in has broken D1, which comes first "
+        "and is blamed."
+    ),
+    ("P2", "P2stale", "P4", "P5", "P7", "P7only"): (
+        "they speak of changes of state, which leave no line: a host that makes a wrong one is "
+        "seen, and named, by the calls that follow from it, or that do not. So are "
+        "stale-report-revives, failure-unconfirmed, online-deadlock-kills and dying-host-calls."
+    ),
+    ("P6lateIsAlive",): (
+        "with `PollOrder = isAliveFirst` the spec has no LooksAlive once IsAlive is due: it is "
+        "refused as an event before IsAlive is late enough (isalive-too-rarely)."
+    ),
+}
+
+
+def tail() -> str:
+    """The rules and assumptions that no bug is named by, and why."""
+    lines = [f"- **{', '.join(names)}**: {why}" for names, why in UNNAMED.items()]
+    return TAIL + "\n".join(lines) + "\n"
 
 
 def search(bug: Bug, judge: HostJudge, seeds: int) -> tuple[int, Kill] | None:
@@ -97,7 +140,7 @@ def main() -> int:
         print(rows[-1], flush=True)
     print(f"{len(rows) - survived} of {len(rows)} caught, {time.process_time() - began:.1f} s CPU")
     if options.write is not None:
-        options.write.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+        options.write.write_text(HEAD + "\n".join(rows) + "\n" + tail(), encoding="utf-8")
     return 1 if survived else 0
 
 

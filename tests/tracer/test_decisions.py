@@ -32,3 +32,14 @@ def test_the_readings_among_them_are_those_of_the_spec() -> None:
         *("ExpiredCallHoldsLane", "Serialisation", "HandleSignal", "CheckPoint"),
         *("IssuesTerminate", "LooksAliveFailure", "PollOrder", "DependencyOrder"),
     }
+
+
+def test_the_spec_names_those_that_are_no_reading_where_it_decides_them() -> None:
+    source = (Path(__file__).parents[2] / "spec" / "library" / "rhs.sm").read_text(encoding="utf-8")
+    comments = " ".join(line.partition("#")[2] for line in source.splitlines())
+    shared = (
+        *("EarlyStatus", "StaleStatus", "LateReturn", "TerminateOvertakes", "DeadlineTie"),
+        *("CrashOfShared", "ControlsInProgress", "StragglerBlocks", "DyingHost", "TooEarly"),
+    )
+    for text in (comments, PAGE.read_text(encoding="utf-8")):
+        assert [one for one in shared if not re.search(rf"\b{one}\b", text)] == []
