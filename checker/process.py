@@ -342,6 +342,8 @@ def _end_when_large(memory_mb: float) -> None:
 def _own_resident_mb() -> float:
     if sys.platform == "win32":
         return _windows_resident_mb()
+    if sys.platform == "linux":  # where `ru_maxrss` begins with what the parent had at the fork
+        return _resident_mb(os.getpid())
     import resource  # noqa: PLC0415  not on Windows
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
