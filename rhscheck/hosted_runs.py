@@ -19,6 +19,7 @@ import msgspec
 
 from rhscheck.spec.expr import Expr, Lit, Ref, transform
 from rhscheck.spec.system import RefType, System
+from rhscheck.tracer.recording import MONITOR_ENDED
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     EventLine,
@@ -27,12 +28,15 @@ from rhscheck.traces.format import (
     Header,
     Loaded,
     Malformed,
+    NoteEvent,
     UnknownLine,
 )
 from rhscheck.traces.judge import Judge, Options, setting_of
 from rhscheck.traces.replay import replay
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, TraceVerdict, overall
 
+_NOTES_BEFORE: Final = 2  # of so many a finding quotes the last, and one behind it
+_NOTE_LENGTH: Final = 200  # characters of one that are quoted
 _INSTANCE: Final = re.compile(r"(.+)\[(\d{1,6})\]")
 # The worst first: what a rule's verdict on one part means for the whole.
 _WORST: Final[tuple[RuleVerdict, ...]] = (
@@ -109,10 +113,35 @@ class HostJudge:
             else:
                 judge.unreadable(line)
         report = judge.finish(loaded.finish)
+        told = tuple(replace(one, told=_told(one, part)) for one in report.findings)
+        report = replace(report, findings=told)
         if judge.engine is not None:
             # An engine that follows instances one by one serves any number of them.
             self._engines[(families, single if judge.engine.alone else setting)] = judge.engine
         return report
+
+
+def _told(finding: Finding, part: _Part) -> tuple[str, ...]:
+    """What the recorder noted near the line, of the resource and of the end of its process."""
+    notes = [
+        (line.line, line.event.what)
+        for line in part.lines
+        if isinstance(line.event, NoteEvent)
+        and (
+            line.event.what.startswith(MONITOR_ENDED)
+            if line.event.res is None
+            else line.event.res == finding.resource
+        )
+    ]
+    before = [one for one in notes if one[0] < finding.line][-_NOTES_BEFORE:]
+    after = [one for one in notes if one[0] > finding.line][:1]
+    return tuple(f"line {line}: {_first_line(what)}" for line, what in (*before, *after))
+
+
+def _first_line(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    cut = first[:_NOTE_LENGTH]
+    return cut if not rest and cut == first else f"{cut} …"
 
 
 def is_by_process(header: Header, system: System) -> bool:

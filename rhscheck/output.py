@@ -217,6 +217,7 @@ def _finding_lines(file: str, finding: Finding) -> list[str]:
         ("possible:", finding.possible),
         ("missing:", finding.unmet),
         ("repair:", finding.repair),
+        ("told:", finding.told),
     ):
         for at, item in enumerate(items):
             lines.append(f"    {title if at == 0 else '':<10} {printable(item)}")

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -103,10 +104,17 @@ def _identify_windows(pid: int) -> Identity | None:
 class Application:
     """A running application, started here or found again. Safe to use from several threads."""
 
-    def __init__(self, identity: Identity, record: Path, child: subprocess.Popen[bytes] | None):
+    def __init__(
+        self,
+        identity: Identity,
+        record: Path,
+        child: subprocess.Popen[bytes] | None,
+        killed: Callable[[], None] | None = None,
+    ):
         self.identity = identity
         self._record = record
         self._child = child  # only the process that started it can and must collect it
+        self._killed = killed
 
     @property
     def pid(self) -> int:
@@ -157,11 +165,17 @@ class Application:
         return cls(identity, record, child)
 
     @classmethod
-    def recover(cls, record: Path) -> Application | None:
-        """The recorded application if it still runs; else None, and the record is removed."""
+    def recover(
+        cls, record: Path, killed: Callable[[int], None] | None = None
+    ) -> Application | None:
+        """The recorded application if it still runs; else None, and the record is removed.
+
+        `killed` is called with its process number when `kill` has ended it.
+        """
         identity = read_record(record)
         if identity is not None and identify(identity.pid) == identity:
-            return cls(identity, record, None)
+            tell = None if killed is None else partial(killed, identity.pid)
+            return cls(identity, record, None, tell)
         record.unlink(missing_ok=True)
         return None
 
@@ -207,6 +221,9 @@ class Application:
         if self._child is None:
             _wait_collected(self.pid)
         self.forget()
+        killed, self._killed = self._killed, None
+        if killed is not None:
+            killed()
 
     def forget(self) -> None:
         """Remove the record: it has ended and need not be looked for."""

@@ -131,7 +131,7 @@ class Host(Protocol):
         """A directory of this resource's own that survives the death of RHS and of RCM."""
 
     def log(self, message: str) -> None:
-        """Write a line to the monitor's log."""
+        """Write a line to the monitor's log, for people, and as a note to the trace."""
 
     def worker(self, work: Worker) -> None:
         """Run `work` in a thread, from the moment the current call has returned PENDING.
@@ -166,7 +166,10 @@ class Host(Protocol):
         """
 
     def recover(self, name: str = "application") -> Application | None:
-        """The application that an earlier RHS started and that still runs, to adopt or to kill."""
+        """The application that an earlier RHS started and that still runs, to adopt or to kill.
+
+        When it is killed the host says so, in the log and in the trace.
+        """
 
 
 class Resource(ABC):

@@ -65,6 +65,7 @@ from rhscheck.traces.format import (
 )
 
 NODE_DOWN: Final = "node down"
+MONITOR_ENDED: Final = "monitor ended"  # a note of a real run begins so, and says why
 _SILENCE: Final = {"Online": "onlineSilence", "Offline": "offlineSilence"}
 
 Write = Callable[[Event], None]
@@ -240,6 +241,7 @@ class MonitorRecorder:
                         res=effect.res,
                         op=effect.op,
                         cid=effect.call,
+                        args={"recover": True} if effect.recover else UNSET,
                     )
                 )
             case Notice():
@@ -325,17 +327,22 @@ def record_manager(journal: Journal, effects: list[RcmEffect], now_us: int) -> N
                     )
                 )
             case GroupChanged(group=group, source=source, target=target):
-                _note(journal, now_us, f"group {group}: {source} -> {target}", None)
+                record_note(journal, now_us, f"group {group}: {source} -> {target}")
             case StartMonitor(monitor=monitor, epoch=epoch):
-                _note(journal, now_us, "monitor started", f"{monitor}#{epoch}")
+                record_note(journal, now_us, "monitor started", mon=f"{monitor}#{epoch}")
             case _:
                 pass  # commands are seen where they arrive; the rest is for users and drivers
 
 
 def record_node_down(journal: Journal, now_us: int) -> None:
     """Write down that the node is gone, with all its processes: nothing of it runs any more."""
-    _note(journal, now_us, NODE_DOWN, None)
+    record_note(journal, now_us, NODE_DOWN)
 
 
-def _note(journal: Journal, now_us: int, what: str, mon: str | None) -> None:
-    journal.write(NoteEvent(ts=now_us, seq=journal.number(), host=journal.host, mon=mon, what=what))
+def record_note(
+    journal: Journal, now_us: int, what: str, *, mon: str | None = None, res: str | None = None
+) -> None:
+    """Write down something that no spec has a word for, of a process, of a resource, or of all."""
+    journal.write(
+        NoteEvent(ts=now_us, seq=journal.number(), host=journal.host, mon=mon, res=res, what=what)
+    )

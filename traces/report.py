@@ -23,7 +23,8 @@ class Finding:
     trace's own time. `possible`: the states the run may be in, before the event if the spec does
     not allow it and after it if it does. `unmet`: what each transition that the event could have
     been lacked, the nearest first; `repair`: smallest changes that make the event legal. `repeats`:
-    how often the same was found, and `again` the first lines where it was.
+    how often the same was found, and `again` the first lines where it was. `told`: notes that the
+    recorder made near the line, of the resource or of the end of its process.
     """
 
     rule: str | None
@@ -41,6 +42,7 @@ class Finding:
     edits: int | None = None
     repeats: int = 1
     again: tuple[int, ...] = ()
+    told: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The finding as a JSON object."""
@@ -60,6 +62,7 @@ class Finding:
             "edits": self.edits,
             "repeats": self.repeats,
             "again": list(self.again),
+            "told": list(self.told),
         }
 
 

@@ -55,7 +55,6 @@ class PostgreSQL(Resource):
         """A server whose monitor died may hang, so it is ended and not adopted."""
         left = self.host.recover()
         if left is not None:
-            self.host.log(f"ending server {left.pid}, left by an earlier monitor")
             left.kill()
 
     def online(self) -> Outcome:

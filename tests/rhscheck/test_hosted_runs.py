@@ -7,11 +7,12 @@ from io import BytesIO
 from planted_bugs import BUGS, CLUSTER
 
 from rhscheck.hosted_runs import HostJudge
+from rhscheck.output import finding_text
 from rhscheck.simulated_runs import spec_for
 from rhscheck.tracer.faults import Fault, FaultPlan
 from rhscheck.tracer.recording import header
 from rhscheck.tracer.simulator import Cores, Options, simulate
-from rhscheck.traces.format import CallEvent, Loaded, Trace, load_trace
+from rhscheck.traces.format import CallEvent, Loaded, NoteEvent, Trace, load_trace
 
 MINUTE = 60_000_000
 
@@ -47,6 +48,44 @@ def test_findings_have_the_lines_and_names_of_the_whole_file() -> None:
     assert dict(report.rules)["R1"] == "violated"
     assert isinstance(event, CallEvent)
     assert (event.op, event.res, event.mon) == ("Online", first.resource, "shared#1")
+
+
+def test_a_finding_quotes_what_the_recorder_noted_near_its_line() -> None:
+    bug = next(one for one in BUGS if one.name == "online-without-open")
+    trace, loaded = recorded(cores=bug.cores)
+    host_judge = judge()
+    first = host_judge.report(loaded, "t").findings[0]
+    assert first.told == ()  # that a process started explains nothing
+    at = first.line - 2  # of the event in the trace; the header is line 1
+    wrong = trace.events[at]
+
+    def note(what: str, res: str | None) -> NoteEvent:
+        return NoteEvent(ts=wrong.ts, seq=0, host=wrong.host, mon=wrong.mon, res=res, what=what)
+
+    noted = Trace(
+        trace.header,
+        (
+            *trace.events[:at],
+            note("the first of three", first.resource),
+            note("of another", "nobody"),
+            note("adopted process 4711", first.resource),
+            note("Online raised\nTraceback …", first.resource),
+            wrong,
+            note("monitor ended: killed by SIGSEGV at web.py line 7", None),
+            *trace.events[at + 1 :],
+        ),
+    )
+    finding = host_judge.report(load_trace(BytesIO(noted.encode())), "t").findings[0]
+    line = first.line
+    assert finding.told == (
+        f"line {line + 2}: adopted process 4711",
+        f"line {line + 3}: Online raised …",
+        f"line {line + 5}: monitor ended: killed by SIGSEGV at web.py line 7",
+    )
+    assert (
+        f"    told:      line {line + 2}: adopted process 4711\n"
+        f"               line {line + 3}: Online raised …\n"
+    ) in finding_text("t", finding)
 
 
 def test_a_file_in_which_no_process_hosts_anything() -> None:

@@ -24,6 +24,7 @@ from rhscheck.tracer.real.run_files import StepFile, TraceFile, read_steps, step
 from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory
+from rhscheck.traces.format import Event, load_trace
 from rhscheck.traces.report import TraceReport
 
 SCALE = 100
@@ -110,6 +111,13 @@ class Run:
         assert steps_differ(*read_steps(self.folder / "steps.jsonl")) is None
         assert self.left_running() == []
         return self.replayer.replay(str(self.folder / "trace.jsonl"))
+
+    def trace(self) -> tuple[Event, ...]:
+        """What the trace holds; the run has ended."""
+        with (self.folder / "trace.jsonl").open("rb") as stream:
+            loaded = load_trace(stream)
+        assert (loaded.finish.ending, loaded.problems) == ("complete", ())
+        return tuple(line.event for line in loaded.events)
 
     def left_running(self) -> list[int]:
         """Monitor processes of the run that still exist."""

@@ -19,7 +19,7 @@ from rhscheck.tracer.events import (
 from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.dump import Frame, crashed_operation, guilty, read_dump
-from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry
+from rhscheck.tracer.real.journal import RCM, Entry, Journal, NoteEntry, RcmEntry
 
 DUMP = """\
 the Terminate call did not return (it)
@@ -104,6 +104,23 @@ def test_the_journal_holds_a_step_back_until_nothing_can_come_before_it() -> Non
     assert told == step[:2]
     journal.close("shared/1")
     assert told == step
+
+
+def test_a_note_keeps_its_place_and_holds_no_step_back() -> None:
+    told: list[Entry] = []
+    journal = Journal([told.append])
+    journal.open(RCM, 0)
+    journal.open("shared/1", 0)
+    early, late = (RcmEntry(at, Start(), []) for at in (5, 8))
+    journal.note("shared/1", NoteEntry(6, "said"))
+    journal.add("shared/1", early)  # a deadline that was due before, seen only now
+    journal.reach(RCM, 9)
+    assert told == [early]
+    journal.add("shared/1", late)
+    assert told == [early, NoteEntry(6, "said"), late]
+    journal.note("shared/1", NoteEntry(7, "a thread that was overtaken"))
+    journal.close("shared/1")
+    assert told[3:] == [NoteEntry(8, "a thread that was overtaken")]
 
 
 TIMES = Timeouts(call_us=100, pending_us=100, looks_alive_us=1000, is_alive_us=5000, dump_us=50)

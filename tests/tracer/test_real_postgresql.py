@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 from real_cluster import Run, Start, is_gone
 
 from rhscheck.tracer.application import identify, read_record
+from rhscheck.traces.format import (
+    CallEvent,
+    Event,
+    ExitEvent,
+    NoteEvent,
+    StateEvent,
+    TimeoutEvent,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "postgresql"
 PROGRAMS = shutil.which("postgres") or next(
@@ -84,9 +94,6 @@ def test_killed_and_stopped(cluster: Start, folder: Path) -> None:
     run.until_state("neighbour", "Online", 2)
     assert is_gone(second)
     (end,) = run.ends()
-    assert "ended itself because of a deadlock at postgresql.py line " in end.why
-    assert "in exactly, called from postgresql.py line " in end.why
-    assert f"ending server {second}, left by an earlier monitor" in run.log()
     assert "in exactly" in Path(end.dump).read_text(encoding="utf-8")
     # The neighbour in the same monitor was reopened, the one in a monitor of its own not disturbed.
     assert run.runtime.pid_of("quiet") == quiet
@@ -97,3 +104,45 @@ def test_killed_and_stopped(cluster: Start, folder: Path) -> None:
     run.finish()
     assert is_gone(third)
     assert run.verdict().verdict in ("conforms", "conforms-so-far")
+
+    # All that is in the trace, in this order.
+    events = run.trace()
+    timed_out, exit_event, ended, opened, killed, online = places(
+        events,
+        lambda one: isinstance(one, TimeoutEvent) and (one.op, one.res) == ("IsAlive", "database"),
+        lambda one: isinstance(one, ExitEvent) and (one.why, one.dump) == ("deadlock", True),
+        lambda one: isinstance(one, NoteEvent) and one.what.startswith("monitor ended: "),
+        lambda one: isinstance(one, CallEvent) and (one.op, one.res) == ("Open", "database"),
+        lambda one: isinstance(one, NoteEvent) and one.res == "database",
+        lambda one: isinstance(one, StateEvent) and (one.res, one.target) == ("database", "Online"),
+    )
+    assert timed_out.mon == exit_event.mon == ended.mon == "shared#1"
+    assert isinstance(ended, NoteEvent)
+    assert re.search(
+        r"ended itself because of a deadlock at postgresql\.py line \d+ in exactly, "
+        r"called from postgresql\.py line \d+ in message, ",
+        ended.what,
+    )
+    assert ended.what.endswith(f"; its threads: {end.dump}")
+    assert opened.mon == killed.mon == "database (own)#1"  # it was at fault
+    assert isinstance(opened, CallEvent)
+    assert opened.args == {"recover": True}
+    assert isinstance(killed, NoteEvent)
+    assert killed.what == f"process {second}, left by an earlier monitor, was killed"
+    assert isinstance(online, StateEvent)
+    opens = [one for one in events if isinstance(one, CallEvent) and one.op == "Open"]
+    assert [(one.mon, one.args) for one in opens if one.res == "neighbour"] == [
+        ("shared#1", UNSET),
+        ("shared#2", {"recover": True}),
+    ]
+    assert [(one.mon, one.args) for one in opens if one.res == "elsewhere"] == [("quiet#1", UNSET)]
+    assert [one.what for one in events if isinstance(one, NoteEvent) and one.mon == "quiet#1"] == [
+        "monitor started",
+        "monitor ended: ended with status 0",
+    ]
+
+
+def places(events: Sequence[Event], *tests: Callable[[Event], bool]) -> list[Event]:
+    """The first event for which the first test holds, the first behind it for the second, …"""
+    rest = iter(events)
+    return [next(one for one in rest if test(one)) for test in tests]

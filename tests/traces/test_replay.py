@@ -604,7 +604,7 @@ def test_the_report_is_the_documented_json() -> None:
     assert isinstance(findings, list)
     assert list(findings[0]) == [
         *("rule", "verdict", "sentence", "actor", "candidates", "line", "resource", "time_us"),
-        *("event", "possible", "unmet", "repair", "edits", "repeats", "again"),
+        *("event", "possible", "unmet", "repair", "edits", "repeats", "again", "told"),
     ]
 
 

@@ -97,10 +97,11 @@ class Stepped(msgspec.Struct, frozen=True, tag=True):
 
 
 class Said(msgspec.Struct, frozen=True, tag=True):
-    """A line of the monitor's log that people should see."""
+    """Lines of the monitor's log, of `now_us`, that people should see."""
 
     res: str
     text: str
+    now_us: int
 
 
 FromProcess = Loading | LoadFailed | Ready | Pong | Stepped | Said

@@ -388,7 +388,11 @@ class HostedResource:
 
     def recover(self, name: str = "application") -> Application | None:
         """See `Host`."""
-        return Application.recover(self._record(name))
+
+        def killed(pid: int) -> None:
+            self.log(f"process {pid}, left by an earlier monitor, was killed")
+
+        return Application.recover(self._record(name), killed)
 
     def _record(self, name: str) -> Path:
         return self._state_dir / f"{name}{RECORD_SUFFIX}"

@@ -1,4 +1,4 @@
-"""Every step of every core of a run, in one order, as it happens.
+"""Every step of every core of a run, and what is noted beside them, in one order, as it happens.
 
 Owns the order: steps of different processes are put into the order of their times, which all are
 on one clock. A step is held back until every live process has said that it will tell of none
@@ -44,7 +44,20 @@ class RhsEntry(msgspec.Struct, frozen=True, tag="rhs"):
     concluded: bool = False
 
 
-Entry = RcmEntry | RhsEntry
+class NoteEntry(msgspec.Struct, frozen=True, tag="note"):
+    """Something for people, no step: a line of a plug-in's log, why a process ended, …
+
+    `monitor`, `epoch`: the process that it is about, `res` the resource; None: the whole run.
+    """
+
+    now_us: int
+    text: str
+    monitor: str | None = None
+    epoch: int = 0
+    res: str | None = None
+
+
+Entry = RcmEntry | RhsEntry | NoteEntry
 
 
 class Journal:
@@ -55,6 +68,7 @@ class Journal:
         self._held: list[tuple[int, int, Entry]] = []
         self._numbers = itertools.count()
         self._reached: dict[str, int] = {}
+        self._handed_us = 0  # the time of the last entry that was handed on
 
     def open(self, core: str, now_us: int) -> None:
         """A core begins; it will tell of no step before `now_us`."""
@@ -71,6 +85,16 @@ class Journal:
         heapq.heappush(self._held, (entry.now_us, next(self._numbers), entry))
         self.reach(core, entry.now_us)
 
+    def note(self, core: str, entry: NoteEntry) -> None:
+        """A note of the process of `core`, which may still tell of an earlier step.
+
+        Its own clock may be behind what it has told of by then: threads overtake each other.
+        """
+        now_us = max(entry.now_us, self._reached.get(core, 0), self._handed_us)
+        entry = msgspec.structs.replace(entry, now_us=now_us)
+        heapq.heappush(self._held, (now_us, next(self._numbers), entry))
+        self._release()
+
     def close(self, core: str) -> None:
         """The core has ended."""
         self._reached.pop(core, None)
@@ -84,7 +108,7 @@ class Journal:
         """
         limit = min(self._reached.values(), default=None)
         while self._held and (limit is None or self._held[0][0] <= limit):
-            _, _, entry = heapq.heappop(self._held)
+            self._handed_us, _, entry = heapq.heappop(self._held)
             for sink in self._sinks:
                 sink(entry)
 

@@ -115,7 +115,7 @@ class Monitor:
         # Standard error is the monitor's log, written at once and by the system, not by Python.
         with contextlib.suppress(OSError):  # a plug-in may have closed it
             os.write(2, f"{mark}{lines}\n".encode())
-        self.writer.write(Said(resource, text))
+        self.writer.write(Said(resource, text, self.agenda.clock_us()))
 
     def tell_what_is_left_out(self) -> None:
         """Say of each resource how much of what it said was too much."""

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, assert_never
 
 import msgspec
 
 from rhscheck.tracer.configuration import ClusterConfiguration
 from rhscheck.tracer.events import MonitorExited
 from rhscheck.tracer.rcm_core import RcmCore
-from rhscheck.tracer.real.journal import Entry, RcmEntry, RhsEntry
-from rhscheck.tracer.recording import Journal, MonitorRecorder, header, record_manager
+from rhscheck.tracer.real.journal import Entry, NoteEntry, RcmEntry, RhsEntry
+from rhscheck.tracer.recording import (
+    Journal,
+    MonitorRecorder,
+    header,
+    record_manager,
+    record_note,
+)
 from rhscheck.tracer.rhs_core import RhsCore
 from rhscheck.traces.format import TraceWriter
 
@@ -50,6 +56,11 @@ class TraceFile:
                 record_manager(self._journal, effects, now_us)
             case RhsEntry(monitor, epoch, now_us, event, effects):
                 self._recorder(monitor, epoch).record(event, effects, now_us)
+            case NoteEntry(now_us, text, monitor, epoch, res):
+                mon = None if monitor is None else f"{monitor}#{epoch}"
+                record_note(self._journal, now_us, text, mon=mon, res=res)
+            case _:
+                assert_never(entry)
 
     def _recorder(self, monitor: str, epoch: int) -> MonitorRecorder:
         key = (monitor, epoch)
@@ -104,6 +115,8 @@ def steps_differ(head: StepHeader, entries: Iterable[Entry]) -> str | None:
     monitors: dict[tuple[str, int], RhsCore] = {}
     for number, entry in enumerate(entries, 2):
         effects: list[Any]
+        if isinstance(entry, NoteEntry):
+            continue
         if isinstance(entry, RcmEntry):
             effects = list(manager.step(entry.event, entry.now_us))
         else:

@@ -57,13 +57,22 @@ from rhscheck.tracer.real.frames import (
     Setup,
     Stepped,
 )
-from rhscheck.tracer.real.journal import RCM, Entry, Journal, RcmEntry, RhsEntry, process_name
+from rhscheck.tracer.real.journal import (
+    RCM,
+    Entry,
+    Journal,
+    NoteEntry,
+    RcmEntry,
+    RhsEntry,
+    process_name,
+)
 from rhscheck.tracer.real.leftovers import end_leftovers
 from rhscheck.tracer.real.monitor_process import Ended, Farewell, MonitorProcess
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
+from rhscheck.tracer.recording import MONITOR_ENDED
 
 PING_S: Final = 0.2
 ABORT_S: Final = 10.0  # how long processes that were killed are waited for
@@ -339,8 +348,9 @@ class Runtime:
             case Pong(_, reached_us):
                 known.answered_us = now_us
                 self._journal.reach(name, reached_us)
-            case Said(res, text):
+            case Said(res, text, said_us):
                 self._listener(LogNews(now_us, res, text))
+                self._journal.note(name, NoteEntry(said_us, text, monitor, epoch, res))
             case Stepped(at_us, event, effects, late_us):
                 known.answered_us = now_us
                 entry = RhsEntry(monitor, epoch, at_us, event, effects, late_us)
@@ -372,7 +382,7 @@ class Runtime:
     def _load_failed(self, res: str, message: str, parameter: str | None, now_us: int) -> None:
         """A plug-in that cannot be loaded: a wrong configuration, if the run has just begun."""
         if self._serving:
-            self._listener(LogNews(now_us, res, message))
+            self._say(now_us, res, message)
         else:
             self._failed.append(self.file.error(res, message, parameter))
 
@@ -410,6 +420,8 @@ class Runtime:
         del self._processes[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
+        ended = f"{MONITOR_ENDED}: {why}" + (f"; its threads: {shown}" if shown else "")
+        self._journal.note(RCM, NoteEntry(now_us, ended, monitor, epoch))
         unexpected = (said, status) != ("stop", EXIT_STATUS["stop"])
         self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
         if self._failed and not self._serving:
@@ -437,6 +449,11 @@ class Runtime:
                 why = f"it has not answered for {silent_us / 1_000_000:.1f} s"
                 one.process.kill(why, self._grace_s)
 
+    def _say(self, now_us: int, resource: str | None, text: str) -> None:
+        """Tell people, and the trace, about a resource or (None) the run."""
+        self._listener(LogNews(now_us, resource or "", text))
+        self._journal.note(RCM, NoteEntry(now_us, text, res=resource))
+
     # ---- the end ----
     def _abort(self) -> None:
         if self._aborting:
@@ -463,8 +480,8 @@ class Runtime:
                 application.kill()
             except TimeoutError as error:  # the system does not end it
                 text = str(error)
-            self._listener(LogNews(now_us, resource, text))
+            self._say(now_us, resource, text)
         for left in end_leftovers(str(self._directory.resources)):
             text = f"process {left.pid} ({left.name}), which a plug-in had started, is ended"
-            self._listener(LogNews(now_us, "", text))
+            self._say(now_us, None, text)
         collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))

@@ -55,7 +55,6 @@ class GenericApplication(Resource):
             self.host.log(f"adopted process {left.pid}")
             self._app = left
         else:
-            self.host.log(f"killing process {left.pid}, left by an earlier RHS")
             left.kill()
 
     def online(self) -> Outcome:

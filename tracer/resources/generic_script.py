@@ -66,7 +66,6 @@ class GenericScript(Resource):
         self._cancelled = False
         left = self.host.recover("action")
         if left is not None:
-            self.host.log(f"killing action {left.pid}, left by an earlier RHS")
             left.kill()
         if not Path(self.params.agent).is_file():
             raise ResourceError(f"there is no agent {self.params.agent}", 2)
