@@ -23,6 +23,7 @@ from rhscheck.tracer.recording import MONITOR_ENDED
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     EventLine,
+    ExitEvent,
     Finish,
     GapEvent,
     Header,
@@ -122,13 +123,15 @@ class HostJudge:
 
 
 def _told(finding: Finding, part: _Part) -> tuple[str, ...]:
-    """What the recorder noted near the line, of the resource and of the end of its process."""
+    """What the recorder noted near the line, of the resource, and why its process ended unasked."""
+    ends = (line.event for line in part.lines if isinstance(line.event, ExitEvent))
+    orderly = any(end.why == "stop" for end in ends)
     notes = [
         (line.line, line.event.what)
         for line in part.lines
         if isinstance(line.event, NoteEvent)
         and (
-            line.event.what.startswith(MONITOR_ENDED)
+            line.event.what.startswith(MONITOR_ENDED) and not orderly
             if line.event.res is None
             else line.event.res == finding.resource
         )

@@ -12,7 +12,7 @@ from rhscheck.simulated_runs import spec_for
 from rhscheck.tracer.faults import Fault, FaultPlan
 from rhscheck.tracer.recording import header
 from rhscheck.tracer.simulator import Cores, Options, simulate
-from rhscheck.traces.format import CallEvent, Loaded, NoteEvent, Trace, load_trace
+from rhscheck.traces.format import CallEvent, ExitEvent, Loaded, NoteEvent, Trace, load_trace
 
 MINUTE = 60_000_000
 
@@ -62,19 +62,17 @@ def test_a_finding_quotes_what_the_recorder_noted_near_its_line() -> None:
     def note(what: str, res: str | None) -> NoteEvent:
         return NoteEvent(ts=wrong.ts, seq=0, host=wrong.host, mon=wrong.mon, res=res, what=what)
 
-    noted = Trace(
-        trace.header,
-        (
-            *trace.events[:at],
-            note("the first of three", first.resource),
-            note("of another", "nobody"),
-            note("adopted process 4711", first.resource),
-            note("Online raised\nTraceback …", first.resource),
-            wrong,
-            note("monitor ended: killed by SIGSEGV at web.py line 7", None),
-            *trace.events[at + 1 :],
-        ),
+    lines = (
+        *trace.events[:at],
+        note("the first of three", first.resource),
+        note("of another", "nobody"),
+        note("adopted process 4711", first.resource),
+        note("Online raised\nTraceback …", first.resource),
+        wrong,
+        note("monitor ended: killed by SIGSEGV at web.py line 7", None),
+        *trace.events[at + 1 :],
     )
+    noted = Trace(trace.header, tuple(one for one in lines if not isinstance(one, ExitEvent)))
     finding = host_judge.report(load_trace(BytesIO(noted.encode())), "t").findings[0]
     line = first.line
     assert finding.told == (

@@ -182,11 +182,12 @@ def test_dependencies_and_a_kept_persistent_state(cluster: Start, tmp_path: Path
     [resource.it]
     plugin = "./plugin.py:Good"
     """
-    run = cluster(tmp_path, text)
+    run = cluster(tmp_path, text, scale=20)
     run.until_state("top", "Online")
     run.runtime.bring("group", online=False)
     run.until_state("it", "Offline", 2)
     run.finish()
+    assert run.ends() == []
     order = [
         (one.resource, one.state)  # type: ignore[union-attr]
         for one in run.news
