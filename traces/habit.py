@@ -8,6 +8,7 @@ reading only; a stretch in which anything else stands is read as `traces.batches
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, cast
@@ -30,6 +31,9 @@ from rhscheck.traces.format import (
 # A string that is none of so many is no habit; and what is learned so often neither.
 _MOST_WORDS: Final = 64
 _MOST_LESSONS: Final = 64
+# The names of so many resources are known to the decoder, which then gives the same string each
+# time: looking something up by it is cheaper.
+_MOST_NAMES: Final = 4096
 # So much is read at once: what is made of it stays in a processor's cache until it is judged.
 STRETCH: Final = 1 << 16
 CALL: Final = "call"
@@ -118,39 +122,59 @@ class Habit:
     _hosts: dict[str, None] = field(default_factory=dict)
     _monitors: dict[str | None, None] = field(default_factory=dict)
     _entries: dict[str, None] = field(default_factory=dict)
+    _names: dict[str, None] = field(default_factory=dict)
     _lessons: int = 0
     _decode: Callable[[bytes], list[Line]] | None = None
+    # The same for resources whose names are known; None: there are too many, or ever new ones.
+    _decode_known: Callable[[bytes], list[Line]] | None = None
+    _name_lessons: int = 0
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
     def read(self, text: bytes) -> list[Line] | None:
         """All lines of `text`, which ends with one; None if they are not as usual."""
+        lines = self._decoded(text)
+        return lines if lines is not None and self._encoder.encode_lines(lines) == text else None
+
+    def _decoded(self, text: bytes) -> list[Line] | None:
+        if self._decode_known is not None:
+            try:
+                return self._decode_known(text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass  # a resource that is new, or an unusual line
         if self._decode is None:
             return None
         try:
             lines = self._decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return lines if self._encoder.encode_lines(lines) == text else None
+        self._learn_names(line.res for line in lines)
+        return lines
 
     def learn(self, events: Iterable[Event]) -> None:
         """Let lines like these be usual, too."""
         if self._lessons >= _MOST_LESSONS:
             return
         known = len(self._hosts) + len(self._monitors) + len(self._entries)
+        names: dict[str, None] = {}
         for event in events:
             if isinstance(event, CallEvent | ReturnEvent) and event.res is not None:
-                self._hosts.setdefault(event.host)
-                self._monitors.setdefault(event.mon)
-                self._entries.setdefault(event.op)
+                # Interned: whoever compares them with one of theirs finds the same object.
+                self._hosts.setdefault(sys.intern(event.host))
+                self._monitors.setdefault(None if event.mon is None else sys.intern(event.mon))
+                self._entries.setdefault(sys.intern(event.op))
+                names[event.res] = None
         words = len(self._hosts) + len(self._monitors) + len(self._entries)
         if words == known:
             return
         self._lessons += 1
+        self._decode_known = None
         if words > _MOST_WORDS:
             self._lessons = _MOST_LESSONS
             self._decode = None
             return
-        self._decode = self._decoder()
+        self._decode = self._decoder(str)
+        self._name_lessons -= 1  # these may not be all, but the present ones come for free
+        self._learn_names(names)
 
     def learn_from(self, text: bytes) -> None:
         """Let the lines of `text` be usual, if all of them are events."""
@@ -159,7 +183,20 @@ class Habit:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
 
-    def _decoder(self) -> Callable[[bytes], list[Line]]:
+    def _learn_names(self, names: Iterable[str]) -> None:
+        """Know these resources, too."""
+        if self._name_lessons >= _MOST_LESSONS:
+            return
+        self._name_lessons += 1
+        self._names.update(dict.fromkeys(names))
+        if self._name_lessons == _MOST_LESSONS or len(self._names) > _MOST_NAMES:
+            self._name_lessons = _MOST_LESSONS
+            self._names.clear()
+            self._decode_known = None
+        else:
+            self._decode_known = self._decoder(Literal[tuple(self._names)])
+
+    def _decoder(self, names: object) -> Callable[[bytes], list[Line]]:
         line = msgspec.defstruct(
             "line",
             [
@@ -168,7 +205,7 @@ class Habit:
                 ("host", Literal[tuple(self._hosts)]),
                 ("mon", Literal[tuple(self._monitors)], None),
                 ("tid", Count | None, None),
-                ("res", str),
+                ("res", names),
                 ("ev", Literal[CALL, _RETURN]),
                 ("op", Literal[tuple(self._entries)]),
                 ("cid", Count | None, None),

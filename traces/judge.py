@@ -13,6 +13,7 @@ Owns the walk along a recording and which events concern whom. What is wrong wit
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -658,7 +659,8 @@ class Judge:
                 self._inspector.lose(
                     unit, time, late
                 )  # another process: what was before is forgotten
-            unit.monitor = event.mon
+            # Interned: it is compared with that of every line (`traces.habit`).
+            unit.monitor = None if event.mon is None else sys.intern(event.mon)
         if self._lossy:
             self._inspector.lose(unit, time, late)
         contradiction = _call_fault(unit, event)
@@ -683,7 +685,7 @@ def _call_fault(unit: Unit, event: Event) -> str | None:
     """How the event contradicts the call ids seen before, if it does."""
     match event:
         case CallEvent(op=op, cid=int(cid)):
-            unit.calls[op] = cid
+            unit.calls[sys.intern(op)] = cid
         case ReturnEvent(op=op, cid=int(cid)) | TimeoutEvent(op=op, cid=int(cid)):
             issued = unit.calls.get(op, cid)
             if issued != cid:

@@ -157,14 +157,29 @@ def _next_change(node: Node, times: Sequence[int], time: int) -> tuple[int, int]
 
 def rests(walker: Walker, time: int) -> bool:
     """Whether surely nothing changes for the walker until `time`; else somebody has to look."""
-    node, times = walker.node, walker.times
-    if not node.inside:
-        left = node.left
-        if left is None:
+    known = walker.node.rests
+    if known is None:
+        known = walker.node.rests = _changes(walker.node)
+        if known is None:
             return False
-        times = left.pick((*times, walker.now))
-        node = left.node
-    return node.clean and _next_change(node, times, time)[0] == _NOTHING
+    times = (*walker.times, walker.now)
+    for place, constant in known:  # noqa: SIM110  asked of every unit, over and over
+        if times[place] + constant <= time:
+            return False
+    return True
+
+
+def _changes(node: Node) -> tuple[tuple[int, int], ...] | None:
+    """What comes next once the node is left: a moment, the last being the present, and how long."""
+    after = node
+    kept: Sequence[int] = range(len(node.least))
+    if not node.inside:
+        if node.left is None:
+            return None
+        after, kept = node.left.node, node.left.kept
+    if not after.clean:
+        return ((0, -_FURTHER),)  # never
+    return tuple((kept[place], constant) for place, constant in after.ahead)
 
 
 # ---- translation -------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ class Node:
         "moved",
         "numbered",
         "paths",
+        "rests",
         "some",
         "steps",
         "waits",
@@ -147,6 +148,9 @@ class Node:
         # ways that lead there: how often they were taken, and what was made of them.
         self.clean = self.exact and not self.some and not doubtful and bool(items)
         self.ahead = tuple((at, low) for at, (low, _) in enumerate(self.waits) if low is not None)
+        # Until when surely nothing happens after leaving the node, if known: these of its moments
+        # (the one of leaving is the last), plus so much.
+        self.rests: tuple[tuple[int, int], ...] | None = None
         self.crossed: dict[int, Step] = {}
         self.numbered: dict[int, Step | None] = {}
         self.paths: dict[int, Callable[[Any, int], bool]] = {}

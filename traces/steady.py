@@ -11,6 +11,7 @@ While a unit is on the path its follower is out of date: `release` brings it up 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -111,7 +112,7 @@ class Steady:
                 try:
                     number = calls[event.op]
                 except KeyError:
-                    number = calls[event.op] = self._number(event)
+                    number = calls[sys.intern(event.op)] = self._number(event)
                 is_call = True
             elif type(event) is ReturnEvent:
                 try:
@@ -119,7 +120,7 @@ class Steady:
                 except KeyError:
                     number = self._number(event)
                     if number >= 0:
-                        returns.setdefault(event.rc, {})[event.op] = number
+                        returns.setdefault(event.rc, {})[sys.intern(event.op)] = number
                 cid = event.cid
                 if cid is not None and walker.issued(event.op, cid) != cid:
                     odd = event
