@@ -23,10 +23,11 @@ Kind = Literal[
     "error",
     "slow",  # returns a little before its time is up
     "too-slow",  # returns a little after its time was up
+    "late-worker",  # … and says then that a worker goes on
     "crash",  # an unhandled exception: the process is lost
     "monitor-killed",  # while the call runs
     "monitor-frozen",
-    "pipe-cut",
+    "pipe-cut",  # in the middle of a line
     "silent",  # the worker says nothing more
     "almost-silent",  # the worker reports just before the silence is too long
     "barely-silent",  # … and just after
@@ -36,15 +37,22 @@ Kind = Literal[
     "application-dies",
     "dump-fails",
     "dump-hangs",
+    "dump-slow",  # written a little before its time is up
+    "dump-too-slow",  # … and after it
     # what a plug-in has promised not to do
     "early-status",
     "double-status",
     "status-after-terminate",
+    "status-after-close",
     "terminate-does-not-wait",
 ]
+DumpKind = Literal["dump-fails", "dump-hangs", "dump-slow", "dump-too-slow"]
 
 BREAKS_PROMISE: Final[frozenset[Kind]] = frozenset(
-    ("early-status", "double-status", "status-after-terminate", "terminate-does-not-wait")
+    (
+        *("early-status", "double-status", "status-after-terminate", "status-after-close"),
+        "terminate-does-not-wait",
+    )
 )
 
 _PROCESS: Final[tuple[Kind, ...]] = ("crash", "monitor-killed", "monitor-frozen", "pipe-cut")
@@ -52,6 +60,7 @@ _CALL: Final[tuple[Kind, ...]] = ("hang", "error", "slow", "too-slow", *_PROCESS
 _OPERATION: Final[tuple[Kind, ...]] = (
     *_CALL,
     "hang-until-terminate",
+    "late-worker",
     "silent",
     "almost-silent",
     "barely-silent",
@@ -64,12 +73,16 @@ _OPERATION: Final[tuple[Kind, ...]] = (
 )
 FITTING: Final[Mapping[Operation, tuple[Kind, ...]]] = {
     "Open": _CALL,
-    "Close": ("hang", "slow", "too-slow", *_PROCESS),  # void: it cannot say that it failed
+    # void: it cannot say that it failed
+    "Close": ("hang", "slow", "too-slow", *_PROCESS, "status-after-close"),
     "Online": _OPERATION,
     "Offline": _OPERATION,
     "Terminate": ("hang", "slow", "too-slow", *_PROCESS, "terminate-does-not-wait"),
     "LooksAlive": (*_CALL, "hang-until-terminate", "application-dies"),
-    "IsAlive": (*_CALL, "hang-until-terminate", "application-dies", "dump-fails", "dump-hangs"),
+    "IsAlive": (
+        *(*_CALL, "hang-until-terminate", "application-dies"),
+        *("dump-fails", "dump-hangs", "dump-slow", "dump-too-slow"),
+    ),
     "ResourceControl": (*_CALL, "hang-until-terminate"),
 }
 # Random plans: one call in so many has a fault.

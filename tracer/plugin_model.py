@@ -29,11 +29,12 @@ from rhscheck.tracer.events import (
     Signaled,
     Status,
 )
-from rhscheck.tracer.faults import FaultSource, Kind
+from rhscheck.tracer.faults import DumpKind, FaultSource, Kind
 
-_ERROR: Final = 31  # ERROR_GEN_FAILURE
+# ACCESS_DENIED, GEN_FAILURE, BUSY, OPERATION_ABORTED, INTERNAL_ERROR, TIMEOUT, and what is none.
+_ERRORS: Final = (5, 31, 170, 995, 1359, 1460, 2**32 - 1)
 _INSTANT: Final = 20  # µs between two steps of one thread
-_MARGIN: Final = 1_000  # µs before or after a deadline
+MARGIN_US: Final = 1_000  # µs before or after a deadline
 _HANDLE_BASE: Final = 1000
 
 
@@ -49,7 +50,7 @@ class Process(Protocol):
     def suffer(self, kind: Literal["monitor-killed", "monitor-frozen", "pipe-cut"]) -> None:
         """The process is hit from outside now."""
 
-    def dump_will(self, kind: Literal["dump-fails", "dump-hangs"]) -> None:
+    def dump_will(self, kind: DumpKind) -> None:
         """If a dump is written, that is how it ends."""
 
 
@@ -99,7 +100,7 @@ class PluginModel:
         match fault:
             case "hang":
                 return
-            case "dump-fails" | "dump-hangs":
+            case "dump-fails" | "dump-hangs" | "dump-slow" | "dump-too-slow":
                 self._process.dump_will(fault)
                 return
             case "hang-until-terminate":
@@ -115,7 +116,8 @@ class PluginModel:
                 kind = fault
                 self._after(self._short(), lambda: self._process.suffer(kind))
             case "error":
-                self._after(self._short(), lambda: self._return(call, _ERROR))
+                code = self._draw.choice(_ERRORS)
+                self._after(self._short(), lambda: self._return(call, code))
                 return
             case _:
                 pass
@@ -129,16 +131,20 @@ class PluginModel:
                 if fault == "application-dies" or not self._draw.randrange(400):
                     self._alive = False
                 self._after(took, lambda: self._return(call, SUCCESS if self._alive else 1))
-            case "Open" | "Close" | "ResourceControl":
+            case "Close":
+                self._after(took, lambda: self._return(call, SUCCESS))
+                if fault == "status-after-close":
+                    self._after(took + _INSTANT, lambda: self._report("Offline", 98))
+            case "Open" | "ResourceControl":
                 self._after(took, lambda: self._return(call, SUCCESS))
             case _:
                 assert_never(op)
 
     def _duration(self, fault: Kind | None) -> int:
         if fault == "slow":
-            return self._times.call_us - _MARGIN
-        if fault == "too-slow":
-            return self._times.call_us + _MARGIN
+            return self._times.call_us - MARGIN_US
+        if fault in ("too-slow", "late-worker"):
+            return self._times.call_us + MARGIN_US
         return self._short()
 
     def _short(self) -> int:
@@ -216,9 +222,9 @@ class PluginModel:
         silence = self._times.report_due_us
         match worker.fault:
             case "almost-silent":
-                return silence - _MARGIN
+                return silence - MARGIN_US
             case "barely-silent":
-                return silence + _MARGIN
+                return silence + MARGIN_US
             case _:
                 if not self._draw.randrange(8):
                     return self._draw.randrange(1, silence)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, assert_never
 
+import msgspec
+
 from rhscheck.tracer.configuration import ClusterConfiguration
 from rhscheck.tracer.events import (
     Answer,
@@ -54,12 +56,13 @@ from rhscheck.tracer.events import (
     StartMonitor,
     Tick,
     TimedOut,
+    ToMonitor,
     Unwatch,
     Watch,
     WriteDump,
 )
-from rhscheck.tracer.faults import Fault, FaultPlan, FaultSource
-from rhscheck.tracer.plugin_model import PluginModel
+from rhscheck.tracer.faults import DumpKind, Fault, FaultPlan, FaultSource
+from rhscheck.tracer.plugin_model import MARGIN_US, PluginModel
 from rhscheck.tracer.rcm_core import RcmCore
 from rhscheck.tracer.recording import (
     Journal,
@@ -72,6 +75,8 @@ from rhscheck.tracer.virtual_time import Connection, RunOver, Scheduler
 from rhscheck.tracer.wild_manager import WildManager
 from rhscheck.traces.format import Event
 
+_TO_MONITOR: Final[msgspec.json.Decoder[ToMonitor]] = msgspec.json.Decoder(ToMonitor)
+_TO_RCM: Final[msgspec.json.Decoder[RcmEvent]] = msgspec.json.Decoder(RcmEvent)
 _PING_US: Final = 10_000_000  # how long a process that does not answer its parent may live
 
 Judge = Callable[[Event], str | None]
@@ -134,7 +139,7 @@ class _Node:
     processes: dict[str, _Process] = field(default_factory=dict)
     alive: bool = True
     tick_us: int | None = None
-    peers: dict[str, Connection] = field(default_factory=dict)
+    peers: dict[str, Connection[RcmEvent]] = field(default_factory=dict)
 
 
 class _Process:
@@ -148,11 +153,15 @@ class _Process:
         self.core = cluster.cores.rhs(cluster.configuration)
         self.recorder = MonitorRecorder(node.journal, monitor, epoch)
         self.state: Literal["runs", "frozen", "gone"] = "runs"
-        self.down = Connection(cluster.scheduler, node.draw)
-        self.up = Connection(cluster.scheduler, node.draw)
+        self.down: Connection[ToMonitor] = Connection(
+            cluster.scheduler, node.draw, self.tell, _TO_MONITOR.decode
+        )
+        self.up: Connection[RcmEvent] = Connection(
+            cluster.scheduler, node.draw, partial(cluster.manage, node), _TO_RCM.decode
+        )
         self.plugins: dict[str, PluginModel] = {}
         self.tick_us: int | None = None
-        self.dump: Literal["dump-fails", "dump-hangs"] | None = None
+        self.dump: DumpKind | None = None
 
     # ---- what plug-ins see (plugin_model.Process) ----------------------------------------------
     def later(self, after_us: int, act: Callable[[], None]) -> None:
@@ -203,12 +212,13 @@ class _Process:
                 # The parent's ping stays without an answer until it ends the process.
                 self.cluster.scheduler.at(now + _PING_US, partial(self.die, "killed: no answer"))
             case "pipe-cut":
-                self.up.cut = self.down.cut = True
-                self.tell(ManagerGone())
+                self.up.cut()
+                self.down.cut()
+                self.down.at_end(partial(self.tell, ManagerGone()))
             case _:
                 assert_never(kind)
 
-    def dump_will(self, kind: Literal["dump-fails", "dump-hangs"]) -> None:
+    def dump_will(self, kind: DumpKind) -> None:
         self.dump = kind
 
     # ---- what the core wants -------------------------------------------------------------------
@@ -218,7 +228,7 @@ class _Process:
                 self._plugin(effect.res).call(effect)
             case Reply() | Notice():
                 event = Received(self.monitor, self.epoch, effect)
-                self.up.send(partial(self.cluster.manage, self.node, event))
+                self.up.send(event)
             case Answer(ticket=ticket, exit_state=exit_state):
                 for plugin in self.plugins.values():
                     plugin.answer(ticket, exit_state)
@@ -250,10 +260,20 @@ class _Process:
         return plugin
 
     def _write_dump(self) -> None:
-        if self.dump == "dump-hangs":
-            return
-        took = self.node.draw.randrange(1_000, self.cluster.configuration.timeouts.dump_us)
-        self.later(took, lambda: self.tell(DumpWritten(ok=self.dump is None)))
+        time_us = self.cluster.configuration.timeouts.dump_us
+        took = self.node.draw.randrange(1_000, time_us)
+        match self.dump:
+            case "dump-hangs":
+                return
+            case "dump-slow":
+                took = time_us - MARGIN_US
+            case "dump-too-slow":
+                took = time_us + MARGIN_US
+            case "dump-fails" | None:
+                pass
+            case _:
+                assert_never(self.dump)
+        self.later(took, lambda: self.tell(DumpWritten(ok=self.dump != "dump-fails")))
 
     def die(self, why: str) -> None:
         """The process is gone; RCM notices after everything that was sent before."""
@@ -262,9 +282,7 @@ class _Process:
         self.state = "gone"
         self.recorder.end(why, self.cluster.scheduler.now_us)
         event = MonitorExited(self.monitor, self.epoch, why)
-        # What a cut connection held is lost; that the process is gone RCM learns all the same.
-        news = Connection(self.cluster.scheduler, self.node.draw) if self.up.cut else self.up
-        news.send(partial(self.cluster.manage, self.node, event))
+        self.up.at_end(partial(self.cluster.manage, self.node, event))
 
 
 class Cluster:
@@ -308,7 +326,9 @@ class Cluster:
         for node in self._nodes.values():
             for peer in self._nodes.values():
                 if peer is not node:
-                    node.peers[peer.name] = Connection(self.scheduler, node.draw)
+                    node.peers[peer.name] = Connection(
+                        self.scheduler, node.draw, partial(self.manage, peer), _TO_RCM.decode
+                    )
 
     def stream(self, component: str) -> random.Random:
         """The random stream of a component, which lives as long as the run."""
@@ -405,7 +425,7 @@ class Cluster:
         for peer in self._nodes.values():
             if peer is not node:
                 # After everything that it had sent: a Handover on its way is not lost.
-                node.peers[peer.name].send(partial(self.manage, peer, PeerDown(node.name)))
+                node.peers[peer.name].send(PeerDown(node.name))
 
     # ---- RCM -----------------------------------------------------------------------------------
     def manage(self, node: _Node, event: RcmEvent) -> None:
@@ -433,18 +453,17 @@ class Cluster:
             case Send(monitor=monitor, epoch=epoch, message=message):
                 process = node.processes.get(monitor)
                 if process is not None and process.epoch == epoch:
-                    process.down.send(partial(process.tell, message))
+                    process.down.send(message)
             case StartMonitor(monitor=monitor, epoch=epoch):
                 process = _Process(self, node, monitor, epoch)
                 node.processes[monitor] = process
-                event = MonitorStarted(monitor, epoch)
-                process.up.send(partial(self.manage, node, event))
+                process.up.send(MonitorStarted(monitor, epoch))
             case KillMonitor(monitor=monitor, epoch=epoch, why=why):
                 process = node.processes.get(monitor)
                 if process is not None and process.epoch == epoch:
                     process.die(f"killed: {why}")
             case SendPeer(node=peer, message=message):
-                node.peers[peer].send(partial(self.manage, self._nodes[peer], message))
+                node.peers[peer].send(message)
             case Finished():
                 self._finished.append(node.name)
                 if self._is_finished():

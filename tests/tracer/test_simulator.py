@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from typing import Literal
+
+import msgspec
+import pytest
 from planted_bugs import BUGS, CLUSTER, RUN
 
 from rhscheck.simulated_runs import Wanted, case_of, judge_seed, search, spec_for
@@ -12,6 +17,7 @@ from rhscheck.tracer.configuration import (
     ResourceConfiguration,
     Timeouts,
 )
+from rhscheck.tracer.events import Command
 from rhscheck.tracer.faults import (
     BREAKS_PROMISE,
     Fault,
@@ -23,7 +29,16 @@ from rhscheck.tracer.faults import (
 )
 from rhscheck.tracer.rule_watch import RuleWatch
 from rhscheck.tracer.simulator import Options, Run, simulate
-from rhscheck.traces.format import CallEvent, ExitEvent, NamedEvent, StatusEvent, TimeoutEvent
+from rhscheck.tracer.virtual_time import Connection, Scheduler
+from rhscheck.tracer.wire import LineSplitter
+from rhscheck.traces.format import (
+    CallEvent,
+    ExitEvent,
+    NamedEvent,
+    ReturnEvent,
+    StatusEvent,
+    TimeoutEvent,
+)
 
 NAMES = [one.name for one in CLUSTER.resources]
 TWO_NODES = ClusterConfiguration(
@@ -71,8 +86,8 @@ def test_seeds_try_every_single_fault_before_pairs() -> None:
         (singles[-1],),
     ]
     assert len(plan_for(2 * len(singles), NAMES).faults) == 2
-    assert plan_for(2 * len(singles) + 1, NAMES).random_seed == "1081:faults"
-    assert len({str(one) for one in singles}) == len(singles) == 540
+    assert plan_for(2 * len(singles) + 1, NAMES).random_seed == "1141:faults"
+    assert len({str(one) for one in singles}) == len(singles) == 570
 
 
 def test_pairs_come_once_each() -> None:
@@ -88,7 +103,7 @@ def test_promises_are_kept_on_demand() -> None:
     kinds = {source.strike("Online") for _ in range(2_000)}
     assert not kinds & BREAKS_PROMISE
     assert None in kinds
-    assert len(kinds) == 16
+    assert len(kinds) == 17
 
 
 # ---- what faults do ------------------------------------------------------------------------------
@@ -131,6 +146,62 @@ def test_a_cut_connection_ends_the_monitor() -> None:
     assert kinds(run, ExitEvent)[0] == "manager-gone"
 
 
+def cut(seed: int, number: int) -> tuple[list[int], bool]:
+    """The requests that arrive of so many when the connection is cut, and whether its end does."""
+    scheduler = Scheduler(seed)
+    came: list[int] = []
+    ends: list[int] = []
+    connection: Connection[Command] = Connection(
+        scheduler,
+        random.Random(seed),
+        lambda command: came.append(command.request),
+        msgspec.json.Decoder(Command).decode,
+    )
+    for request in range(number):
+        connection.send(Command(request, "ip", "Open"))
+    connection.cut()
+    connection.send(Command(99, "ip", "Open"))
+    connection.at_end(lambda: ends.append(len(came)))
+    scheduler.run()
+    return came, ends == [len(came)]
+
+
+def test_a_connection_is_cut_in_the_middle_of_a_line() -> None:
+    """Whole lines before it arrive, then the end; the half line and what comes later do not."""
+    cuts = [cut(seed, 3) for seed in range(40)]
+    assert {tuple(came) for came, _ in cuts} == {(), (0,), (0, 1)}
+    assert {ended for _, ended in cuts} == {True}
+    assert [cut(seed, 0) for seed in range(3)] == [([], True)] * 3
+
+
+def test_half_a_line_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that took it for one would be found by the fault."""
+
+    def feed(_: LineSplitter, chunk: bytes) -> list[bytes]:
+        return chunk.splitlines()
+
+    monkeypatch.setattr(LineSplitter, "feed", feed)
+    with pytest.raises(msgspec.DecodeError):
+        run_with(Fault("ip", "Open", 1, "pipe-cut"))
+
+
+def test_a_worker_that_begins_after_the_time_of_its_call() -> None:
+    run = run_with(Fault("ip", "Online", 1, "late-worker"), minutes=7)
+    (called,) = (
+        one
+        for one in run.events
+        if isinstance(one, CallEvent) and (one.res, one.op, one.cid) == ("ip", "Online", 3)
+    )
+    (late,) = (
+        one
+        for one in run.events
+        if isinstance(one, ReturnEvent) and one.mon == called.mon and one.cid == 3
+    )
+    assert ((late.ts or 0) - (called.ts or 0), late.rc) == (5 * MINUTE + 1_000, 997)
+    assert kinds(run, TimeoutEvent) == ["Online"]
+    assert run.complaint is None
+
+
 def test_a_dump_that_hangs_is_not_waited_for() -> None:
     run = run_with(
         Fault("ip", "IsAlive", 1, "dump-hangs"),
@@ -153,6 +224,31 @@ def test_status_after_terminate_is_refused() -> None:
     assert run.complaint is None
 
 
+def test_status_after_close_is_refused_and_the_plug_ins_fault() -> None:
+    run = run_with(Fault("ip", "Close", 1, "status-after-close"))
+    (report,) = (one for one in run.events if isinstance(one, StatusEvent) and one.rc == 1)
+    assert (report.res, report.state) == ("ip", "success")
+    fault = Fault("ip", "Close", 1, "status-after-close")
+    wanted = Wanted(CLUSTER, RUN, (fault,), promises_kept=False)
+    judged = judge_seed(wanted, spec_for(CLUSTER), 1, case_of(wanted, 1))
+    assert judged.verdict == "plug-in"
+    assert judged.report is not None
+    assert [(one.rule, one.actor) for one in judged.report.findings] == [(None, "DLL")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "after_us", "dump"),
+    [("dump-slow", 60 * SECOND - 1_000, True), ("dump-too-slow", 60 * SECOND, False)],
+)
+def test_a_dump_is_waited_for_so_long(
+    kind: Literal["dump-slow", "dump-too-slow"], after_us: int, *, dump: bool
+) -> None:
+    run = run_with(Fault("ip", "IsAlive", 1, kind), minutes=14)
+    stuck = next(one.ts or 0 for one in run.events if isinstance(one, TimeoutEvent))
+    end = next(one for one in run.events if isinstance(one, ExitEvent))
+    assert ((end.ts or 0) - stuck, end.why, end.dump) == (after_us, "deadlock", dump)
+
+
 def test_an_isolated_resource_gets_a_monitor_of_its_own() -> None:
     run = run_with(Fault("ip", "ResourceControl", 1, "hang"), Fault("ip", "Open", 1, "crash"))
     monitors = [one.mon for one in run.events if isinstance(one, CallEvent) and one.res == "ip"]
@@ -162,7 +258,7 @@ def test_an_isolated_resource_gets_a_monitor_of_its_own() -> None:
 # ---- replay accepts ------------------------------------------------------------------------------
 def test_replay_accepts_simulated_runs() -> None:
     wanted = Wanted(CLUSTER, RUN)
-    found = search(wanted, range(0, 540, 18), lambda _: None)
+    found = search(wanted, range(0, 570, 19), lambda _: None)
     assert (found.runs, found.verdicts) == (30, (("conforms", 30),))
 
 
@@ -174,7 +270,7 @@ def test_replay_accepts_random_faults_on_two_nodes() -> None:
 
 def test_replay_accepts_a_host_that_is_asked_for_anything() -> None:
     options = Options(duration_us=2 * MINUTE, wild=True)
-    found = search(Wanted(CLUSTER, options), range(0, 540, 36), lambda _: None)
+    found = search(Wanted(CLUSTER, options), range(0, 570, 38), lambda _: None)
     assert (found.runs, found.verdicts) == (15, (("conforms", 15),))
 
 

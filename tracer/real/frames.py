@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from rhscheck.tracer.events import Command, RhsEffect, RhsEvent, Stop
+from rhscheck.tracer.wire import LineSplitter, line_of
 
 
 class HostedSetup(msgspec.Struct, frozen=True):
@@ -113,13 +114,12 @@ class FrameWriter:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
-        self._encoder = msgspec.json.Encoder()
         self._broken = False
         self._closed = False
 
     def write(self, frame: ToProcess | FromProcess) -> None:
         """Write one frame whole; nothing once the pipe is broken."""
-        line = self._encoder.encode(frame) + b"\n"
+        line = line_of(frame)
         with self._lock:
             if self._broken:
                 return
@@ -139,7 +139,7 @@ class FrameWriter:
 
 def read_lines(descriptor: int) -> Iterator[bytes]:
     """The lines of a pipe up to its end; a last line without an end was cut and is dropped."""
-    rest = b""
+    splitter = LineSplitter()
     while True:
         try:
             chunk = os.read(descriptor, 1 << 16)
@@ -147,5 +147,4 @@ def read_lines(descriptor: int) -> Iterator[bytes]:
             return
         if not chunk:
             return
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
+        yield from splitter.feed(chunk)
