@@ -306,7 +306,8 @@ class Inspector:
         culprits = self._culprits(bits)
         for bit in self._ordered(bits):
             where = unit.suspected.pop(bit, site)
-            fault = self._with_repair(Fault(culprits or where.actors), unit, found)
+            actors = culprits or self._earlier(unit, bit) or where.actors
+            fault = self._with_repair(Fault(actors), unit, found)
             self._violate(unit, bit)
             told = self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
             if own:
@@ -316,6 +317,22 @@ class Inspector:
         """Whose promises are among these duties: they answer for what follows from it at once."""
         actors = (self._world.duties[bit].actor for bit in _bits(bits))
         return tuple(dict.fromkeys(one for one in actors if one is not None))
+
+    def _earlier(self, unit: Unit, bit: int) -> tuple[str, ...]:
+        """Whoever did what was wrong before, if it alone can have led to this broken rule.
+
+        The event is one that the spec allows. No run in which all is right breaks a rule that is
+        proved, so the event's own actor may have done what it always does.
+        """
+        if not self._world.duties[bit].proved:
+            return ()
+        found = [
+            one
+            for one in self._recording.found
+            if one.verdict == "violated" and one.resource == unit.name
+        ]
+        actors = [one.candidates if one.actor is None else (one.actor,) for one in found]
+        return tuple(dict.fromkeys(name for names in actors for name in names))
 
     def _ordered(self, bits: int) -> list[int]:
         """Assumptions first: they decide about blame."""

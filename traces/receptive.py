@@ -58,6 +58,8 @@ class Duty:
     hits: tuple[int, ...]
     # The events it speaks of (kind, name).
     speaks_of: tuple[tuple[StepKind, str], ...]
+    # By the spec's `expect`: no run in which all promises are kept breaks it.
+    proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def _duty(rule: Rule, bad: Expr, world: Ground, system: System, actor: str | Non
         _clocks(formula, world) if isinstance(rule.obligation, Within) else (),
         hits,
         _events(rule),
+        any(one.rule == original.base and one.verdict == "proved" for one in system.expectations),
     )
 
 

@@ -239,6 +239,38 @@ def test_a_plugin_that_breaks_a_promise_is_blamed(cluster: Start, tmp_path: Path
     assert [(one.rule, one.actor) for one in report.findings] == [("D2", "DLL")]
 
 
+@pytest.mark.breaks_promises(None, "P3", "R2worker")
+def test_a_thread_that_goes_on_reporting_is_the_plugins_fault_alone(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = """
+    class Left(Good):
+        def online(self):
+            self.host.worker(self.work)
+            return PENDING
+        def work(self, cancel):
+            self.up = True
+            threading.Thread(target=self.go_on, daemon=True).start()
+        def go_on(self):
+            for _ in range(15):
+                time.sleep(0.04)
+                try:
+                    self.host.set_resource_status(Status.PENDING)
+                except Exception:  # told to stop, and does not
+                    pass
+            self.host.log("done")
+    """
+    run = cluster(tmp_path, one_resource("Left"), body)
+    run.until(lambda: run.log() == "done")
+    run.finish()
+    report = run.verdict()
+    assert [(one.rule, one.actor, one.event) for one in report.findings] == [
+        (None, "DLL", "SetResourceStatus(pending)"),
+        ("P3", "DLL", "return Offline(success)"),
+        ("R2worker", "DLL", "call Close"),  # RCM does not see threads
+    ]
+
+
 def test_a_stubborn_application_is_killed_after_its_time(cluster: Start, tmp_path: Path) -> None:
     text = """
     [resource.it]
