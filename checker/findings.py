@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from rhscheck.checker.answer import Task, TimeCheck
@@ -96,12 +96,14 @@ _CODES: dict[FindingKind, Code] = {
 
 def find(
     task: Task,
+    rules: Sequence[Rule],
     n: int,
     time: Callable[[], TimeCheck] | None,
 ) -> tuple[Finding, ...]:
     """What to report about `task`, in a fixed order; nothing that needs more than its budget.
 
-    `without_witness` tells what the verdicts say.
+    `without_witness` tells what the verdicts say. `rules` are all that were asked for, those about
+    liveness, which `task` does not have, too.
 
     Looks at one instance plus environment where instances are independent (so it holds for every
     N), else at `n` instances. `time`: the check of condition (b), made for the former.
@@ -126,7 +128,7 @@ def find(
             found.append(_not_examined(task))
             break
         found += part
-    found += _vacuous(task, relied)
+    found += _vacuous(task, rules, relied)
     return tuple(found)
 
 
@@ -324,7 +326,7 @@ def _as_rule(assumption: Assumption) -> Rule:
     )
 
 
-def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
+def _vacuous(task: Task, rules: Sequence[Rule], view: _View) -> Iterator[Finding]:
     """Rules whose premise is never true: they say nothing.
 
     A premise is never true if in each of its cases something is never so: an event that never
@@ -332,12 +334,10 @@ def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
     """
     happening = _happening(view)
     cases = {
-        rule.id: _cases(_premise(rule))
-        for rule in task.rules
-        if not isinstance(rule.obligation, Can)
+        rule.id: _cases(_premise(rule)) for rule in rules if not isinstance(rule.obligation, Can)
     }
     goals: dict[str, Expr] = {}
-    for rule in task.rules:
+    for rule in rules:
         for number, case in enumerate(cases.get(rule.id, [])):
             for at, part in enumerate(case):
                 if not any(isinstance(node, Happens | Post) for node in walk(part)):
@@ -350,13 +350,18 @@ def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
         events = [node for node in walk(part) if isinstance(node, Happens)]
         return bool(events) and not any(happening(event) for event in events)
 
-    for rule in task.rules:
+    for rule in rules:
         events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
         if events and not any(happening(event) for event in events):
             sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
-        elif rule.id in cases and all(
-            any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
-            for number, case in enumerate(cases[rule.id])
+        elif rule.id in cases and (
+            all(
+                any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
+                # `never in Bad` says what it says, if Bad is never reached.
+                and not (isinstance(rule.obligation, Never) and len(case) == 1)
+                for number, case in enumerate(cases[rule.id])
+            )
+            or _never_triggered(task, rule, view)
         ):
             sentence = (
                 f"rule {rule.id} says nothing: what it is about is never so (proved {view.scope})"
@@ -364,6 +369,27 @@ def _vacuous(task: Task, view: _View) -> Iterator[Finding]:
         else:
             continue
         yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _never_triggered(task: Task, rule: Rule, view: _View) -> bool:
+    """Whether the rule waits for a step, known by the states around it, that is never taken."""
+    premise = _premise(rule)
+    if isinstance(rule.obligation, Never) or not any(isinstance(e, Post) for e in walk(premise)):
+        return False
+    trigger = replace(rule, kind="can", obligation=Can(premise))
+    model = Model(task.weave([]).system, (trigger,), ())  # the assumptions are built in
+    if rule.id in model.unwoven:
+        return False
+    local = not isinstance(model.abstraction, Dependence)
+    if (view.n is None) != local:
+        return False  # the sentence would claim another scope
+    compiled = model.local_compiled if view.n is None else model.compiled(view.n)
+    goal = model.local_formula(rule.id) if view.n is None else model.formula(rule.id, view.n)
+    seen = explore(
+        compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
+        cancelled=task.budget.over, compiled=compiled,
+    )  # fmt: skip
+    return seen.complete and rule.id not in seen.found
 
 
 def _cases(premise: Expr) -> list[tuple[Expr, ...]]:

@@ -139,7 +139,7 @@ def verify(
                 for rule in rules
                 if isinstance(rule.obligation, LeadsTo)
             }
-            beside = _Beside.made(task, options, stories, argument)
+            beside = _Beside.made(task, options, rules, stories, argument)
             progress(f"waiting for the other process: {len(others)} rules")
             decided = second.result()
         if decided is None:
@@ -154,7 +154,7 @@ def verify(
         if local:
             argument.run(task.rules)
         results = _results(task, options, argument, rules)
-        beside = _Beside.made(task, options, stories, argument)
+        beside = _Beside.made(task, options, rules, stories, argument)
     return _concluded(
         system,
         options,
@@ -305,12 +305,17 @@ class _Beside:
 
     @staticmethod
     def made(
-        task: Task, options: Options, stories: Sequence[Scenario], argument: EveryN
+        task: Task,
+        options: Options,
+        rules: Sequence[Rule],
+        stories: Sequence[Scenario],
+        argument: EveryN,
     ) -> _Beside:
         scenarios = play(task, stories)
         if not options.findings:
             return _Beside(scenarios, ())
-        return _Beside(scenarios, find(task, options.n or DEFAULT_INSTANCES, argument.time))
+        n = options.n or DEFAULT_INSTANCES
+        return _Beside(scenarios, find(task, rules, n, argument.time))
 
 
 # ---- one rule ------------------------------------------------------------------------------------

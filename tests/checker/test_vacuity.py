@@ -58,3 +58,32 @@ def test_what_says_nothing() -> None:
     checks = verify_checks(loaded, report, times=False, version="1").checks
     typed = [(c.id, c.kind, c.status) for c in checks if c.kind in ("vacuous", "no_witness")]
     assert typed == [("SM311", "vacuous", "warning")] * 5 + [("SM312", "no_witness", "warning")]
+
+
+STEPS = """spec steps "Entered and left"
+actors { A }
+machine M {
+  initial state S0 {
+    by A: go -> S1
+  }
+  state S1 {
+    by A: back when in S2 -> S0
+    by A: stay
+  }
+  state S2
+}
+rule Safe "the bad state": never in M.S2
+rule Entered "an entry that never is": when enter M.S2 leads to enter M.S0 within 5s
+rule Left "an exit that never is": when leave M.S2 leads to enter M.S0
+rule Either "one that is": when (enter M.S2 or enter M.S1) leads to in M.S1
+"""
+
+
+def test_a_rule_that_waits_for_a_step_between_states_never_reached_says_nothing() -> None:
+    report = verify(load_source(Source("steps.sm", STEPS)).system)
+    assert [one.subject for one in report.findings if one.kind == "vacuous"] == ["Entered", "Left"]
+
+
+def test_that_a_bad_state_is_never_reached_is_what_a_rule_may_say() -> None:
+    report = verify(load_source(Source("steps.sm", STEPS)).system)
+    assert "Safe" not in [one.subject for one in report.findings if one.kind == "vacuous"]
