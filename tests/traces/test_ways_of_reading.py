@@ -17,7 +17,7 @@ from cluster_logs import damaged, log_lines
 
 from rhscheck.spec.load import load
 from rhscheck.traces.audit import audit as auditing
-from rhscheck.traces.audit import growing, stretches, usual
+from rhscheck.traces.audit import growing, stretches, ways
 from rhscheck.traces.audit.audit import audit_log, audit_stretches
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.growing import GrowingLog
@@ -106,7 +106,8 @@ def test_messages_that_are_forgotten_make_no_difference(monkeypatch: pytest.Monk
     data = sample(1)
     known = fast(data).as_json()
     monkeypatch.setattr(read, "MAX_CACHED", 3)
-    monkeypatch.setattr(usual, "MAX_ROUTES", 2)
+    monkeypatch.setattr(ways, "MAX_ROUTES", 2)
+    monkeypatch.setattr(ways, "MAX_STEPS", 3)
     assert fast(data).as_json() == known
 
 
@@ -117,11 +118,9 @@ def test_few_lines_are_read_the_long_way() -> None:
     reader = read.LogReader(court().logmap)
     stream = BytesIO(data)
     reader.begin(stream)
-    (batch,) = reader.batches(stream)
-    assert len(batch.entries) > 3000
-    messages = [one.reading.message for one in batch.odd]
-    assert len(messages) == len(set(messages))  # each once
-    assert len(messages) < 100
+    batches = list(reader.batches(stream))
+    assert sum(map(len, batches)) > 3000
+    assert [one.reading.message for batch in batches for _, one in batch.odd] == []
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -163,7 +163,7 @@ class Audit:
 
     def take(self, batch: Batch) -> None:
         """The next lines that the mapping looks at."""
-        for sighting in batch.odd:
+        for _, sighting in batch.odd:
             self.days.count(sighting)
         self.tally.take(batch)
         self.story.take_batch(batch)

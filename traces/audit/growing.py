@@ -29,7 +29,6 @@ class GrowingLog:
     audit: Audit = field(init=False)
     reader: LogReader = field(init=False)
     _held: bytes = b""
-    _line: int = 1
     _offset: int = 0
     _begun: bool = False
     _skipping: bool = False  # within a line that is too long
@@ -93,8 +92,7 @@ class GrowingLog:
             self._skipping = not ended
         if lines:
             whole = lines if lines.endswith(b"\n") else lines + b"\n"
-            for block in bounded(Block(whole, self._line, self._offset), self.reader.encoding):
+            for block in bounded(Block(whole, self._offset), self.reader.encoding):
                 self.audit.take(self.reader.read_block(block))
-            self._line += whole.count(b"\n")
             self.audit.story.tell()
         self._offset += len(text)

@@ -108,8 +108,9 @@ class Incident:
 class Resource:
     """What is known about one resource.
 
-    `monitor` is `pid#epoch` of the RHS process that last spoke for it. `omitted`: entries of the
-    timeline that were dropped because it was too long.
+    `monitor` is `pid#epoch` of the RHS process that last spoke for it. `timeline` is complete when
+    the log is over; until then it is `recent`, usual lines as they are. `omitted`: entries that
+    were dropped because it was too long.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Resource:
     events: int = 0
     omitted: int = 0
     timeline: list[Entry] = field(default_factory=list)
+    recent: list[Entry | Usual] = field(default_factory=list)
     # Calls in flight, since when, and whether they were asked for only.
     open: dict[str, tuple[Moment, bool]] = field(default_factory=dict)
     pending: str | None = None  # the operation that goes on in a worker
@@ -128,5 +130,6 @@ class Resource:
     sayings: list[Saying] = field(default_factory=list)
     # What happened that a spec may speak of, and where first.
     cases: dict[Case, tuple[int, int | None]] = field(default_factory=dict)
+    known: int = 0  # bits of cases that are there already
     waiting: list[Usual] = field(default_factory=list)  # lines that are not told yet
     era: int = 0  # of the story: what was open in an earlier one is forgotten

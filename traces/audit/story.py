@@ -9,13 +9,17 @@ resource on its usual way, is `audit.usual`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from operator import attrgetter
+from operator import call as give
+from typing import Final, cast
 
 from rhscheck.traces.audit.cases import case_of
 from rhscheck.traces.audit.model import (
     Case,
+    Entry,
     Evidence,
     Incident,
     IncidentKind,
@@ -24,16 +28,16 @@ from rhscheck.traces.audit.model import (
     Saying,
 )
 from rhscheck.traces.audit.usual import (
-    PENDING_STATES,
-    Route,
-    Routes,
     add_entry,
     call,
+    latest_entry,
     measure,
     play,
     settle,
+    settle_timeline,
     trim,
 )
+from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, SILENCE, WITH_PENDING, Route, Ways
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, Usual
 
@@ -49,7 +53,10 @@ CAUSE_US: Final = 60_000_000
 MAX_WAITING: Final = 30_000
 _SERVICE_GONE: Final = "the cluster service has gone"
 _LOUD: Final = ("WARN", "ERR")
-_WITH_PENDING: Final = ("Online", "Offline")
+_SINK: Final = attrgetter("sink")
+_SECOND: Final = 1_000_000
+# Where lines go of which nothing is told.
+_NOWHERE: Final[deque[Usual]] = deque(maxlen=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,59 +99,90 @@ class Story:
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
     _now: int | None = None
     _gone: Incident | None = None
-    # What may wait to be told: lines of earlier batches, and of this one those from `_told` on.
+    # What waits to be told: how many lines, and what they say.
     _waiting: int = 0
-    _batch: list[Usual | Sighting] = field(default_factory=list)
-    _told: int = 0
-    _at: int = 0
-    _routes: Routes = field(default_factory=Routes)
+    _given: list[list[Reading]] = field(default_factory=list)
     _known: dict[Case, bool] = field(default_factory=dict)
+    ways: Ways = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ways = Ways(self.knows)
 
     def take_batch(self, batch: Batch) -> None:
         """The next lines of the log."""
-        now = -1 if self._now is None else self._now
-        self._batch, self._told = batch.entries, 0
-        for at, entry in enumerate(batch.entries):
-            if type(entry) is not tuple:
-                assert isinstance(entry, Sighting)
-                self._at, self._now = at, None if now < 0 else now
-                self.take(entry)
-                now = -1 if self._now is None else self._now
-                continue
-            time_us, reading = entry[1], entry[3]
-            if time_us > now:
-                now = time_us
-            elif time_us < now - 1_000_000:
-                self._at, self._now = at, now
-                self._time_goes_back(Place(entry[0], time_us))
-                now = time_us
-            sink = reading.sink
-            if sink is None:
-                self._at, self._now = at, now
-                sink = self._way(entry, reading)
-                if sink is None:
-                    continue
-            sink(entry)
-        self._now = None if now < 0 else now
+        sinks: list[Callable[[Usual], None] | None] = list(map(_SINK, batch.readings))
+        apart: list[tuple[int, Sighting | None]] = list(batch.odd)
+        if None in sinks:
+            apart += [(at, None) for at, sink in enumerate(sinks) if sink is None]
+            apart.sort(key=lambda one: (one[0], one[1] is None))
+        begin = 0
+        for at, sighting in apart:
+            self._give(batch, sinks, begin, at)
+            begin = at
+            if sighting is not None:
+                self.take(sighting)
+            else:
+                self._look(batch, at)
+                begin = at + 1
+        self._give(batch, sinks, begin, len(sinks))
         if self._now is not None and (self.latest_us is None or self._now > self.latest_us):
             self.latest_us = self._now
-        self._waiting += len(batch.entries) - self._told
-        self._batch = []
         if self._waiting >= MAX_WAITING:
             self._tell_all()
 
-    def _way(self, entry: Usual, reading: Reading) -> Callable[[Usual], None] | None:
+    def _give(
+        self,
+        batch: Batch,
+        sinks: Sequence[Callable[[Usual], None] | None],
+        begin: int,
+        end: int,
+    ) -> None:
+        """Usual lines of a batch that go where lines with such messages wait to be told."""
+        if begin == end:
+            return
+        times, now = batch.times[begin:end], self._now
+        if not batch.rising or (now is not None and min(times) < now - _SECOND):
+            for at in range(begin, end):
+                self._look(batch, at)
+            return
+        readings = batch.readings[begin:end]
+        lines, processes = batch.lines[begin:end], batch.processes[begin:end]
+        # All of it without a step of this interpreter for any line.
+        ways = cast("Sequence[Callable[[Usual], None]]", sinks[begin:end])
+        deque(map(give, ways, zip(lines, times, processes, readings, strict=True)), maxlen=0)
+        latest = max(times)
+        if now is None or latest > now:
+            self._now = latest
+        self._given.append(readings)
+        self._waiting += end - begin
+
+    def _look(self, batch: Batch, at: int) -> None:
+        """A usual line that has to be looked at by itself."""
+        time_us, reading = batch.times[at], batch.readings[at]
+        if self._now is None or time_us > self._now:
+            self._now = time_us
+        elif time_us < self._now - _SECOND:
+            self._time_goes_back(Place(batch.lines[at], time_us))
+        entry = (batch.lines[at], time_us, batch.processes[at], reading)
+        sink = reading.sink or self._way(entry)
+        if sink is not None:
+            sink(entry)
+            self._given.append([reading])
+            self._waiting += 1
+
+    def _way(self, entry: Usual) -> Callable[[Usual], None] | None:
         """Where the line waits to be told with others of its resource; None: it is told.
 
         Met first here, or a line that is never usual.
         """
-        line, time_us, pid, _ = entry
+        line, time_us, pid, reading = entry
         if not reading.told:
-            return None
+            reading.sink = _NOWHERE.append
+            return reading.sink
         told, route = reading.told[0], reading.route
         if not isinstance(route, Route):
-            route = reading.route = self._routes.of(reading, self.knows)
-        if route.loud or told.res is None or len(reading.told) > 1:
+            route = reading.route = self.ways.route(reading)
+        if route.way == "loud" or told.res is None or len(reading.told) > 1:
             self.take(Sighting(line, 0, time_us, pid, None, reading))
             return None
         resource = self.resources.get(told.res) or self._resource(told.res, Place(line, time_us))
@@ -157,18 +195,19 @@ class Story:
 
     def _tell_all(self) -> None:
         """Tell all lines that wait. They change nothing but their own resources."""
-        if self._waiting:
+        if self._waiting >= len(self.resources):
             for resource in self.resources.values():
                 if resource.waiting:
                     play(self, resource)
-        elif self._batch:
-            for entry in self._batch[self._told : self._at]:
-                if type(entry) is tuple and entry[3].sink is not None:
-                    owner = self.resources.get(entry[3].told[0].res or "")
+        else:
+            for readings in self._given:
+                for reading in readings:
+                    name = reading.told[0].res if reading.told else None
+                    owner = None if name is None else self.resources.get(name)
                     if owner is not None and owner.waiting:
                         play(self, owner)
+        self._given.clear()
         self._waiting = 0
-        self._told = self._at if self._batch else 0
 
     def take(self, sighting: Sighting) -> None:
         """The next line of the log."""
@@ -271,6 +310,9 @@ class Story:
         for resource in self.resources.values():
             self.refresh(resource)
             trim(resource, length, exactly=True)
+            settle_timeline(resource)
+            resource.timeline = [entry for entry in resource.recent if isinstance(entry, Entry)]
+            resource.recent = []
             resource.quiet_since = None
             if resource.open:
                 resource.open = {
@@ -278,7 +320,7 @@ class Story:
                     for op, (since, asked) in resource.open.items()
                 }
         self.speaks_of = every
-        self._routes = Routes()
+        self.ways = Ways(every)
         self._hosts.clear()
 
     def _follows(self, pid: int) -> bool:
@@ -317,7 +359,7 @@ class Story:
             return
         op, code = told.op, told.rc
         self._closed(resource, op, place)
-        if op in _WITH_PENDING and code == 997:
+        if op in WITH_PENDING and code == PENDING:
             resource.pending = op
             resource.quiet_since = (place.line, place.time_us)
             return
@@ -342,7 +384,7 @@ class Story:
         """A pending operation has said something: how long was it silent?"""
         if resource.quiet_since is not None:
             start, end = resource.quiet_since, (place.line, place.time_us)
-            measure(resource, "silence", start, end, self.limits.silence_us, at_most=False)
+            measure(resource, SILENCE, start, end, self.limits.silence_us, at_most=False)
 
     def _status(
         self, told: Told, resource: Resource | None, place: Place, sighting: Sighting
@@ -389,11 +431,10 @@ class Story:
     ) -> None:
         if resource is None:
             return
-        if told.once and resource.timeline:
-            last = resource.timeline[-1]
-            if last.told.kind == "state" and last.told.keys == told.keys:
-                self.events -= 1
-                return  # the same change, printed in another form
+        last = latest_entry(resource) if told.once else None
+        if last is not None and last.told.kind == "state" and last.told.keys == told.keys:
+            self.events -= 1
+            return  # the same change, printed in another form
         add_entry(resource, told, place)
         if told.target in PENDING_STATES and resource.pending is None:
             op = told.target.removesuffix("Pending")

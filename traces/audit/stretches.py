@@ -8,7 +8,6 @@ log that was read in one go. Who reads which stretch is the caller's business.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import msgspec
@@ -16,10 +15,10 @@ import msgspec
 from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.logmap.language import LogMap
 from rhscheck.traces.logmap.read import LogReader, Within
-from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, Usual
+from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, is_rising
 from rhscheck.traces.logmap.text import BLOCK_BYTES, Sniffed, block_count
 
-BLOCKS: Final = 16  # of a stretch
+BLOCKS: Final = 64  # of a stretch
 _HEADING: Final = "[=== "
 _AT_ONCE: Final = 1 << 20
 
@@ -37,7 +36,8 @@ class Stretch(msgspec.Struct):
     """What was read of a stretch: usual lines in columns, and the others with their places.
 
     `lines`: how many lines it has; those in it are numbered from 1. `readings`: what lines say,
-    each once; `said` are the numbers of these.
+    each once; `said` are the numbers of these. Each odd line has with it how many usual ones come
+    before.
     """
 
     lines: int
@@ -84,26 +84,20 @@ def read_stretch(stream: BinaryIO, logmap: LogMap, cut: Cut) -> Stretch:
     """Read a stretch. Raises OSError as reading does."""
     reader = LogReader(logmap, sniffed=cut.sniffed, within=cut.within)
     numbers, times, processes, said = array("q"), array("q"), array("q"), array("q")
-    readings: list[Reading] = []
     known: dict[int, int] = {}
+    readings: list[Reading] = []
     odd: list[tuple[int, Sighting]] = []
-    count = 0
     for batch in reader.batches(stream, cut.first, cut.last):
-        for entry in batch.entries:
-            if type(entry) is tuple:
-                line, time_us, pid, reading = entry
-                place = known.get(id(reading))
-                if place is None:
-                    place = known[id(reading)] = len(readings)
-                    readings.append(reading)
-                numbers.append(line)
-                times.append(time_us)
-                processes.append(pid)
-                said.append(place)
-            else:
-                assert isinstance(entry, Sighting)
-                odd.append((count, entry))
-            count += 1
+        for reading in batch.readings:
+            place = known.get(id(reading))
+            if place is None:
+                place = known[id(reading)] = len(readings)
+                readings.append(reading)
+            said.append(place)
+        odd += [(before + len(numbers), sighting) for before, sighting in batch.odd]
+        numbers.extend(batch.lines)
+        times.extend(batch.times)
+        processes.extend(batch.processes)
     return Stretch(
         reader.lines,
         reader.cut_lines,
@@ -119,18 +113,14 @@ def read_stretch(stream: BinaryIO, logmap: LogMap, cut: Cut) -> Stretch:
 
 def put_back(stretch: Stretch, before: int) -> Batch:
     """The lines of a stretch that has `before` lines of the file before it."""
-    columns = [array("q", one) for one in (stretch.numbers, stretch.times, stretch.processes)]
-    places = array("q", stretch.said)
-    usual: Iterator[Usual] = (
-        (line + before, time_us, pid, stretch.readings[place])
-        for line, time_us, pid, place in zip(*columns, places, strict=True)
-    )
-    entries: list[Usual | Sighting] = []
-    odd = [sighting for _, sighting in stretch.odd]
-    for place, sighting in stretch.odd:
+    times = array("q", stretch.times).tolist()
+    for _, sighting in stretch.odd:
         sighting.line += before
-        while len(entries) < place:
-            entries.append(next(usual))
-        entries.append(sighting)
-    entries.extend(usual)
-    return Batch(entries, odd)
+    return Batch(
+        [line + before for line in array("q", stretch.numbers)],
+        times,
+        array("q", stretch.processes).tolist(),
+        list(map(stretch.readings.__getitem__, array("q", stretch.said))),
+        stretch.odd,
+        is_rising([time_us // 1_000_000 for time_us in times]),
+    )

@@ -1,64 +1,57 @@
-"""Finds and splits the lines of a cluster.log that begin as they always do, a block at a time.
+"""Splits the lines of a cluster.log that begin as they always do, a block at a time.
 
-One regular expression goes over the whole block: it finds the components that a mapping looks at
-and, where the line in front of one is as usual, splits it into process, second, thousandths, level
-and message. What it costs is mostly what these lines cost; the others are passed over at the speed
-of a search. Owns this split, and whether it may be used for a block at all.
+One regular expression goes over the whole block, from line feed to line feed. Where the line behind
+one is as usual, with a component that the mapping looks at in its usual place, it splits the line
+into process, second, thousandths and message; what is between such lines is left as it is. Owns
+this split, and whether it may be used for a block at all. Whether the parts are what they seem is
+for the caller to look up.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-# Of the parts of a split: text between, message, process, second, thousandths, level.
+# Of the parts of a split: text between, process, second, thousandths, level and message, special.
 PARTS: Final = 6
-# How long the usual beginning of a line is, with the line feed before it.
-USUAL: Final = 50
+# How long a usual line is without its message, with the line feed before it.
+HEAD: Final = 44
+# Where its component begins in the message: behind the level.
+COMPONENT: Final = 6
+# How long a message with its level must be for the whole component to be in it.
+SHORTEST: Final = COMPONENT + 17  # `_COMPONENT` at its longest
 _COMPONENT = re.compile(rb"\[[A-Za-z]{1,15}\]")
-# Lines that change what the others mean: lines were left out, a section begins.
-_SPECIAL = re.compile(rb"\n(?:\.\.\.|\[===)")
 
 
 class Rapid:
-    """The components of a mapping's prefilter that are of the same length, and its other texts."""
+    """Those components of a mapping's prefilter that are of the same length."""
 
     def __init__(self, prefilter: Iterable[bytes]) -> None:
-        texts = list(dict.fromkeys(prefilter))
         alike: dict[int, list[bytes]] = {}
-        for text in texts:
+        for text in dict.fromkeys(prefilter):
             if _COMPONENT.fullmatch(text):
                 alike.setdefault(len(text), []).append(text)
         found = max(alike.values(), key=len, default=[])
         self.usable = bool(found)
         if not found:
             return
-        self._others = [text for text in texts if text not in found]
-        # A common beginning is what the search is fast by: `\[R(?:CM|ES|HS)\]`.
-        inner = [text[1:-1] for text in found]
-        same = 0
-        while all(len(one) > same and one[same] == inner[0][same] for one in inner):
-            same += 1
-        names = b"|".join(one[same:] for one in inner)
-        head = rb"\[" + inner[0][:same] + rb"(?:" + names + rb")\]"
-        # Looking back from behind the component, so that nothing is tried where there is none.
-        usual = rb"\n(.{8})\.[0-9a-fA-F]{8}::(.{20})(.{4})(.{6}).{%d}" % len(found[0])
-        self._split = re.compile(rb"(" + head + rb"(?:(?<=" + usual + rb").*|))").split
+        # A sign that is a line feed after all is noticed when the parts are looked up.
+        begins = rb"(?=(?s:.{%d})(?:%s))" % (HEAD - 1 + COMPONENT, b"|".join(map(re.escape, found)))
+        process, second, thousandth = rb"((?s:.{8}))", rb"((?s:.{20}))", rb"((?s:.{4}))"
+        usual = process + rb"\.[0-9a-fA-F]{8}::" + second + thousandth + rb"(.*)"
+        # Lines that change what the others mean: lines were left out, a section begins.
+        special = rb"(\.\.\.|\[===)"
+        self._split = re.compile(rb"\n(?:" + begins + usual + rb"|" + special + rb")").split
 
-    def split(self, data: bytes) -> list[bytes] | None:
-        """`data` (which begins with a line feed) in parts; None: it has to be read line by line.
+    def split(self, data: bytes) -> Sequence[list[bytes]] | None:
+        """The columns of `data` (which begins with a line feed); None: read it line by line.
 
-        Six parts a component, PARTS; those behind the message are None where the line is not as
-        usual, and the message is the component then. At the end the text behind the last.
+        Text between usual lines (one more than there are lines), processes, seconds, thousandths,
+        messages with their levels.
         """
-        if _SPECIAL.search(data):
-            return None
         parts = self._split(data)
-        # Only a text that is somewhere may be where no component is.
-        others = [text for text in self._others if text in data]
-        if others:
-            between = b"".join(parts[::PARTS])
-            if any(text in between for text in others):
-                return None
-        return parts
+        special = parts[5::PARTS]
+        if special.count(None) != len(special):
+            return None
+        return [parts[number::PARTS] for number in range(5)]

@@ -8,9 +8,11 @@ mean together is `audit.story`'s business.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from itertools import accumulate, compress
+from operator import add
+from typing import BinaryIO, Final, cast
 
 from rhscheck.traces.clusterlog.line import (
     DEBUG_SECTION,
@@ -23,10 +25,19 @@ from rhscheck.traces.clusterlog.line import (
 )
 from rhscheck.traces.logmap.language import MAX_NAME, LogMap, told
 from rhscheck.traces.logmap.match import Matcher
-from rhscheck.traces.logmap.pattern import Pattern, iso_micros, normalised
-from rhscheck.traces.logmap.rapid import PARTS, USUAL, Rapid
-from rhscheck.traces.logmap.reading import Batch, Days, Reading, Sighting, Usual, shape_of
+from rhscheck.traces.logmap.pattern import Pattern, normalised
+from rhscheck.traces.logmap.rapid import HEAD, SHORTEST, Rapid
+from rhscheck.traces.logmap.reading import (
+    Batch,
+    Days,
+    Reading,
+    Sighting,
+    batch_of,
+    is_rising,
+    shape_of,
+)
 from rhscheck.traces.logmap.sieve import Sieve
+from rhscheck.traces.logmap.stamps import Stamps, times
 from rhscheck.traces.logmap.text import (
     BLOCK_BYTES,
     Block,
@@ -35,6 +46,7 @@ from rhscheck.traces.logmap.text import (
     blocks,
     decode,
     file_offset,
+    line_feeds,
     read_sample,
     sniff,
 )
@@ -51,11 +63,10 @@ _USUAL = re.compile(
     rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} "
     rb"(?:[A-Z]{4}  |[A-Z]{3}   )(?=\S)"
 )
-_SECOND = re.compile(rb"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.")
-_HEX = re.compile(rb"[0-9a-fA-F]{8}")
-_LEAD, _MESSAGE = 43, 49  # where level and message begin in such a line
+_LEVEL = re.compile(rb"(?:[A-Z]{4}  |[A-Z]{3}   )(?=\S)")
+_STAMP, _LEAD = 19, 43  # where the time and the level begin in such a line
+_WIDTH: Final = 6  # of a level with the blanks behind it
 _BEGINS = re.compile(rb"[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d")
-_MILLIS: Final = {b"%03d " % millis: millis * 1000 for millis in range(1000)}
 
 
 class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
@@ -89,13 +100,12 @@ class LogReader:
     cut_lines: int = 0
     _matcher: Matcher | None = None
     _sieves: tuple[Sieve, Rapid] | None = None
-    # Readings by message, those used lately and those before: half are forgotten at a time.
+    # Readings by level and message, those used lately and those before: half are forgotten at a
+    # time. Apart from them those of which no rule knows.
     _cache: dict[bytes, Reading] = field(default_factory=dict)
     _before: dict[bytes, Reading] = field(default_factory=dict)
-    _strange: dict[bytes, Reading] = field(default_factory=dict)  # of which no rule knows
-    _seconds: dict[bytes, int] = field(default_factory=dict)
-    _days: dict[bytes, int] = field(default_factory=dict)
-    _pids: dict[bytes, int] = field(default_factory=dict)
+    _strange: dict[bytes, Reading] = field(default_factory=dict)
+    _stamps: Stamps = field(default_factory=Stamps)
 
     @property
     def encoding(self) -> Encoding:
@@ -120,13 +130,12 @@ class LogReader:
         days = Days()
         sieve = _sieve(self.logmap.prefilter, self.encoding)
         for block in blocks(stream, self.sniffed):
-            self._count(block)
             for sighting in self._block(block, sieve):
                 days.count(sighting)
                 yield sighting
 
     def batches(self, stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Batch]:
-        """The same of the blocks `first` to `last`, faster: usual lines are told in short.
+        """The same of the blocks `first` to `last`, faster: usual lines are told in columns.
 
         Call `begin` before. Times without a date are left as they stand.
         """
@@ -134,29 +143,25 @@ class LogReader:
             yield self.read_block(block)
 
     def read_block(self, block: Block) -> Batch:
-        """The lines of one block that the mapping looks at. `sniffed` must be known."""
+        """The lines of the next block that the mapping looks at. `sniffed` must be known."""
         if self._sieves is None:
             rapid = Rapid(_encoded(self.logmap.prefilter, self.encoding))
             self._sieves = _sieve(self.logmap.prefilter, self.encoding), rapid
         sieve, rapid = self._sieves
-        self._count(block)
         if rapid.usable and self.logmap.form == "clusterlog" and self.within.debug:
-            data = b"\n" + block.data
-            parts = rapid.split(data)
-            if parts is not None:
-                self._learn_head(block)
-                return self._rapid(block, data, parts)
-        found = self._block(block, sieve)
-        return Batch(list(found), found)
-
-    def _count(self, block: Block) -> None:
-        self.lines = block.line + (block.lines or block.data.count(b"\n")) - 1
-        self.cut_lines += block.cut
+            found = self._rapid(block, sieve, rapid)
+            if found is not None:
+                return found
+        return batch_of(self._block(block, sieve))
 
     def _block(self, block: Block, sieve: Sieve) -> list[Sighting]:
+        """The lines of the next block, one by one."""
+        first = self.lines + 1
+        self.lines += line_feeds(block.data)
+        self.cut_lines += block.cut
         if self.logmap.form == "clusterlog":
-            return self._cluster_block(block, sieve)
-        return list(self._plain_block(block, self.logmap.form, sieve))
+            return self._cluster_block(block, sieve, first)
+        return list(self._plain_block(block, self.logmap.form, sieve, first))
 
     def refuse_legacy(self, sample: bytes) -> None:
         """Raise LegacyFormat if a log that begins with `sample` is of Windows 2000 or 2003."""
@@ -171,10 +176,10 @@ class LogReader:
             raise LegacyFormat
 
     # ---- what the log says about itself --------------------------------------------------------
-    def _learn_head(self, block: Block) -> None:
-        """Take in what the first lines of the file say about it."""
-        if block.offset < BLOCK_BYTES and block.line <= HEAD_LINES:
-            self._learn(block.data, 0, len(block.data), HEAD_LINES - block.line + 1)
+    def _learn_head(self, block: Block, first: int) -> None:
+        """Take in what the first lines of the file say about it; `first` is that of the block."""
+        if block.offset < BLOCK_BYTES and first <= HEAD_LINES:
+            self._learn(block.data, 0, len(block.data), HEAD_LINES - first + 1)
 
     def _learn(self, data: bytes, start: int, stop: int, most: int) -> int:
         """Take in up to `most` lines that may say something about the log; how many there were."""
@@ -188,165 +193,174 @@ class LogReader:
         return count
 
     # ---- cluster.log ---------------------------------------------------------------------------
-    def _cluster_block(self, block: Block, sieve: Sieve) -> list[Sighting]:
+    def _cluster_block(self, block: Block, sieve: Sieve, first: int) -> list[Sighting]:
         data = block.data
         found: list[Sighting] = []
-        self._learn_head(block)
+        self._learn_head(block, first)
         start = 0
         if b"[===" in data:
             for heading in re.finditer(rb"^\[=== [^\n]{1,300}", data, re.MULTILINE):
-                found += self._cluster_part(block, sieve, start, heading.start())
+                found += self._cluster_part(data, sieve, start, heading.start(), first)
+                first += data.count(b"\n", start, heading.end())
                 name = section(decode(heading[0], self.encoding))
                 if name is not None:
                     self.within = Within(name == DEBUG_SECTION, SECTION_LINES)
                 start = heading.end()
-        return found + self._cluster_part(block, sieve, start, len(data))
+        found += self._cluster_part(data, sieve, start, len(data), first)
+        for sighting in found:
+            sighting.offset = file_offset(block, sighting.offset, self.encoding)
+        return found
 
-    def _cluster_part(self, block: Block, sieve: Sieve, start: int, stop: int) -> list[Sighting]:
-        data = block.data
+    def _cluster_part(
+        self, data: bytes, sieve: Sieve, start: int, stop: int, line: int
+    ) -> list[Sighting]:
+        """The lines of a section, or of a part of one; `line` is the number of the first."""
+        if self.within.debug:
+            return self._hits(data, sieve, start, stop, line)
+        if self.within.left and stop > start:
+            # The rest of a heading's line is the first.
+            known = self._learn(data, start, stop, self.within.left)
+            self.within = Within(False, self.within.left - known)
+        return []
+
+    def _hits(self, data: bytes, sieve: Sieve, start: int, stop: int, line: int) -> list[Sighting]:
+        """The lines of a part of the debug log, with their places in `data` as offsets.
+
+        `line` is the number of the line that `start` is in.
+        """
         found: list[Sighting] = []
-        if not self.within.debug:
-            if self.within.left and stop > start:
-                # The rest of a heading's line is the first.
-                known = self._learn(data, start, stop, self.within.left)
-                self.within = Within(False, self.within.left - known)
-            return found
-        line, counted, end = block.line, 0, start - 1
+        counted, end = start, start - 1
         for at in sieve.hits(data, start, stop):
             if at < end:  # a second hit in the same line
                 continue
             begin = data.rfind(b"\n", 0, at) + 1
             end = data.find(b"\n", at if at > begin else begin)
             line += data.count(b"\n", counted, begin)
-            counted = begin
+            counted = max(begin, counted)
             sighting = self._line(data, begin, end, line)
             if sighting is not None:
-                sighting.offset = file_offset(block, begin, self.encoding)
+                sighting.offset = begin
                 found.append(sighting)
         return found
 
-    def _rapid(self, block: Block, data: bytes, parts: list[bytes]) -> Batch:
-        """The lines of a block that was split."""
-        entries: list[Usual | Sighting] = []
-        odd: list[Sighting] = []
-        append, known = entries.append, self._cache.get
-        seconds, pids, millis = self._seconds.get, self._pids.get, _MILLIS.get
-        line, current, base = block.line - 1, b"", 0
-        done, at, latest = 0, 0, -1  # components that `at` is behind; the last odd line's beginning
-        columns = [parts[number::PARTS] for number in range(PARTS)]
-        for number, (between, message, process, second, thousandth, lead) in enumerate(
-            zip(*columns, strict=False)
-        ):
-            if second is not None and len(between) == USUAL:
-                line += 1
-            else:
-                line += between.count(b"\n")
-            reading = known(message)
-            # A line that is not as usual has no level here.
-            if reading is not None and reading.lead == lead:
-                if second != current:
-                    base, current = seconds(second, -1), second
-                    if base < 0:
-                        base = self._second(second)
-                fraction, pid = millis(thousandth), pids(process)
-                if pid is None:
-                    pid = self._process(process)
-                if base >= 0 and fraction is not None and pid is not None:
-                    append((line, base + fraction, pid, reading))
+    def _rapid(self, block: Block, sieve: Sieve, rapid: Rapid) -> Batch | None:
+        """The lines of the next block by columns; None: it has to be read line by line."""
+        data = b"\n" + block.data
+        columns = rapid.split(data)
+        if columns is None:
+            return None
+        between, processes, seconds, thousandths, messages = columns
+        readings: list[Reading | None] = list(map(self._cache.get, messages))
+        if None in readings:
+            for at, message in enumerate(messages):
+                if readings[at] is None:
+                    readings[at] = self._cache.get(message) or self._understood(message)
+        pids, bases, fractions = self._stamps.columns(processes, seconds, thousandths)
+        strange: list[int] = []
+        if None in readings or None in pids or None in bases or None in fractions:
+            every = zip(readings, pids, bases, fractions, strict=True)
+            strange = [at for at, one in enumerate(every) if None in one]
+            for at in strange:
+                if b"\n" in processes[at] or b"\n" in seconds[at] or b"\n" in thousandths[at]:
+                    return None  # two lines, the first of them a short one
+        counts = [text.count(b"\n") if text else 0 for text in between]
+        first = self.lines + 1
+        self.lines += len(messages) + sum(counts) - 1
+        self.cut_lines += block.cut
+        self._learn_head(block, first)
+        lines = list(map(add, accumulate(counts), range(first, first + len(messages))))
+        odd: list[tuple[int, Sighting]] = []
+        if strange or sieve.wants(b"".join(between)):
+            odd = self._odd(data, sieve, between, messages, lines, first, strange)
+        if strange:
+            usual = [True] * len(lines)
+            for at in strange:
+                usual[at] = False
+            lines, readings = list(compress(lines, usual)), list(compress(readings, usual))
+            pids, bases = list(compress(pids, usual)), list(compress(bases, usual))
+            fractions = list(compress(fractions, usual))
+        rising = is_rising(cast(list[int], bases))
+        stamps = times(bases, fractions)
+        return Batch(
+            lines, stamps, cast(list[int], pids), cast(list[Reading], readings), odd, rising
+        )
+
+    def _odd(
+        self,
+        data: bytes,
+        sieve: Sieve,
+        between: Sequence[bytes],
+        messages: Sequence[bytes],
+        lines: Sequence[int],
+        first: int,
+        strange: Sequence[int],
+    ) -> list[tuple[int, Sighting]]:
+        """The lines of a block that are not in its columns, and how many that are come before.
+
+        `strange`: the places in the columns of lines that are not as usual after all.
+        """
+        odd: list[tuple[int, Sighting]] = []
+        starts = [0, *accumulate(map(add, map(len, between), map(len, messages)))]
+        holes = {at for at, text in enumerate(between) if text and sieve.wants(text)}
+        passed, strangers = 0, set(strange)
+        for at in sorted(strangers | holes):
+            # A line feed is in front of each line; so the first of them is in front of the block.
+            start = starts[at] + HEAD * at
+            stop = start + len(between[at])
+            if at in holes:
+                line = lines[at - 1] + 1 if at else first
+                found = self._hits(data, sieve, start + 1, stop, line)
+                odd += [(at - passed, sighting) for sighting in found]
+            if at in strangers:
+                passed += 1
+                end = stop + HEAD + len(messages[at])
+                # The component may stand in the next line, behind the beginning of this one.
+                if len(messages[at]) < SHORTEST and not sieve.wants(data[stop:end]):
                     continue
-            for earlier in range(done, number):
-                at += len(columns[0][earlier]) + len(columns[1][earlier])
-            done = number
-            begin = data.rfind(b"\n", 0, at + len(between) + 1) + 1
-            if begin == latest:  # a second component in the same line
-                continue
-            latest = begin
-            sighting = self._line(data, begin, data.find(b"\n", begin), line)
-            current = b""
-            if sighting is not None:
-                sighting.offset = block.offset
-                append(sighting)
-                odd.append(sighting)
-        return Batch(entries, odd)
+                sighting = self._line(data, stop + 1, end, lines[at])
+                if sighting is not None:
+                    odd.append((at + 1 - passed, sighting))
+        return odd
 
     def _line(self, data: bytes, begin: int, end: int, line: int) -> Sighting | None:
         """What a line says. None: it only continues a record, or says nothing."""
         usual = _USUAL.match(data, begin, end)
         if usual is None:
             return self._cluster_line(data, begin, end, line)
-        key = data[begin + _MESSAGE : end]
-        lead = data[begin + _LEAD : begin + _MESSAGE]
-        reading = self._cache.get(key) or self._known(key)
-        if reading is None or reading.lead != lead:
+        key = data[begin + _LEAD : end]
+        reading = self._understood(key)
+        if reading is None:
+            # What is not understood may go on in the next line.
             reading = self._strange.get(key)
-            if reading is not None and reading.lead == lead and not self._is_alone(data, end):
+            if reading is None or not self._is_alone(data, end):
                 return self._cluster_line(data, begin, end, line)
-        if reading is None or reading.lead != lead:
-            level = LEVELS.get(lead.strip().decode("ascii"))
-            if level is None:
-                return self._cluster_line(data, begin, end, line)
-            reading = self._reading(canonical(decode(key, self.encoding)), level)
-            reading.lead = lead
-            if reading.shape is None:
-                self._remember(key, reading)
-            elif self._is_alone(data, end):
-                if len(self._strange) >= MAX_CACHED:
-                    self._strange.clear()
-                if len(key) <= MAX_KEY:
-                    self._strange[key] = reading
-            else:
-                return self._cluster_line(data, begin, end, line)
-        time_us = self._stamp(data[begin : begin + _LEAD])
-        pid = self._pids.get(data[begin : begin + 8])
+        time_us = self._stamps.time(data[begin + _STAMP : begin + _LEAD])
+        pid = self._stamps.process(data[begin : begin + 8])
         if time_us is None or pid is None:
             return self._cluster_line(data, begin, end, line)
-        return Sighting(line, 0, time_us, pid, data[begin + 9 : begin + 17], reading)
+        return Sighting(line, begin, time_us, pid, data[begin + 9 : begin + 17], reading)
+
+    def _understood(self, key: bytes) -> Reading | None:
+        """What a level and a message say; None if no rule knows them."""
+        reading = self._cache.get(key) or self._known(key)
+        if reading is not None or key in self._strange or _LEVEL.match(key) is None:
+            return reading
+        level = LEVELS.get(key[:_WIDTH].strip().decode("ascii"))
+        if level is None:
+            return None
+        reading = self._reading(canonical(decode(key[_WIDTH:], self.encoding)), level)
+        if reading.shape is None:
+            self._remember(key, reading)
+            return reading
+        if len(self._strange) >= MAX_CACHED:
+            self._strange.clear()
+        if len(key) <= MAX_KEY:
+            self._strange[key] = reading
+        return None
 
     def _is_alone(self, data: bytes, end: int) -> bool:
         """Whether the line that ends here cannot go on in the next."""
         return end + 1 >= len(data) or _BEGINS.match(data, end + 1) is not None
-
-    def _stamp(self, data: bytes) -> int | None:
-        """The time of a line that begins as usual; its second and process are remembered."""
-        base = self._seconds.get(data[19:39], -1)
-        if base < 0:
-            base = self._second(data[19:39])
-        if data[:8] not in self._pids:
-            self._process(data[:8])
-        return None if base < 0 else base + _MILLIS[data[39:43]]
-
-    def _second(self, second: bytes) -> int:
-        """The microseconds of `YYYY/MM/DD-HH:MM:SS.`, remembered; -1 if it is none.
-
-        Only what is exactly so is remembered: then what is looked up is what it seems.
-        """
-        if _SECOND.fullmatch(second) is None:
-            return -1
-        day = self._days.get(second[:10], -1)
-        if day < 0:
-            found = iso_micros(second[:10].decode("ascii") + "-00:00:00")
-            if found is None:
-                return -1
-            if len(self._days) > 64:
-                self._days.clear()
-            day = self._days[second[:10]] = found
-        hour, minute, rest = int(second[11:13]), int(second[14:16]), int(second[17:19])
-        if hour > 23 or minute > 59 or rest > 60:
-            return -1
-        if len(self._seconds) > 256:
-            self._seconds.clear()
-        base = day + (hour * 3600 + minute * 60 + rest) * 1_000_000
-        self._seconds[second] = base
-        return base
-
-    def _process(self, process: bytes) -> int | None:
-        """The number of a process, remembered; None if it is none."""
-        if _HEX.fullmatch(process) is None:
-            return None
-        if len(self._pids) > 4096:
-            self._pids.clear()
-        found = self._pids[process] = int(process, 16)
-        return found
 
     def _cluster_line(self, data: bytes, begin: int, end: int, line: int) -> Sighting | None:
         """Any line, however much of it is missing. None: it only continues a record."""
@@ -401,9 +415,11 @@ class LogReader:
         return None, 1
 
     # ---- logs of other kinds -------------------------------------------------------------------
-    def _plain_block(self, block: Block, form: Pattern, sieve: Sieve) -> Iterator[Sighting]:
+    def _plain_block(
+        self, block: Block, form: Pattern, sieve: Sieve, first: int
+    ) -> Iterator[Sighting]:
         at = 0
-        for number, raw in enumerate(block.data.split(b"\n")[:-1], block.line):
+        for number, raw in enumerate(block.data.split(b"\n")[:-1], first):
             begin, at = at, at + len(raw) + 1
             if not raw or not sieve.wants(raw):
                 continue

@@ -7,9 +7,9 @@ and no pattern.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,9 +29,8 @@ class Reading(msgspec.Struct, gc=False):
     """What a message says; mostly the same object for the same message.
 
     `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
-    `rcm`: the cluster service wrote it. `lead`: the bytes between time and message, where they are
-    as usual. `route` and `sink` are for whoever follows the log: what to do with such a message,
-    and where lines with it wait for that.
+    `rcm`: the cluster service wrote it. `sink` and `route` are for whoever follows the log: where
+    lines with such a message wait to be told, and how they are.
     """
 
     told: tuple[Told, ...]
@@ -40,9 +39,8 @@ class Reading(msgspec.Struct, gc=False):
     shape: str | None
     rule: int | None = None
     rcm: bool = False
-    lead: bytes = b""
-    route: object = None
     sink: Callable[[Usual], None] | None = None
+    route: Any = None
 
 
 class Sighting(msgspec.Struct, gc=False):
@@ -69,11 +67,32 @@ class Sighting(msgspec.Struct, gc=False):
 Usual = tuple[int, int, int, Reading]
 
 
-class Batch(msgspec.Struct):
-    """Lines that were looked at, in file order; `odd` are those of them that are Sightings."""
+class Batch(msgspec.Struct, gc=False):
+    """Lines that were looked at, in file order: usual ones in columns, and the odd ones.
 
-    entries: list[Usual | Sighting]
-    odd: list[Sighting]
+    Each odd line has with it how many usual ones come before. `rising`: of the usual lines none is
+    a second or more before an earlier one.
+    """
+
+    lines: list[int]
+    times: list[int]
+    processes: list[int]
+    readings: list[Reading]
+    odd: list[tuple[int, Sighting]]
+    rising: bool
+
+    def __len__(self) -> int:
+        return len(self.readings)
+
+
+def batch_of(odd: Iterable[Sighting]) -> Batch:
+    """Lines none of which is usual."""
+    return Batch([], [], [], [], [(0, sighting) for sighting in odd], True)
+
+
+def is_rising(seconds: list[int]) -> bool:
+    """Whether times that begin with these whole seconds, in any unit, go back by less than one."""
+    return seconds == sorted(seconds)
 
 
 @dataclass(slots=True)
@@ -109,18 +128,16 @@ class Tally:
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def take(self, batch: Batch) -> None:
-        """Take in lines that were looked at; `last_us` only of those that are Sightings."""
-        usual = len(batch.entries) - len(batch.odd)
+        """Take in lines that were looked at; `last_us` only of the odd ones."""
+        usual = len(batch)
         self.relevant += usual
         self.understood += usual
-        if self.first_us is None and batch.entries:
-            for entry in batch.entries:
-                time_us = entry[1] if isinstance(entry, tuple) else entry.time_us
-                if time_us is not None:
-                    self.first_us = time_us
-                    break
-        for sighting in batch.odd:
+        for before, sighting in batch.odd:
+            if before and self.first_us is None:
+                self.first_us = batch.times[0]
             self.count(sighting)
+        if usual and self.first_us is None:
+            self.first_us = batch.times[0]
 
     def count(self, sighting: Sighting) -> None:
         """Take in a line that was looked at."""
