@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from rhscheck.spec.system import System
     from rhscheck.traces.audit.audit import Read
     from rhscheck.traces.audit.court import Court
-    from rhscheck.traces.audit.opinion import SpecSummary
+    from rhscheck.traces.audit.model import Case
+    from rhscheck.traces.audit.opinion import Opinion, SpecSummary
     from rhscheck.traces.audit.report import LogReport
     from rhscheck.traces.audit.stretches import Cut, Stretch
     from rhscheck.traces.format import Event
@@ -223,18 +224,29 @@ class Request:
     settings: tuple[tuple[str, str], ...]
 
 
-def court_of(request: Request, logmap: LogMap) -> tuple[Court, Path | None]:
+def court_of(request: Request, logmap: LogMap) -> tuple[Court, Callable[[], Path | None]]:
     """The spec that logs are brought before, and where its opinions are kept."""
     from rhscheck import opinions
     from rhscheck.traces.audit.court import Court
 
     settings = dict(request.settings)
-    place = opinions.place_of(opinions.cache_folder(os.environ), request.spec, settings, logmap)
-    kept = opinions.recall(place)
 
     def compiled() -> System:
         return api.load(request.spec, settings).system
 
+    @functools.cache
+    def place() -> Path | None:
+        folder = opinions.cache_folder(os.environ)
+        return opinions.place_of(folder, request.spec, settings, logmap)
+
+    def more() -> dict[Case, Opinion]:
+        kept = opinions.recall(place())
+        return {} if kept is None else dict(kept.known)
+
+    kept = opinions.shipped(request.spec, settings, logmap)
+    if kept is not None:
+        return Court(logmap, compiled, kept.summary, dict(kept.known), more), place
+    kept = opinions.recall(place())
     if kept is None:
         return Court(logmap, compiled), place
     return Court(logmap, compiled, kept.summary, dict(kept.known)), place

@@ -2,8 +2,9 @@
 
 Compiling a spec takes longer than reading most logs, and what it says about a case is always the
 same. Owns where that is kept (the user's folder for caches) and what it depends on: the texts of
-the spec, its settings, the facts of the mapping, and every line of the code that works it out. What
-cannot be read, or was made by anything else, is worked out again; nothing here fails.
+the spec, its settings, the facts of the mapping, and every line of the code that works it out. For
+specs that are shipped as they are it is shipped too (`bench/ship_opinions.py`; a test works it out
+again). What cannot be read, or was made by anything else, is worked out anew; nothing here fails.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,6 +43,14 @@ class Kept(msgspec.Struct):
     known: list[tuple[Case, Opinion]]
 
 
+class Shipped(msgspec.Struct):
+    """The same of a shipped spec: `text` is a digest of it, `facts` those of the mapping."""
+
+    text: str
+    facts: list[bool | str | int]
+    kept: Kept
+
+
 def cache_folder(environment: Mapping[str, str]) -> Path | None:
     """Where things are kept, None: nowhere (`RHSCHECK_CACHE_DIR` is set, and empty)."""
     named = environment.get(FOLDER_VARIABLE)
@@ -59,6 +68,34 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(home) / ".cache" / "rhscheck" if home else None
 
 
+def shipped(spec: str, settings: Mapping[str, str], logmap: LogMap) -> Kept | None:
+    """What is shipped of a spec with no settings, None: nothing that is of use."""
+    if settings or not _is_name(spec):
+        return None
+    try:
+        library = resources.files("rhscheck.spec.library")
+        data = (library / f"{spec}.opinions.json").read_bytes()
+        found = msgspec.json.decode(data, type=Shipped)
+        text = (library / f"{spec}.sm").read_bytes()
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    fits = found.text == digest_of(text) and found.facts == facts_of(logmap)
+    return found.kept if fits else None
+
+
+def facts_of(logmap: LogMap) -> list[bool | str | int]:
+    """What of a mapping opinions depend on."""
+    facts = logmap.facts
+    return [facts.complete, facts.lossy, facts.start, facts.slack_ms]
+
+
+def digest_of(text: bytes) -> str:
+    """A digest of a spec, but for lines that are blank or a comment."""
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(b"#")]
+    return hashlib.sha256(b"\n".join(said)).hexdigest()
+
+
 def place_of(
     folder: Path | None, spec: str, settings: Mapping[str, str], logmap: LogMap
 ) -> Path | None:
@@ -70,8 +107,7 @@ def place_of(
     if text is None or _USES.search(text):
         return None
     digest = hashlib.sha256()
-    facts = logmap.facts
-    known = [sorted(settings.items()), facts.complete, facts.lossy, facts.start, facts.slack_ms]
+    known = [sorted(settings.items()), *facts_of(logmap)]
     digest.update(json.dumps([spec, known]).encode())
     digest.update(hashlib.sha256(text).digest())
     digest.update(_code())
@@ -89,20 +125,21 @@ def recall(place: Path | None) -> Kept | None:
         return None
 
 
-def keep(place: Path | None, court: Court) -> None:
+def keep(place: Callable[[], Path | None], court: Court) -> None:
     """Keep what the court has said, if anything is new; that may fail without harm."""
-    if place is None or not court.fresh:
+    where = place() if court.fresh else None
+    if where is None:
         return
     data = msgspec.json.encode(Kept(court.summary, sorted(court.known.items(), key=repr)))
-    half = place.with_name(f"{place.name}.{os.getpid()}.part")
+    half = where.with_name(f"{where.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        where.parent.mkdir(parents=True, exist_ok=True)
         try:
             half.write_bytes(data)
-            half.replace(place)
+            half.replace(where)
         finally:
             half.unlink(missing_ok=True)
-        kept = sorted(place.parent.glob("audit-*.json"), key=lambda one: one.stat().st_mtime)
+        kept = sorted(where.parent.glob("audit-*.json"), key=lambda one: one.stat().st_mtime)
         for old in kept[:-_KEPT]:
             old.unlink(missing_ok=True)
 
@@ -111,13 +148,19 @@ def _text_of(spec: str) -> bytes | None:
     """The bytes of a spec, shipped or a file; None where loading it will say what is wrong."""
     path = Path(spec)
     try:
-        if path.suffix == "" and path.name == spec:
-            shipped = resources.files("rhscheck.spec.library") / f"{spec}.sm"
-            if shipped.is_file():
-                return shipped.read_bytes()
+        if _is_name(spec):
+            library = resources.files("rhscheck.spec.library") / f"{spec}.sm"
+            if library.is_file():
+                return library.read_bytes()
         return path.read_bytes() if path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def _is_name(spec: str) -> bool:
+    """Whether it may be the name of a shipped spec."""
+    path = Path(spec)
+    return path.suffix == "" and path.name == spec
 
 
 def _code() -> bytes:

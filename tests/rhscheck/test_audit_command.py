@@ -78,24 +78,39 @@ def test_what_a_spec_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = tmp_path / "cache"
     monkeypatch.setenv("RHSCHECK_CACHE_DIR", str(folder))
     log = write(tmp_path, "a.log", STUCK)
-    first = run("audit", log, "--format", "json")
+    asked = ("audit", log, "--set", "CallTimeout=10m", "--format", "json")
+    first = run(*asked)
     (kept,) = folder.iterdir()
     # What is kept is what is used: no spec is compiled any more.
     with monkeypatch.context() as patched:
         patched.setattr("rhscheck.api.load", None)
-        again = run("audit", log, "--format", "json")
+        again = run(*asked)
     assert again.stdout == first.stdout
     # Another setting is another question; what is damaged is worked out again.
-    run("audit", log, "--set", "CallTimeout=10m")
+    run("audit", log, "--set", "CallTimeout=11m")
     assert len(list(folder.iterdir())) == 2
     kept.write_text('{"summary":1}', encoding="utf-8")
-    assert run("audit", log, "--format", "json").stdout == first.stdout
+    assert run(*asked).stdout == first.stdout
     # Nothing is kept where that is asked for, or the folder is none; the answers are the same.
     monkeypatch.setenv("RHSCHECK_CACHE_DIR", "")
-    assert run("audit", log, "--format", "json").stdout == first.stdout
+    assert run(*asked).stdout == first.stdout
     monkeypatch.setenv("RHSCHECK_CACHE_DIR", log)
-    assert run("audit", log, "--format", "json").stdout == first.stdout
+    assert run(*asked).stdout == first.stdout
     assert len(list(folder.iterdir())) == 2
+
+
+def test_the_first_audit_compiles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHSCHECK_CACHE_DIR", str(tmp_path / "cache"))
+    log = write(tmp_path, "a.log", STUCK)
+    # A copy of the spec is not the one whose opinions are shipped: it is compiled, and asked.
+    rhs = files("rhscheck.spec.library").joinpath("rhs.sm").read_text("utf-8")
+    spec = write(tmp_path, "mine.sm", rhs)
+    compiled = run("audit", log, "--spec", spec, "--format", "json")
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    monkeypatch.setattr("rhscheck.api.load", None)
+    first = run("audit", log, "--format", "json")
+    assert (first.stdout, first.return_value) == (compiled.stdout, compiled.return_value)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_an_edited_spec_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

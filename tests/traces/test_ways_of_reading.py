@@ -9,19 +9,23 @@ import functools
 import pickle
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from cluster_logs import damaged, log_lines
 
+from rhscheck import opinions
 from rhscheck.spec.load import load
 from rhscheck.traces.audit import audit as auditing
 from rhscheck.traces.audit import growing, stretches, ways
 from rhscheck.traces.audit.audit import audit_log, audit_stretches
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.growing import GrowingLog
+from rhscheck.traces.audit.judge import opinions as asked
 from rhscheck.traces.audit.model import Case
+from rhscheck.traces.audit.opinion import alike
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.audit.stretches import Cut, Stretch, read_stretch
 from rhscheck.traces.logmap import read, text
@@ -175,6 +179,31 @@ def test_no_line_convicts_by_itself() -> None:
     verdicts = {verdict for case in told.values() for verdict in case.rules.values()}
     assert verdicts == {"conforms-so-far", "inconclusive"}
     assert all(case.findings == () for case in told.values())
+
+
+def test_shipped_opinions_are_those_that_the_spec_has() -> None:
+    shipped = opinions.shipped("rhs", {}, court().logmap)
+    assert shipped is not None, "run bench/ship_opinions.py"
+    known = dict(shipped.known)
+    found = court().opinions(known)
+    assert {case: found[case] for case in known} == known, "run bench/ship_opinions.py"
+    assert shipped.summary == court().summary
+    assert {case[1] for case in known if case[0] == "return"} == set(OPS)
+    # With settings, or under a mapping that promises more, the spec has to be asked.
+    assert opinions.shipped("rhs", {"CallTimeout": "10m"}, court().logmap) is None
+    facts = replace(court().logmap.facts, complete=True)
+    assert opinions.shipped("rhs", {}, replace(court().logmap, facts=facts)) is None
+
+
+def test_codes_that_mean_nothing_of_their_own_are_alike() -> None:
+    # Asked one by one, without the knowledge that they are.
+    cases: list[Case] = [("return", op, code) for op in ("Online", "IsAlive") for code in (1, 5023)]
+    told, _ = asked(court().system, court().header, cases, None)
+    for op in ("Online", "IsAlive"):
+        assert told["return", op, 5023] == told["return", op, 1]
+        assert alike(("return", op, 5023), court().summary.codes) == ("return", op, 1)
+    assert alike(("return", "Online", 997), court().summary.codes) == ("return", "Online", 997)
+    assert alike(("call", "Online", None), court().summary.codes) == ("call", "Online", None)
 
 
 @pytest.mark.parametrize("path", MODERN, ids=lambda path: path.stem)

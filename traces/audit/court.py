@@ -7,13 +7,13 @@ of the same spec), and then nothing is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rhscheck.traces.audit.model import Case
-from rhscheck.traces.audit.opinion import Opinion, SpecSummary, speaks_of
+from rhscheck.traces.audit.opinion import Opinion, SpecSummary, alike, speaks_of
 from rhscheck.traces.format import Header
 from rhscheck.traces.logmap.events import log_header
 from rhscheck.traces.logmap.language import LogMap
@@ -28,7 +28,8 @@ class Court:
     """A spec under the facts of a mapping.
 
     `system` is asked for when it is first needed. `summary` and `known`: what an earlier Court
-    with the same System and mapping had. `fresh`: there are opinions that were not in `known`.
+    with the same System and mapping had; `more`: where there may be more of it. `fresh`: there are
+    opinions that were in neither.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Court:
         system: Callable[[], System],
         summary: SpecSummary | None = None,
         known: dict[Case, Opinion] | None = None,
+        more: Callable[[], Mapping[Case, Opinion]] | None = None,
     ) -> None:
         self.logmap = logmap
         self.header: Header = msgspec.structs.replace(
@@ -47,6 +49,7 @@ class Court:
         self._summary = summary
         self._engine: Engine | None = None
         self.known = {} if known is None else known
+        self._more = more
         self.fresh = False
 
     @property
@@ -72,7 +75,12 @@ class Court:
 
     def opinions(self, cases: Iterable[Case]) -> dict[Case, Opinion]:
         """What the spec says about each case, when nothing else is known."""
-        missing = [case for case in dict.fromkeys(cases) if case not in self.known]
+        wanted = list(dict.fromkeys(cases))
+        missing = self._missing(wanted)
+        if missing and self._more is not None:
+            self.known = {**self._more(), **self.known}
+            self._more = None
+            missing = self._missing(wanted)
         if missing:
             from rhscheck.traces.audit.judge import opinions  # noqa: PLC0415  compiles specs
 
@@ -80,6 +88,19 @@ class Court:
             self.known.update(found)
             self.fresh = True
         return self.known
+
+    def _missing(self, cases: Iterable[Case]) -> list[Case]:
+        """The cases of which nothing is known, not even by one that is no different."""
+        missing = []
+        for case in cases:
+            if case not in self.known:
+                same = self.known.get(alike(case, self.summary.codes))
+                # What is wrong with a case is told with its own code.
+                if same is None or same.findings:
+                    missing.append(case)
+                else:
+                    self.known[case] = same
+        return missing
 
     def strict(self, file: str) -> StrictBench:
         """A judge for one log that lacks nothing but what the mapping declares."""

@@ -32,6 +32,7 @@ from rhscheck.traces.format import (
 )
 from rhscheck.traces.judge import Judge, Options
 from rhscheck.traces.logmap.language import LogMap
+from rhscheck.traces.mapping import result_codes
 
 _WHOLE = "a log has no end that could be missing"
 _STEPS: tuple[StepKind, ...] = ("call", "return", "callback", "expiry", "timer", "event")
@@ -176,4 +177,20 @@ def summary_of(system: System) -> SpecSummary:
     duties = [Duty(one.id, one.base, one.sentence) for one in system.rules]
     duties += [Duty(one.id, one.id, one.sentence) for one in system.assumptions]
     times = {one.name: one.value * system.unit_us for one in system.constants if one.is_time}
-    return SpecSummary(system.name, tuple(duties), labels_of(system), times)
+    return SpecSummary(system.name, tuple(duties), labels_of(system), times, _codes_of(system))
+
+
+def _codes_of(system: System) -> dict[str, tuple[int, ...]]:
+    """The codes that results of each entry point have in a recording."""
+    results: dict[tuple[str, str], dict[str | None, None]] = {}
+    for entry in system.entries:
+        results[(entry.machine, entry.name)] = dict.fromkeys(entry.results)
+    for transition in system.transitions:
+        for label in (transition.label, *transition.also):
+            if label.kind == "return":
+                results.setdefault((label.machine, label.name), {})[label.value] = None
+    found: dict[str, list[int]] = {}
+    for (_, name), values in results.items():
+        codes = result_codes(system.trace, tuple(values))
+        found.setdefault(name, []).extend(code for code, _ in codes.exact)
+    return {name: tuple(sorted(set(codes))) for name, codes in found.items()}

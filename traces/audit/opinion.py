@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 
 import msgspec
 
@@ -30,13 +31,15 @@ class Duty(msgspec.Struct, frozen=True):
 class SpecSummary(msgspec.Struct, frozen=True):
     """What an audit needs to know of a spec.
 
-    `labels`: kinds and names of its events; `times_us`: its constants that are times.
+    `labels`: kinds and names of its events; `times_us`: its constants that are times; `codes`: by
+    entry point the results' codes that mean something of their own, others mean all the same.
     """
 
     name: str
     duties: tuple[Duty, ...]
     labels: frozenset[tuple[str, str]]
     times_us: dict[str, int]
+    codes: dict[str, tuple[int, ...]]
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -47,6 +50,15 @@ class SpecSummary(msgspec.Struct, frozen=True):
 def speaks_of(case: Case, labels: frozenset[tuple[str, str]]) -> bool:
     """Whether the spec has an event of that name at all; with another, the log is not about it."""
     return any((kind, case[1]) in labels for kind in STEPS[case[0]])
+
+
+def alike(case: Case, codes: Mapping[str, tuple[int, ...]]) -> Case:
+    """The case that this one is no different from: a result's code may be one of many."""
+    kind, name, code = case
+    named = codes.get(name, ())
+    if kind != "return" or code in named:
+        return case
+    return kind, name, next(number for number in count(1) if number not in named)
 
 
 class Opinion(msgspec.Struct, frozen=True):
