@@ -27,10 +27,11 @@ from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_clu
 from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
 from rhscheck.tracer.real.news import LogNews, News
-from rhscheck.tracer.real.run_files import StepFile, TraceFile
 from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
+from rhscheck.tracer.real.step_log import StepFile
+from rhscheck.tracer.real.trace_file import TraceFile
 
 EXIT_UNCLEAN = 1
 EXIT_ABORTED = 130
@@ -102,7 +103,7 @@ def host(request: Request, out: Out) -> int:
         if request.steps is not None:
             stream = stack.enter_context(_create(request.steps, request.cluster))
             with _writing(request.steps):
-                steps = StepFile(stream, configuration, node)
+                steps = StepFile(stream, configuration, node, tool=f"rhscheck {api.version()}")
             sinks.append(_Guarded(steps, request.steps))
         show = stack.enter_context(view(board, out))
 

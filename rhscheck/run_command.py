@@ -48,9 +48,10 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
         "rhscheck run cluster.toml --simulate --seeds 0-9999",
         "rhscheck run cluster.toml --simulate --seed 17 --trace 17.jsonl",
         "rhscheck run cluster.toml --simulate --fault db:Online:1:hang",
+        "rhscheck run cluster.toml --steps run.steps && rhscheck run --recheck run.steps",
     ),
 )
-@click.argument("cluster", metavar="CLUSTER.toml")
+@click.argument("cluster", metavar="[CLUSTER.toml]", required=False)
 @click.option("--trace", metavar="FILE", help="Write what happens to FILE, as rhs-trace/1.")
 @click.option("--simulate", is_flag=True, help="Simulate the cluster; no process is started.")
 @click.option(
@@ -120,6 +121,12 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option("--steps", metavar="FILE", help="Write what the cores of a real run did to FILE.")
 @click.option(
+    "--recheck",
+    metavar="FILE",
+    help="Host nothing: give the events that --steps has recorded in FILE to fresh cores, and say "
+    "whether they do the same again.",
+)
+@click.option(
     "--state", metavar="DIR", help="Where a real run keeps its state. Default: beside CLUSTER.toml."
 )
 @click.option(
@@ -135,9 +142,10 @@ def run(
     context: click.Context,
     *,
     out: Out,
-    cluster: str,
+    cluster: str | None,
     trace: str | None,
     simulate: bool,
+    recheck: str | None,
     seed: int | None,
     seeds: range | None,
     minutes: float,
@@ -161,7 +169,15 @@ def run(
 
     Exit status 0: all is in order and no rule is broken; 1: a rule is broken, or a resource of a
     real run had failed or could not be taken offline in order; 3: that could not be decided.
+    With --recheck 0: every step has the recorded effects; 1: one has not; 3: there is no step.
     """
+    if recheck is not None:
+        _refuse_all(context, ("recheck", "kind", "output", "quiet", "color"), "--recheck")
+        from rhscheck.rechecked_steps import recheck as repeat
+
+        return repeat(recheck, out)
+    if cluster is None:
+        raise click.UsageError("Missing argument 'CLUSTER.toml'.")
     _refuse(context, _REAL_ONLY if simulate else _SIMULATED_ONLY, simulated=simulate)
     if not simulate:
         if judge == "watch":
@@ -199,6 +215,16 @@ def _refuse(context: click.Context, names: Sequence[str], *, simulated: bool) ->
         if parameter.name in names and given is not ParameterSource.DEFAULT:
             rule = "cannot be used with" if simulated else "can be used only with"
             raise click.UsageError(f"{parameter.opts[0]} {rule} --simulate")
+
+
+def _refuse_all(context: click.Context, but: Sequence[str], with_: str) -> None:
+    """Whatever is given beside it would be ignored, so it is an error."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in but or given in (None, ParameterSource.DEFAULT):
+            continue
+        name = "CLUSTER.toml" if parameter.name == "cluster" else parameter.opts[0]
+        raise click.UsageError(f"{name} cannot be used with {with_}")
 
 
 def _simulate(

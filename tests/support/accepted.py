@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from rhscheck import api
 from rhscheck.hosted_runs import HostJudge
 from rhscheck.simulated_runs import spec_for
 from rhscheck.tracer.configuration import ClusterConfiguration, Timeouts
-from rhscheck.tracer.real.run_files import read_steps, steps_differ
+from rhscheck.tracer.real.step_log import repeat_steps
 from rhscheck.tracer.recording import header
 from rhscheck.tracer.simulator import Cluster, Cores, Run
 from rhscheck.traces.format import EventLine, Finish, Loaded
@@ -88,7 +89,7 @@ def check_recordings(folder: Path, promises: tuple[str, ...]) -> None:
     for path in sorted(folder.rglob("*.jsonl")):
         content = path.read_bytes()
         if content.startswith(b'{"node"') and b'"format":"rhs-steps/1"' in content[:10_000]:
-            assert steps_differ(*read_steps(path)) is None, path
+            assert repeat_steps(BytesIO(content)).difference is None, path
         elif b'"src":"runtime"' in content.partition(b"\n")[0] and b'"ev":"call"' in content:
             report = REPLAYER.replay(str(path))
             if promises:

@@ -20,10 +20,11 @@ from rhscheck import api
 from rhscheck.tracer.application import identify
 from rhscheck.tracer.cluster_file import read_cluster
 from rhscheck.tracer.real.news import LogNews, MonitorNews, News, ResourceNews
-from rhscheck.tracer.real.run_files import StepFile, TraceFile, read_steps, steps_differ
 from rhscheck.tracer.real.runtime import Outcome, Runtime
 from rhscheck.tracer.real.scale import scaled
 from rhscheck.tracer.real.state_directory import StateDirectory
+from rhscheck.tracer.real.step_log import StepFile, repeat_steps
+from rhscheck.tracer.real.trace_file import TraceFile
 from rhscheck.traces.format import Event, load_trace
 from rhscheck.traces.report import TraceReport
 
@@ -108,7 +109,8 @@ class Run:
 
     def verdict(self) -> TraceReport:
         """The spec's verdict on the trace; the steps are repeated by fresh cores before."""
-        assert steps_differ(*read_steps(self.folder / "steps.jsonl")) is None
+        with (self.folder / "steps.jsonl").open("rb") as stream:
+            assert repeat_steps(stream).difference is None
         assert self.left_running() == []
         return self.replayer.replay(str(self.folder / "trace.jsonl"))
 

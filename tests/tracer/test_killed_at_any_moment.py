@@ -17,7 +17,7 @@ from real_cluster import GOOD, Run, Start, is_gone
 
 from rhscheck import api
 from rhscheck.tracer.application import identify, read_record
-from rhscheck.tracer.real.run_files import read_steps, steps_differ
+from rhscheck.tracer.real.step_log import repeat_steps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left is read from /proc")
 
@@ -100,7 +100,8 @@ def test_rcm_killed_at_any_moment(tmp_path: Path, after_s: float) -> None:
     run.kill()
     run.communicate()
     assert is_gone(pid)
-    assert steps_differ(*read_steps(steps)) is None
+    with steps.open("rb") as stream:
+        assert repeat_steps(stream).difference is None
     if b'"ev":"call"' in trace.read_bytes():
         assert api.replay(str(trace)).verdict == "conforms-so-far"
     # The next run ends what the first has left, and hosts all anew.
