@@ -21,9 +21,10 @@ import click
 import msgspec
 
 from rhscheck import api, terminal
+from rhscheck.cluster_input import read_cluster_file
 from rhscheck.options import Out
 from rhscheck.run_view import Board, Line, view
-from rhscheck.tracer.cluster_file import ClusterFile, ClusterFileError, read_cluster
+from rhscheck.tracer.cluster_file import ClusterFileError
 from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
 from rhscheck.tracer.real.news import LogNews, News
@@ -63,7 +64,7 @@ def host(request: Request, out: Out) -> int:
         together = terminal.same_file(request.trace, request.steps)
         if request.trace == request.steps or together:
             raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
-    file = _read(request.cluster)
+    file = read_cluster_file(request.cluster)
     configuration = scaled(file.configuration, request.time_scale)
     if len(configuration.nodes) > 1:
         raise api.InputError(
@@ -142,20 +143,6 @@ def host(request: Request, out: Out) -> int:
                 trace.close()
     unclean = dict(runtime.unclean)
     return _finish(request, out, board, outcome, unclean, time.monotonic() - began)
-
-
-def _read(path: str) -> ClusterFile:
-    if Path(path).exists() and not Path(path).is_file():
-        raise api.InputError(f"{path} is no file")  # reading a device may never end
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # editors on Windows like to add a mark
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error})"
-        raise api.InputError(f"cannot read {path}: {reason}") from None
-    try:
-        return read_cluster(text, path)
-    except (ClusterFileError, StateDirectoryError) as error:
-        raise api.InputError(str(error)) from None
 
 
 def _create(path: str, cluster: str) -> BinaryIO:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import click
@@ -245,9 +244,10 @@ def _simulate(
         from dataclasses import replace
 
         from rhscheck import run_output, simulated_runs
+        from rhscheck.cluster_input import read_cluster_file
         from rhscheck.tracer.simulator import Options
 
-        configuration = _configuration(cluster)
+        configuration = read_cluster_file(cluster).configuration
         if resources:
             configuration = _only(configuration, resources)
         options = Options(duration_us=max(1, round(minutes * 60_000_000)), wild=wild)
@@ -275,20 +275,6 @@ def _simulate(
         inputs=[cluster],
     )
     return status
-
-
-def _configuration(path: str) -> ClusterConfiguration:
-    from rhscheck.tracer.cluster_file import ClusterFileError, read_cluster
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error})"
-        raise api.InputError(f"cannot read {path}: {reason}") from None
-    try:
-        return read_cluster(text, path).configuration
-    except ClusterFileError as error:
-        raise api.InputError(str(error)) from None
 
 
 def _only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterConfiguration:

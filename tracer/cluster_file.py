@@ -4,6 +4,7 @@ Owns the notation (tables, keys, times with units as in a spec) and the line eac
 Whether the values fit together is `configuration.problems`'; whether a plug-in's parameters are
 right is known once its class is loaded (`ClusterFile.line_of`).
 
+    nodes                       of the cluster
     [timeouts]                  call pending looks_alive is_alive dump
     [monitor_restarts]          restarts period delay
     [group.NAME]                nodes persistent failovers failover_period

@@ -50,7 +50,7 @@ WATCHED = ("--simulate", "--judge", "watch", "--minutes", "5")
 def test_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *WATCHED, "--seed", "3") == (
         0,
-        "shop.toml: seed 3: 74 events in 6 min 18 s of virtual time, error in Open 1 of db: "
+        "shop.toml: seed 3: 96 events in 5 min 00 s of virtual time, error in Open 1 of db: "
         "conforms (judged by the watch alone)\n",
         "",
     )

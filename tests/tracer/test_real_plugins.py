@@ -355,6 +355,29 @@ def test_a_plugin_that_does_not_fit_is_refused_with_its_line(
     assert run.left_running() == []
 
 
+def test_a_plugin_that_ends_the_process_behind_one_that_does_not_load_is_named_too(
+    cluster: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "ends.py").write_text("import os\nos._exit(103)\n")
+    (tmp_path / "never.py").write_text("import nothing_like_it\n")
+    text = (
+        "[resource.a]\nplugin = './never.py:It'\n[resource.b]\nplugin = 'GenericScript'\n"
+        "[resource.c]\nplugin = './ends.py:It'\n[resource.d]\nplugin = './never.py:It'\n"
+    )
+    run = cluster(tmp_path, text)
+    with pytest.raises(ClusterFileError) as refused:
+        run.join()
+    told = [(one.line, one.message) for one in refused.value.mistakes]
+    assert [line for line, _ in told] == [2, 3, 6]
+    assert "No module named 'nothing_like_it'" in told[0][1]
+    assert "parameter `agent`" in told[1][1]
+    assert told[2][1] == (
+        "resource `c`: its monitor is gone: a plug-in ended the process with status 103 "
+        "(while the plug-in of c was loaded)"
+    )
+    assert run.left_running() == []
+
+
 def test_nothing_is_opened_before_the_plugins_of_all_monitors_are_loaded(
     cluster: Start, tmp_path: Path
 ) -> None:

@@ -75,6 +75,12 @@ class LoadFailed(msgspec.Struct, frozen=True, tag=True):
     parameter: str | None
 
 
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """This plug-in is loaded, or LoadFailed has said why it is not: what comes is not its doing."""
+
+    res: str
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """Every plug-in is loaded: commands are welcome."""
 
@@ -105,7 +111,7 @@ class Said(msgspec.Struct, frozen=True, tag=True):
     now_us: int
 
 
-FromProcess = Loading | LoadFailed | Ready | Pong | Stepped | Said
+FromProcess = Loading | LoadFailed | Loaded | Ready | Pong | Stepped | Said
 
 
 class FrameWriter:

@@ -45,6 +45,7 @@ from rhscheck.tracer.plugin_loading import PluginError
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.frames import (
     FrameWriter,
+    Loaded,
     LoadFailed,
     Loading,
     Ping,
@@ -147,6 +148,7 @@ class Monitor:
             except PluginError as error:
                 self.writer.write(LoadFailed(one.name, str(error), error.parameter))
                 usable = False
+            self.writer.write(Loaded(one.name))
         return usable
 
     def arm(self) -> None:

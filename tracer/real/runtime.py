@@ -48,6 +48,7 @@ from rhscheck.tracer.real.dump import crashed_in_worker, crashed_operation, read
 from rhscheck.tracer.real.frames import (
     FromProcess,
     HostedSetup,
+    Loaded,
     LoadFailed,
     Loading,
     Ping,
@@ -122,7 +123,7 @@ class _Process:
         """Why it ends, as far as it has said so itself."""
         if self.shadow.exit is not None:
             return self.shadow.exit.why
-        return "load-failed" if self.load_failed and not self.ready else None
+        return "load-failed" if self.load_failed and not self.ready and not self.loading else None
 
 
 class Runtime:
@@ -340,6 +341,9 @@ class Runtime:
             case LoadFailed(res, message, parameter):
                 known.load_failed = True
                 self._load_failed(res, message, parameter, now_us)
+            case Loaded():
+                known.loading = ""
+                known.answered_us = now_us
             case Ready(reached_us):
                 known.ready, known.answered_us = True, now_us
                 self._journal.reach(name, reached_us)
@@ -397,9 +401,9 @@ class Runtime:
         why = process.describe_end(status, None if call is None else call.op, said=said)
         if call is not None and not known.shadow.ended:
             why = f"{why} (during {call.op} of {call.res})"
-        if not known.ready and known.loading and said != "load-failed":
+        if not known.ready and known.loading:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
-            if not self._serving and not self._failed:
+            if not self._serving and not self._aborting:
                 self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
         working = known.shadow.working if in_worker and said is None else None
         if working is not None:
