@@ -18,7 +18,8 @@ from rhscheck.checker import engines, fixed, pairs
 from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN
-from rhscheck.checker.findings import Finding, find, without_witness
+from rhscheck.checker.finding import Finding
+from rhscheck.checker.findings import find
 from rhscheck.checker.least_steps import least_steps
 from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
@@ -26,6 +27,7 @@ from rhscheck.checker.protection import Protected, protected
 from rhscheck.checker.race import Question, race
 from rhscheck.checker.scenarios import Played, not_played, play
 from rhscheck.checker.sharing import SecondProcess, second_share
+from rhscheck.checker.vacuity import without_witness
 from rhscheck.checker.verdict import (
     EXIT_AGREED,
     EXIT_UNDECIDED,

@@ -8,7 +8,7 @@ the exit status counts. Knows no format.
 from __future__ import annotations
 
 from rhscheck.checker import verdict as v
-from rhscheck.checker.findings import Finding
+from rhscheck.checker.finding import Finding
 from rhscheck.checker.scenarios import Played
 from rhscheck.checker.verify import Report
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place, Status

@@ -14,7 +14,7 @@ import click
 
 from rhscheck.chart import Style, render_run, run_events
 from rhscheck.checker import verdict as v
-from rhscheck.checker.findings import Finding
+from rhscheck.checker.finding import Finding
 from rhscheck.checker.protection import Protected
 from rhscheck.checker.verify import Report
 from rhscheck.output import diagnostics_text, place

@@ -31,7 +31,7 @@ from random_systems import Shape, rules, systems
 from rhscheck.checker.answer import ProofMismatch, Task, confirm
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.explore import explore
-from rhscheck.checker.findings import Finding
+from rhscheck.checker.finding import Finding
 from rhscheck.checker.invariant import Invariant
 from rhscheck.checker.local import LocalAbstraction
 from rhscheck.checker.model import Budget, Model

@@ -20,7 +20,7 @@ import jsonschema_rs
 import pytest
 
 from rhscheck import api
-from rhscheck.checker.findings import Finding
+from rhscheck.checker.finding import Finding
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place
 from rhscheck.github import MAX_FLOW as GITHUB_FLOW
 from rhscheck.github import github

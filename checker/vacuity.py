@@ -1,0 +1,198 @@
+"""What in a spec says nothing: rules, assumptions and permissions that nothing ever comes to.
+
+Owns these findings and how they are established: each is a proof, since the exploration
+over-approximates what can happen. Knows no rendering, and none of the other findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from rhscheck.checker.answer import Task
+from rhscheck.checker.explore import explore
+from rhscheck.checker.finding import Finding
+from rhscheck.checker.local import Dependence
+from rhscheck.checker.model import Model
+from rhscheck.checker.verdict import Result, Witnessed
+from rhscheck.checker.verdict import sentence as said
+from rhscheck.checker.view import View
+from rhscheck.spec.expr import And, Expr, Happens, Or, Post, walk
+from rhscheck.spec.system import (
+    Assumption,
+    Can,
+    Early,
+    LeadsTo,
+    Never,
+    NeverAfter,
+    NeverBefore,
+    Rule,
+    RuleKind,
+    Within,
+)
+
+
+def never_binding(task: Task, n: int) -> Iterator[Finding]:
+    """Assumptions that forbid nothing: what they exclude does not happen without them either."""
+    for assumption in task.assumptions:
+        others = tuple(one for one in task.assumptions if one.id != assumption.id)
+        rule = _as_rule(assumption)
+        model = Model(task.system, (rule,), others)
+        local = not isinstance(model.abstraction, Dependence)
+        compiled = model.local_compiled if local else model.compiled(n)
+        goal = model.local_formula(rule.id) if local else model.formula(rule.id, n)
+        seen = explore(
+            compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
+            cancelled=task.budget.over, compiled=compiled,
+        )  # fmt: skip
+        if seen.complete and rule.id not in seen.found:
+            scope = "for every N" if local else f"for N={n}"
+            sentence = (
+                f"assumption {assumption.id} forbids nothing that could happen without it "
+                f"(proved {scope})"
+            )
+            yield Finding("never_binds", assumption.id, sentence, error=False, span=assumption.span)
+
+
+def _as_rule(assumption: Assumption) -> Rule:
+    kinds: dict[type, RuleKind] = {
+        Never: "never",
+        NeverBefore: "before",
+        NeverAfter: "after",
+        Within: "within",
+        Early: "early",
+    }
+    kind = kinds[type(assumption.obligation)]
+    return Rule(
+        assumption.id,
+        assumption.id,
+        assumption.sentence,
+        kind,
+        assumption.params,
+        assumption.obligation,
+        span=assumption.span,
+    )
+
+
+def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
+    """Rules whose premise is never true: they say nothing.
+
+    A premise is never true if in each of its cases something is never so: an event that never
+    happens, or a condition on states that no reachable state fulfils.
+    """
+    happening = _happening(view)
+    cases = {
+        rule.id: _cases(_premise(rule)) for rule in rules if not isinstance(rule.obligation, Can)
+    }
+    goals: dict[str, Expr] = {}
+    for rule in rules:
+        for number, case in enumerate(cases.get(rule.id, [])):
+            for at, part in enumerate(case):
+                if not any(isinstance(node, Happens | Post) for node in walk(part)):
+                    goals[f"{rule.id} {number}.{at}"] = view.somewhere(rule, part)
+    found = view.reached(task, goals).found if goals else {}
+
+    def never(name: str, part: Expr) -> bool:
+        if name in goals:
+            return name not in found
+        events = [node for node in walk(part) if isinstance(node, Happens)]
+        return bool(events) and not any(happening(event) for event in events)
+
+    for rule in rules:
+        events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
+        if events and not any(happening(event) for event in events):
+            sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
+        elif rule.id in cases and (
+            all(
+                any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
+                # `never in Bad` says what it says, if Bad is never reached.
+                and not (isinstance(rule.obligation, Never) and len(case) == 1)
+                for number, case in enumerate(cases[rule.id])
+            )
+            or _never_triggered(task, rule, view)
+        ):
+            sentence = (
+                f"rule {rule.id} says nothing: what it is about is never so (proved {view.scope})"
+            )
+        else:
+            continue
+        yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _never_triggered(task: Task, rule: Rule, view: View) -> bool:
+    """Whether the rule waits for a step, known by the states around it, that is never taken."""
+    premise = _premise(rule)
+    if isinstance(rule.obligation, Never) or not any(isinstance(e, Post) for e in walk(premise)):
+        return False
+    trigger = replace(rule, kind="can", obligation=Can(premise))
+    model = Model(task.weave([]).system, (trigger,), ())  # the assumptions are built in
+    if rule.id in model.unwoven:
+        return False
+    local = not isinstance(model.abstraction, Dependence)
+    if (view.n is None) != local:
+        return False  # the sentence would claim another scope
+    compiled = model.local_compiled if view.n is None else model.compiled(view.n)
+    goal = model.local_formula(rule.id) if view.n is None else model.formula(rule.id, view.n)
+    seen = explore(
+        compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
+        cancelled=task.budget.over, compiled=compiled,
+    )  # fmt: skip
+    return seen.complete and rule.id not in seen.found
+
+
+def _cases(premise: Expr) -> list[tuple[Expr, ...]]:
+    """A premise as alternatives, each a list of things that have to be so together."""
+    cases = premise.args if isinstance(premise, Or) else (premise,)
+    return [case.args if isinstance(case, And) else (case,) for case in cases]
+
+
+def _happening(view: View) -> Callable[[Happens], bool]:
+    """Whether an event is that of a step that is ever taken."""
+    happening = {
+        (label.kind, label.name, value)
+        for at, transition in enumerate(view.ground.transitions)
+        if view.exploration.transitions_taken[at]
+        for label in (transition.label, *transition.also)
+        for value in (label.value, None)
+    }
+    reset = {
+        machine
+        for at, transition in enumerate(view.ground.transitions)
+        if view.exploration.transitions_taken[at]
+        for machine, _ in transition.template.resets_machines
+    }
+
+    def happens(event: Happens) -> bool:
+        if event.kind == "reset":
+            return event.name in reset
+        return (event.kind, event.name, event.value) in happening
+
+    return happens
+
+
+def _premise(rule: Rule) -> Expr:
+    match rule.obligation:
+        case Never(formula) | Can(formula):
+            return formula
+        case NeverBefore(what, _) | NeverAfter(what, _) | Early(what, _, _):
+            return what
+        case Within(trigger, _, _) | LeadsTo(trigger, _):
+            return trigger
+        case _:
+            assert_never(rule.obligation)
+
+
+def without_witness(results: Sequence[Result]) -> tuple[Finding, ...]:
+    """The permissions that no run was found for."""
+    return tuple(
+        Finding(
+            "no_witness",
+            result.rule.id,
+            f"permission {result.rule.id} has no witness: {said(result.verdict)}",
+            error=False,
+            span=result.rule.span,
+        )
+        for result in results
+        if isinstance(result.rule.obligation, Can) and not isinstance(result.verdict, Witnessed)
+    )
