@@ -17,6 +17,7 @@ from rhscheck.tracer.cluster_file import ClusterFileError
 from rhscheck.tracer.real.frames import Setup
 from rhscheck.tracer.real.news import ResourceNews
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
+from rhscheck.traces.format import NoteEvent
 
 CONFORMS = ("conforms", "conforms-so-far")
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX: signals and fork")
@@ -267,6 +268,22 @@ def test_an_exception_in_terminate_ends_the_monitor(cluster: Start, tmp_path: Pa
     assert end.why == "ended itself because a plug-in's exception left it unsafe"
     assert "Terminate raised ValueError: terminate" in run.log()
     assert run.verdict().verdict in CONFORMS
+
+
+def test_an_exception_in_close_ends_the_monitor_and_is_told_at_the_end(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = "class Bad(Good):\n    def close(self): raise ValueError('close')\n"
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    (end,) = run.ends()
+    assert end.why == "ended itself because a plug-in's exception left it unsafe"
+    why = "Close ended in a crash: Close of it raised ValueError: close"
+    assert run.runtime.unclean == (("it", why),)
+    assert run.verdict().verdict in CONFORMS
+    notes = [one.what for one in run.trace() if isinstance(one, NoteEvent) and one.res == "it"]
+    assert notes[-1] == "Close raised ValueError: close"
 
 
 @POSIX

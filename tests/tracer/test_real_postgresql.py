@@ -22,6 +22,8 @@ from rhscheck.traces.format import (
     Event,
     ExitEvent,
     NoteEvent,
+    NotifyEvent,
+    ReturnEvent,
     StateEvent,
     TimeoutEvent,
 )
@@ -107,8 +109,27 @@ def test_killed_and_stopped(cluster: Start, folder: Path) -> None:
 
     # All that is in the trace, in this order.
     events = run.trace()
-    timed_out, exit_event, ended, opened, killed, online = places(
+    (
+        looked,
+        checked,
+        failed,
+        terminated,
+        again,
+        timed_out,
+        exit_event,
+        ended,
+        opened,
+        killed,
+        online,
+    ) = places(
         events,
+        # Killed: seen, confirmed, told, terminated, and online again in the same process.
+        lambda one: isinstance(one, ReturnEvent) and (one.op, one.rc) == ("LooksAlive", 1),
+        lambda one: isinstance(one, ReturnEvent) and (one.op, one.rc) == ("IsAlive", 1),
+        lambda one: isinstance(one, NotifyEvent) and one.what.startswith("Failed: "),
+        lambda one: isinstance(one, CallEvent) and (one.op, one.res) == ("Terminate", "database"),
+        lambda one: isinstance(one, StateEvent) and (one.res, one.target) == ("database", "Online"),
+        # Stopped: out of time, dumped, ended; opened to recover, the orphan killed, online again.
         lambda one: isinstance(one, TimeoutEvent) and (one.op, one.res) == ("IsAlive", "database"),
         lambda one: isinstance(one, ExitEvent) and (one.why, one.dump) == ("deadlock", True),
         lambda one: isinstance(one, NoteEvent) and one.what.startswith("monitor ended: "),
@@ -116,6 +137,8 @@ def test_killed_and_stopped(cluster: Start, folder: Path) -> None:
         lambda one: isinstance(one, NoteEvent) and one.res == "database",
         lambda one: isinstance(one, StateEvent) and (one.res, one.target) == ("database", "Online"),
     )
+    assert {one.res for one in (looked, checked, failed, terminated, again)} == {"database"}
+    assert looked.mon == checked.mon == failed.mon == terminated.mon == timed_out.mon == "shared#1"
     assert timed_out.mon == exit_event.mon == ended.mon == "shared#1"
     assert isinstance(ended, NoteEvent)
     assert re.search(
