@@ -33,10 +33,9 @@ TooEarly: what RCM asks for too early waits here for the slot; if it did not, th
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import Final, Literal, assert_never
+from heapq import heappop
+from typing import Literal, assert_never
 
-from rhscheck.tracer.configuration import Timeouts
 from rhscheck.tracer.events import (
     CONTINUE,
     INVALID_STATE,
@@ -47,17 +46,14 @@ from rhscheck.tracer.events import (
     TERMINATE,
     TIMED_OUT,
     Answer,
-    CallEntry,
     Command,
     Crashed,
     DumpWritten,
-    Exit,
     HandleSeen,
     ManagerGone,
     Meaning,
     Notice,
     Operation,
-    Reply,
     ResourceState,
     Returned,
     RhsEffect,
@@ -67,63 +63,15 @@ from rhscheck.tracer.events import (
     Stop,
     Tick,
     TimedOut,
-    Unwatch,
     Watch,
-    WriteDump,
     meaning,
 )
-from rhscheck.tracer.rhs_state import Call, Hosted, Timer
-from rhscheck.tracer.rhs_table import TABLE
-from rhscheck.tracer.table import Table
-
-# "ResourceControl, IsAlive, LooksAlive, Offline …, and Online … are serialized with each other"
-_SERIALISED: Final = frozenset(("ResourceControl", "IsAlive", "LooksAlive", "Online", "Offline"))
+from rhscheck.tracer.rhs_calls import RhsCalls
+from rhscheck.tracer.rhs_state import Call, Hosted
 
 
-class RhsCore:
+class RhsCore(RhsCalls):
     """One monitor process. Resources exist from the first command that names them."""
-
-    def __init__(self, timeouts: Timeouts, table: Table = TABLE) -> None:
-        self.timeouts = timeouts
-        self._table = {state: dict(row) for state, row in table.items()}
-        self._resources: dict[str, Hosted] = {}
-        self._calls: dict[int, Call] = {}
-        self._numbers = 0
-        self._timers: list[tuple[int, int, Timer, Hosted | None, int]] = []
-        self._armed = 0
-        self._now = 0
-        self._out: list[RhsEffect] = []
-        self._dying: Literal["deadlock", "crash"] | None = None
-        self._gone = False
-
-    # ---- time ----------------------------------------------------------------------------------
-    @property
-    def next_due_us(self) -> int | None:
-        """When the core wants a Tick; None: never, as things are."""
-        timers = self._timers
-        while timers:
-            due, _, kind, resource, number = timers[0]
-            if self._is_current(kind, resource, number):
-                return due
-            heappop(timers)
-        return None
-
-    @property
-    def working(self) -> tuple[str, ...]:
-        """The resources whose worker runs, as far as the core was told."""
-        return tuple(one.name for one in self._resources.values() if one.worker)
-
-    def _is_current(self, kind: Timer, resource: Hosted | None, number: int) -> bool:
-        if self._dying is not None or self._gone:
-            return kind == "dump" and not self._gone
-        if kind == "call":
-            call = self._calls.get(number)
-            return call is not None and not call.expired
-        return resource is None or resource.generation == number
-
-    def _arm(self, after_us: int, kind: Timer, resource: Hosted | None, number: int) -> None:
-        self._armed += 1
-        heappush(self._timers, (self._now + after_us, self._armed, kind, resource, number))
 
     # ---- events --------------------------------------------------------------------------------
     def step(self, event: RhsEvent, now_us: int) -> list[RhsEffect]:
@@ -192,22 +140,6 @@ class RhsCore:
                 self._exit(self._dying, dump=False)
             case _:
                 assert_never(kind)
-
-    # ---- a dying process -----------------------------------------------------------------------
-    def _end(self, why: Literal["deadlock", "crash"], call: Call, text: str) -> None:
-        """RHS "still notifies RCM, but after that RHS just terminates itself" with a dump."""
-        resource = call.resource
-        stuck = call.op if why == "deadlock" else None
-        self._out.append(Notice(resource.name, resource.state, text, stuck, dying=True))
-        self._out.append(WriteDump(resource.name, call.op, text))
-        self._dying = why
-        self._arm(self.timeouts.dump_us, "dump", None, 0)
-
-    def _exit(
-        self, why: Literal["deadlock", "crash", "stop", "manager-gone"], *, dump: bool
-    ) -> None:
-        self._gone = True
-        self._out.append(Exit(why, dump))
 
     # ---- what the table is asked ---------------------------------------------------------------
     def _command(self, command: Command) -> None:
@@ -351,55 +283,6 @@ class RhsCore:
             case cell:
                 raise AssertionError(f"the table has no such timer action: {cell}")
 
-    # ---- states and calls ----------------------------------------------------------------------
-    def _enter(self, resource: Hosted, state: ResourceState) -> None:
-        """Leave the state with all its timers and its health handle."""
-        resource.state = state
-        resource.row = self._table[state]
-        resource.generation += 1
-        resource.looks_due = resource.is_due = False
-        if resource.handle is not None:
-            self._out.append(Unwatch(resource.name, resource.handle))
-            resource.handle = None
-
-    def _call(self, resource: Hosted, op: Operation, command: Command | None = None) -> None:
-        self._numbers += 1
-        call = Call(self._numbers, resource, op, command)
-        self._calls[call.number] = call
-        resource.calls[op] = call
-        if op in _SERIALISED:
-            resource.lane = call
-        self._arm(self.timeouts.call_us, "call", None, call.number)
-        if command is None:
-            self._out.append(CallEntry(call.number, resource.name, op))
-        else:
-            self._out.append(
-                CallEntry(
-                    call.number, resource.name, op, command.recover, command.code, command.data
-                )
-            )
-
-    def _release(self, call: Call) -> None:
-        """ExpiredCallHoldsLane = no."""
-        if call.resource.lane is call:
-            call.resource.lane = None
-
-    def _reply(self, command: Command, rc: int, data: str = "") -> None:
-        self._out.append(Reply(command.request, command.res, command.op, rc, data))
-
-    def _finish(self, call: Call, event: Returned) -> None:
-        if call.command is not None:
-            self._reply(call.command, event.rc, event.data)
-
-    def _abort_queue(self, resource: Hosted, rc: int) -> None:
-        aborted, resource.queue = resource.queue, []
-        for command in aborted:
-            self._reply(command, rc)
-
-    def _is_straggling(self, resource: Hosted) -> bool:
-        """StragglerBlocks: an operation that Terminate should have waited for is not over."""
-        return resource.worker or any(call.expired for call in resource.calls.values())
-
     def _next(self, resource: Hosted) -> None:
         """Give the free slot to a poll that is due, else to the first command that waits."""
         while resource.lane is None:
@@ -415,10 +298,6 @@ class RhsCore:
                 self._obey(resource, resource.queue.pop(0))
             else:
                 return
-
-    def _poll_in(self, after_us: int, resource: Hosted, kind: Timer) -> None:
-        """The period counts from start to start; the IsAlive after a failed LooksAlive is apart."""
-        self._arm(after_us, kind, resource, resource.generation)
 
     # ---- commands ------------------------------------------------------------------------------
     def _operate(
