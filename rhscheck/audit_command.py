@@ -80,7 +80,8 @@ MAX_FILES = 10_000
     show_default=True,
     metavar="J",
     help="Read with so many processes at once, 1 to 64: logs, or parts of a single one. The output "
-    "is the same.",
+    "is the same. With --trace or --follow, and under a mapping that promises every line, one "
+    "process reads.",
 )
 @click.option(
     "--follow",
@@ -125,6 +126,10 @@ def audit(
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     if follow and (len(files) != 1 or trace_path is not None):
         raise api.InputError("--follow reads one log, and writes no --trace")
+    alone = follow or trace_path is not None or not logmap.facts.lossy
+    if jobs > 1 and alone and not out.quiet:
+        why = "--follow" if follow else "--trace" if trace_path is not None else "lossy=no"
+        terminal.write_message(f"note: with {why} one process reads; --jobs {jobs} changes nothing")
     trace: list[Event] = []
     with terminal.progress("audit: reading", quiet=out.quiet or follow) as say:
         request = Request(map_name, spec or logmap.spec, tuple(sorted(settings.items())))
@@ -280,8 +285,6 @@ def _audited_at_once(
 
     Several logs are read at once, or one log in stretches; this process judges them all.
     """
-    from rhscheck import workers
-
     if jobs == 1 or len(files) == 1:
         for path in files:
             try:
@@ -289,6 +292,8 @@ def _audited_at_once(
             except api.InputError as error:
                 yield str(error)
         return
+    from rhscheck import workers
+
     work = functools.partial(read_alone, request, court.summary)
     for number, found in enumerate(workers.each(work, list(files), jobs), 1):
         yield found if isinstance(found, str) else found.report(court)
@@ -299,12 +304,13 @@ def _in_stretches(
     path: str, request: Request, court: Court, jobs: int, say: terminal.Report
 ) -> LogReport:
     """The audit of one log. Raises InputError."""
-    from rhscheck import workers
     from rhscheck.traces.audit.audit import audit_log, audit_stretches
 
     with _opened(path, say) as (stream, progress):
         if jobs == 1 or not Path(path).is_file():
             return audit_log(stream, file=path, number=0, court=court, progress=progress)
+        from rhscheck import workers
+
         work = functools.partial(read_part, request.map_name, path)
         return audit_stretches(
             stream,

@@ -5,7 +5,6 @@ Owns the reproduction file. Knows nothing of commands: it is given the arguments
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import tempfile
@@ -20,7 +19,7 @@ _PARTS = ("rhscheck", "z3-solver", "lark", "click", "rich", "msgspec")
 def version_line() -> str:
     """rhscheck's version, with Python's and the platform's."""
     return (
-        f"rhscheck {importlib.metadata.version('rhscheck')}, "
+        f"rhscheck {_version_of('rhscheck')}, "
         f"Python {platform.python_version()}, {platform.platform()}"
     )
 
@@ -47,6 +46,12 @@ def report_bug(error: BaseException, arguments: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def _version_of(part: str) -> str:
+    from importlib import metadata  # noqa: PLC0415  slow, and seldom asked for
+
+    return metadata.version(part)
+
+
 def _quoted(arguments: Sequence[str]) -> str:
     return " ".join(
         arg if arg and not set(arg) & set(" \"'\n\t") else repr(arg) for arg in arguments
@@ -65,7 +70,7 @@ def _carried(error: BaseException) -> list[tuple[str, object]]:
 
 
 def _reproduction(error: BaseException, arguments: Sequence[str]) -> str:
-    versions = (f"{part} {importlib.metadata.version(part)}" for part in _PARTS)
+    versions = (f"{part} {_version_of(part)}" for part in _PARTS)
     sections = [
         f"{version_line()}\n{', '.join(versions)}\n",
         f"arguments: {list(arguments)!r}\n",

@@ -74,6 +74,15 @@ def test_one_log_read_by_several_processes(tmp_path: Path) -> None:
     assert (one.stdout, one.return_value) == (three.stdout, three.return_value)
 
 
+def test_jobs_that_change_nothing_are_said_so(tmp_path: Path) -> None:
+    log = write(tmp_path, "a.log", STUCK)
+    one = run("audit", log, "--trace", str(tmp_path / "one.jsonl"))
+    three = run("audit", log, "--trace", str(tmp_path / "three.jsonl"), "--jobs", "3")
+    assert three.stdout == one.stdout
+    assert three.stderr == "note: with --trace one process reads; --jobs 3 changes nothing\n"
+    assert one.stderr == ""
+
+
 def test_what_a_spec_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cache"
     monkeypatch.setenv("RHSCHECK_CACHE_DIR", str(folder))

@@ -112,7 +112,7 @@ class Story:
         """The next lines of the log."""
         sinks: list[Callable[[Usual], None] | None] = list(map(_SINK, batch.readings))
         apart: list[tuple[int, Sighting | None]] = list(batch.odd)
-        if None in sinks:
+        if not all(sinks):
             apart += [(at, None) for at, sink in enumerate(sinks) if sink is None]
             apart.sort(key=lambda one: (one[0], one[1] is None))
         begin = 0
@@ -140,15 +140,17 @@ class Story:
         """Usual lines of a batch that go where lines with such messages wait to be told."""
         if begin == end:
             return
-        times, now = batch.times[begin:end], self._now
+        lines, times, processes = batch.lines, batch.times, batch.processes
+        readings, now = batch.readings, self._now
+        if end - begin < len(readings):
+            lines, times, processes = lines[begin:end], times[begin:end], processes[begin:end]
+            readings, sinks = readings[begin:end], sinks[begin:end]
         if not batch.rising or (now is not None and min(times) < now - _SECOND):
             for at in range(begin, end):
                 self._look(batch, at)
             return
-        readings = batch.readings[begin:end]
-        lines, processes = batch.lines[begin:end], batch.processes[begin:end]
         # All of it without a step of this interpreter for any line.
-        ways = cast("Sequence[Callable[[Usual], None]]", sinks[begin:end])
+        ways = cast("Sequence[Callable[[Usual], None]]", sinks)
         deque(map(give, ways, zip(lines, times, processes, readings, strict=True)), maxlen=0)
         latest = max(times)
         if now is None or latest > now:

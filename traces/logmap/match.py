@@ -18,9 +18,11 @@ class Matcher:
 
     def __init__(self, logmap: LogMap) -> None:
         self._tables = logmap.tables
-        every = [(rule, pattern) for rule in logmap.rules for pattern in rule.patterns]
+        every = [
+            (_needs(pattern), pattern, rule) for rule in logmap.rules for pattern in rule.patterns
+        ]
         heads = dict.fromkeys(
-            pattern.head[:_HEAD] for _, pattern in every if len(pattern.head) >= _HEAD
+            pattern.head[:_HEAD] for _, pattern, _ in every if len(pattern.head) >= _HEAD
         )
         self._short = tuple(one for one in every if len(one[1].head) < _HEAD)
         self._by_head = {
@@ -29,7 +31,9 @@ class Matcher:
 
     def read(self, message: str) -> tuple[Rule, tuple[Told, ...]] | None:
         """What a message (blanks normalised) says: its rule and the events."""
-        for rule, pattern in self._by_head.get(message[:_HEAD], self._short):
+        for text, pattern, rule in self._by_head.get(message[:_HEAD], self._short):
+            if text not in message:
+                continue
             fields = pattern.match(message, self._tables)
             if fields is not None:
                 return rule, tuple(
@@ -42,6 +46,13 @@ class Matcher:
                     for emit in rule.emits
                 )
         return None
+
+
+def _needs(pattern: Pattern) -> str:
+    """The longest text that must be in a message; a full stop at its end may be missing."""
+    literals = [pattern.head, *(literal for _, literal in pattern.parts)]
+    literals[-1] = literals[-1].removesuffix(".")
+    return max(literals[1:], key=len, default="")
 
 
 def _may_begin(pattern: Pattern, head: str) -> bool:

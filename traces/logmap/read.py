@@ -37,7 +37,7 @@ from rhscheck.traces.logmap.reading import (
     shape_of,
 )
 from rhscheck.traces.logmap.sieve import Sieve
-from rhscheck.traces.logmap.stamps import Stamps, times
+from rhscheck.traces.logmap.stamps import Stamps, looked_up, times
 from rhscheck.traces.logmap.text import (
     BLOCK_BYTES,
     Block,
@@ -250,14 +250,13 @@ class LogReader:
         if columns is None:
             return None
         between, processes, seconds, thousandths, messages = columns
-        readings: list[Reading | None] = list(map(self._cache.get, messages))
-        if None in readings:
-            for at, message in enumerate(messages):
-                if readings[at] is None:
-                    readings[at] = self._cache.get(message) or self._understood(message)
         pids, bases, fractions = self._stamps.columns(processes, seconds, thousandths)
+        readings: list[Reading | None] | None = looked_up(self._cache, messages)
+        if readings is None:
+            known = self._cache.get
+            readings = [known(message) or self._understood(message) for message in messages]
         strange: list[int] = []
-        if None in readings or None in pids or None in bases or None in fractions:
+        if not (all(readings) and None not in pids and None not in bases and None not in fractions):
             every = zip(readings, pids, bases, fractions, strict=True)
             strange = [at for at, one in enumerate(every) if None in one]
             for at in strange:

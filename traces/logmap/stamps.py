@@ -7,10 +7,10 @@ should be is remembered, so what is found is what it seems.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import add
-from typing import Final, cast
+from operator import add, itemgetter
+from typing import Any, Final, cast
 
 from rhscheck.traces.logmap.pattern import iso_micros
 
@@ -54,19 +54,20 @@ class Stamps:
             self._processes.clear()
         if len(self._seconds) > _MOST:
             self._seconds.clear()
-        pids = list(map(self._processes.get, processes))
-        if None in pids:
+        pids: list[int | None] | None = looked_up(self._processes, processes)
+        if pids is None:
             for digits in dict.fromkeys(processes):
                 if _HEX.fullmatch(digits) is not None:
                     self._processes[digits] = int(digits, 16)
             pids = list(map(self._processes.get, processes))
-        bases = list(map(self._seconds.get, seconds))
-        if None in bases:
+        bases: list[int | None] | None = looked_up(self._seconds, seconds)
+        if bases is None:
             for second in dict.fromkeys(seconds):
                 if second not in self._seconds:
                     self._second(second)
             bases = list(map(self._seconds.get, seconds))
-        return pids, bases, list(map(_MILLIS.get, thousandths))
+        fractions: list[int | None] | None = looked_up(_MILLIS, thousandths)
+        return pids, bases, fractions or list(map(_MILLIS.get, thousandths))
 
     def _second(self, second: bytes) -> int | None:
         """The microseconds of `YYYY/MM/DD-HH:MM:SS.`; None if it is none."""
@@ -85,6 +86,16 @@ class Stamps:
             return None
         base = self._seconds[second] = minute + rest * 1_000_000
         return base
+
+
+def looked_up(table: Mapping[bytes, object], keys: Sequence[bytes]) -> list[Any] | None:
+    """What the table has for each key, as fast as it can be had; None where it lacks one."""
+    try:
+        if len(keys) > 1:
+            return list(itemgetter(*keys)(table))
+        return [table[key] for key in keys]
+    except KeyError:
+        return None
 
 
 def times(bases: Sequence[int | None], fractions: Sequence[int | None]) -> list[int]:
