@@ -112,6 +112,25 @@ def bounded(
     return {rule: outcomes[rule] for rule in bad}
 
 
+def timeless(
+    ground: Ground, rule: str, formula: Expr, length: int, timeout_s: float | None = None
+) -> Found | None:
+    """The canonical run of `length` steps into `formula`, if time does not matter to it.
+
+    The caller knows that no run is shorter. Clocks, which are most of an unrolling, are left out:
+    the least of all runs without them is the least of those with them, if it can be timed. None
+    where it cannot, where there is none, and where nothing is known: then `bounded` says more.
+    """
+    goal = ground.expand(formula, {})
+    if any(atoms(goal)):
+        return None
+    encoding = Encoding(ground, {rule: goal}, "untimed", depth=length)
+    search = Search(encoding, {rule: goal}, Deadline(timeout_s), ordered_families(ground, (goal,)))
+    search.extend_to(length)
+    found = search.canonical(rule)
+    return None if isinstance(found, Unknown) else found
+
+
 def exact_time(ground: Ground, goals: Mapping[str, Expr]) -> TimeEncoding:
     """The cheapest encoding of time that is exact for `ground` and `goals`."""
     return "digital" if closedness(ground, tuple(goals.values())) is None else "grid"
@@ -242,6 +261,8 @@ class Search:
                                 f"a run of {self._length} steps into `{rule}` exists, but was not "
                                 f"brought into its canonical form: {found.reason}"
                             )
+                        if found is None:
+                            raise AssertionError("a run with times has none")
                         outcomes[rule] = found
                         self.open.remove(rule)
                         left.remove(rule)
@@ -250,7 +271,22 @@ class Search:
         return None
 
     # ---- the canonical run -------------------------------------------------------------------
-    def _canonical(self, rule: str, bad: Formula) -> Found | Unknown:
+    def canonical(self, rule: str) -> Found | Unknown | None:
+        """The canonical run of this length into `rule`, if its discrete steps can be timed.
+
+        None: they cannot (the encoding leaves clocks out), or there is none.
+        """
+        bad = self._encoding.fresh()
+        self._solver.add(self._encoding.implies(bad, self._here(rule)))
+        match self._solver.check([bad], self._deadline):
+            case Unsat():
+                return None
+            case Unknown() as unknown:
+                return unknown
+            case Sat():
+                return self._canonical(rule, bad)
+
+    def _canonical(self, rule: str, bad: Formula) -> Found | Unknown | None:
         encoding = self._encoding
         least = Least(encoding, self._solver, [bad], self._deadline)
         for time in range(self._length):
@@ -266,7 +302,7 @@ class Search:
         values = encoding.values_in(model, 0)
         path = [encoding.step_in(model, time) for time in range(self._length)]
         delays = earliest(encoding.ground, values, path, self._goals[rule], self._deadline)
-        if isinstance(delays, Unknown):
+        if isinstance(delays, Unknown | None):
             return delays
         steps = [Step(delay, at) for delay, at in zip(delays, path, strict=False)]
         if delays[-1]:
@@ -341,12 +377,12 @@ def earliest(
     path: Sequence[int],
     goal: Expr,
     deadline: Deadline,
-) -> tuple[Time, ...] | Unknown:
+) -> tuple[Time, ...] | Unknown | None:
     """The earliest delays before each step of `path` and after the last, so that `goal` holds.
 
-    The path starts with `values` and must be possible. Lexicographically least: no delay can be
-    shorter without making an earlier one longer. Whole units where those are exact, else multiples
-    of 1/(len(path)+2) of a unit.
+    The path starts with `values` and must be possible but for its times; None: there are none.
+    Lexicographically least: no delay can be shorter without making an earlier one longer. Whole
+    units where those are exact, else multiples of 1/(len(path)+2) of a unit.
     """
     used = sorted(set(path))
     transitions = tuple(ground.transitions[at] for at in used)
@@ -367,6 +403,8 @@ def earliest(
         solver.add(encoding.selectors_at(time)[used.index(at)])
     solver.add(encoding.at(legal, len(path)))
     solver.add(encoding.at(encoding.holds(goal), len(path)))
+    if isinstance(solver.check((), deadline), Unsat):
+        return None
     least = Least(encoding, solver, (), deadline)
     for time in range(len(path) + 1):
         for bit in encoding.delay_bits_at(time):

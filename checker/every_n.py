@@ -254,6 +254,12 @@ class EveryN:
         return True
 
 
+def for_every_number(task: Task, rules: Sequence[Rule], found: EveryN) -> None:
+    """Add to `found`, whose task is `task`, an answer to each of `rules`."""
+    assert found.task is task
+    found.run(rules)
+
+
 def _projected(whole: Ground, keep: set[int]) -> Projection:
     """The projection to `keep`, and to what else it takes."""
     while True:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rhscheck.checker.answer import Answer, Confirmed, LeastSteps, Task, confirm
-from rhscheck.checker.bmc import Found, NoneUpTo, Outcome, Stopped, bounded
+from rhscheck.checker.bmc import Found, NoneUpTo, Outcome, Stopped, bounded, timeless
 from rhscheck.checker.established import established
 from rhscheck.checker.focus import Focus
 from rhscheck.checker.local_time import time_stops
@@ -201,6 +201,9 @@ def _search(query: Query) -> Outcome:
     excluded = least.steps - 1
     if least.reached:
         # Most likely by a run of the whole: smaller questions would be asked for nothing.
+        quick = timeless(query.ground, query.rule.id, query.goal, least.steps, task.budget.left())
+        if quick is not None:
+            return quick
         outcome = _unrolled(query, least.steps, excluded, None)
         if not isinstance(outcome, NoneUpTo):
             return outcome

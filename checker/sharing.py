@@ -3,7 +3,8 @@
 Owns starting it, what is sent each way, and that nothing of it is left behind: it ends when it is
 closed, and when this process ends in whatever way. What it does not answer (it was killed, it
 failed, it could not be started) is for this process to decide, so an error shows where it can be
-seen. Which rules go together is no difference to their answers. Knows no rendering.
+seen. Which rules go together is no difference to their answers. Knows no rendering, and not how
+a rule is decided.
 
 The process is started anew on every platform: a copy of this one would have copies of the locks of
 threads that it does not have. It imports nothing of the program that uses rhscheck.
@@ -24,8 +25,9 @@ from types import TracebackType
 from typing import IO
 
 from rhscheck.checker.answer import Answer, Open, Task
+from rhscheck.checker.bounded_rules import by_bounded_checking
 from rhscheck.checker.established import Established
-from rhscheck.checker.every_n import EveryN
+from rhscheck.checker.every_n import EveryN, for_every_number
 from rhscheck.checker.model import Budget
 from rhscheck.checker.process import end_with_parent
 from rhscheck.spec.system import Assumption, Early, Rule, System, Within
@@ -40,6 +42,8 @@ _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 class Share:
     """A task for another process; `left_s`: the seconds it may take, None for no limit.
 
+    `bounded`: by bounded checking, not by the argument for every number of instances.
+
     `certificate`: whether to send back what was established. `thorough`: as in `Task`.
     """
 
@@ -52,22 +56,28 @@ class Share:
     left_s: float | None
     certificate: bool
     thorough: bool
+    bounded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What `EveryN` found about the rules of a share."""
+    """What was found about the rules of a share."""
 
     answers: dict[str, Answer | Open]
     seconds: dict[str, float]
     established: tuple[Established, ...]
 
 
-def second_share(task: Task) -> tuple[Rule, ...]:
-    """The rules of `task` that a second process may take; none where it would not pay."""
+def second_share(task: Task, *, bounded: bool = False) -> tuple[Rule, ...]:
+    """The rules of `task` that a second process may take; none where it would not pay.
+
+    `bounded`: by bounded checking, where each rule takes time of its own, a timed one the most.
+    """
     own = [rule for rule in task.rules if isinstance(rule.obligation, Within | Early)]
     if len(own) < _ENOUGH_RULES or len(task.system.transitions) < _ENOUGH_TRANSITIONS:
         return ()
+    if bounded:
+        return tuple(own)
     early = [rule for rule in own if isinstance(rule.obligation, Early)]
     within = [rule for rule in own if isinstance(rule.obligation, Within)]
     return tuple(within[len(within) // 3 :] + early)
@@ -76,10 +86,10 @@ def second_share(task: Task) -> tuple[Rule, ...]:
 class SecondProcess:
     """A process that decides `rules` of `task`; a context manager, which ends it."""
 
-    def __init__(self, task: Task, rules: Sequence[Rule]) -> None:
+    def __init__(self, task: Task, rules: Sequence[Rule], *, bounded: bool = False) -> None:
         share = Share(
             task.system, tuple(rules), task.assumptions, task.n, task.depth, task.limit,
-            task.budget.left(), task.established is not None, task.thorough,
+            task.budget.left(), task.established is not None, task.thorough, bounded,
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         # Ctrl-C reaches every process of the terminal's group; this one is ended by the first.
@@ -155,9 +165,10 @@ def main() -> None:
             Budget(share.left_s), _silent, [] if share.certificate else None,
             thorough=share.thorough,
         )  # fmt: skip
-        argument = EveryN(task)
-        argument.run()
-        decided = Decided(argument.answers, argument.seconds, tuple(task.established or ()))
+        found = EveryN(task)
+        decide = by_bounded_checking if share.bounded else for_every_number
+        decide(task, task.rules, found)
+        decided = Decided(found.answers, found.seconds, tuple(task.established or ()))
         sys.stdout.buffer.write(pickle.dumps(decided))
         sys.stdout.buffer.flush()
         status = 0

@@ -16,11 +16,12 @@ from types import MappingProxyType
 
 from rhscheck.checker import engines, fixed, pairs
 from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
+from rhscheck.checker.bounded_rules import by_bounded_checking
 from rhscheck.checker.established import Established
-from rhscheck.checker.every_n import EveryN
+from rhscheck.checker.every_n import EveryN, for_every_number
 from rhscheck.checker.finding import Finding
 from rhscheck.checker.findings import find
-from rhscheck.checker.least_steps import least_steps
+from rhscheck.checker.instances import DEFAULT_INSTANCES, numbers_of
 from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.model import Budget
 from rhscheck.checker.protection import Protected, protected
@@ -41,7 +42,6 @@ from rhscheck.checker.verdict import (
 from rhscheck.spec.system import Assumption, Expectation, LeadsTo, Rule, Scenario, System
 
 ENGINES = ("local", "pairs", *(engine.name for engine in engines.TABLE), "kliveness")
-DEFAULT_INSTANCES = 2  # where nothing holds for every N, and nobody asked for a number
 DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
 MAX_DEPTH = 1_000
@@ -49,7 +49,6 @@ MAX_NODES = 500_000
 _QUICK_NODES = 50_000  # enumeration at a fixed N, where bounded checking can take over
 _FIRST_NODES = 3_000  # enumeration before several engines are started: about their start-up
 _FEW_INSTANCES = 3  # so many are looked at one by one
-_REALISED_UP_TO = 3  # instances with which a run of the abstraction is looked for
 
 
 class OptionError(ValueError):
@@ -132,10 +131,15 @@ def verify(
     task = task_of(system, options, progress, answered)
     argument = EveryN(task)
     local = options.engine in (None, "local")
-    others = second_share(task) if local and options.jobs > 1 else ()
+    bounded = options.engine == "bmc"
+    decide = by_bounded_checking if bounded else for_every_number
+    others: tuple[Rule, ...] = ()
+    if options.jobs > 1 and (local or bounded):
+        others = second_share(task, bounded=bounded)
     if others:
-        with SecondProcess(task, others) as second:
-            argument.run([rule for rule in rules if rule in task.rules and rule not in others])
+        own = [rule for rule in task.rules if rule not in others]
+        with SecondProcess(task, others, bounded=bounded) as second:
+            decide(task, own, argument)
             early = {
                 rule.id: _result(task, options, argument, rule)
                 for rule in rules
@@ -145,7 +149,7 @@ def verify(
             progress(f"waiting for the other process: {len(others)} rules")
             decided = second.result()
         if decided is None:
-            argument.run(others)
+            decide(task, others, argument)
         else:
             argument.answers |= decided.answers
             argument.seconds |= decided.seconds
@@ -153,8 +157,8 @@ def verify(
                 task.established.extend(decided.established)
         results = _results(task, options, argument, rules, early)
     else:
-        if local:
-            argument.run(task.rules)
+        if local or bounded:
+            decide(task, task.rules, argument)
         results = _results(task, options, argument, rules)
         beside = _Beside.made(task, options, rules, stories, argument)
     return _concluded(
@@ -329,8 +333,6 @@ def _results(
     early: Mapping[str, Result] = MappingProxyType({}),
 ) -> tuple[Result, ...]:
     """Everybody's result, in the order of `rules`; some are there already (`early`)."""
-    if options.engine == "bmc":
-        task.least.update(least_steps(task, task.rules))
     _pairs(task, options, argument, rules)
     _race_open(task, options, argument, rules)
     found = []
@@ -384,7 +386,7 @@ def _race_open(task: Task, options: Options, argument: EveryN, rules: Sequence[R
         if rule.id in model.unwoven:
             continue
         notes, at_least = (left.notes, left.at_least) if left is not None else ((), 0)
-        numbers = tuple(_numbers(task, options, rule, left))
+        numbers = tuple(numbers_of(task, rule, left))
         query = fixed.Query(task, model, rule, 1, at_least, notes)
         answer = fixed.decide(query, numbers, fixed.Engines(True, False, _FIRST_NODES))
         if isinstance(answer.verdict, Unknown) and not task.budget.over():
@@ -427,7 +429,7 @@ def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Ans
     if isinstance(owed, Unknown):
         return Answer(owed, "local")
     if options.engine == "kliveness":
-        return found.by_rounds(owed, _numbers(task, options, rule, None))
+        return found.by_rounds(owed, numbers_of(task, rule))
     left: Answer | Open = Open(())
     if options.engine != "zones":
         left = found.for_every(owed)
@@ -435,7 +437,7 @@ def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Ans
         return left
     if options.engine == "local":
         return Answer(Unknown("; ".join(left.notes)), "local")
-    return found.for_numbers(owed, _numbers(task, options, rule, left), left.notes)
+    return found.for_numbers(owed, numbers_of(task, rule, left), left.notes)
 
 
 def _without_argument(task: Task, options: Options, rule: Rule, left: Open | None) -> Answer:
@@ -452,26 +454,8 @@ def _without_argument(task: Task, options: Options, rule: Rule, left: Open | Non
     if rule.id in model.unwoven:
         return Answer(Unknown(model.unwoven[rule.id]), "zones", notes=notes)
     query = fixed.Query(task, model, rule, 1, at_least, notes)
-    numbers = _numbers(task, options, rule, left)
+    numbers = numbers_of(task, rule, left)
     if options.engine is not None:
         return engines.by_name(options.engine).decide(query, numbers)
     quick = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
     return fixed.decide(query, numbers, quick)
-
-
-def _numbers(task: Task, options: Options, rule: Rule, left: Open | None) -> Sequence[int]:
-    """The numbers of instances to look at, in this order."""
-    if options.n is not None:
-        return (options.n,)
-    if not task.system.parametric:
-        return (1,)
-    expected = [
-        expectation.n
-        for expectation in task.system.expectations
-        if expectation.rule in (rule.id, rule.base) and expectation.n is not None
-    ]
-    if expected:
-        return range(1, max(expected) + 1)
-    # A run of the abstraction may need more instances than two.
-    found_run = left is not None and left.at_least > 0
-    return range(1, (_REALISED_UP_TO if found_run else DEFAULT_INSTANCES) + 1)

@@ -207,7 +207,8 @@ def slack(
     InputError for names and numbers that do not fit the System.
     """
     from rhscheck.checker import slack as checker
-    from rhscheck.checker.verify import DEFAULT_INSTANCES, OptionError, Options, task_of
+    from rhscheck.checker.instances import DEFAULT_INSTANCES
+    from rhscheck.checker.verify import OptionError, Options, task_of
     from rhscheck.spec.rules import AssumptionError
 
     options = Options(rules=tuple(rules), without=tuple(without), n=n, timeout_s=timeout_s)

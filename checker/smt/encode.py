@@ -42,6 +42,7 @@ from rhscheck.spec.system import IntType
 # exact up to the depth. real: real numbers. untimed: no clock is tracked.
 TimeEncoding = Literal["digital", "grid", "real", "untimed"]
 ClockTerm = z3.BitVecRef | z3.ArithRef
+ClockTerms = tuple[ClockTerm | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Frame:
     """The solver's variables for one state; a clock that is not tracked has none."""
 
     values: tuple[Number, ...]
-    clocks: tuple[ClockTerm | None, ...]
+    clocks: ClockTerms
 
 
 class Encoding:
@@ -87,9 +88,9 @@ class Encoding:
         later = self._layout.variables(self.gates, ground, "next ")
         # What no step writes is the same variable in every state.
         then = tuple(later[at] if at in written else number for at, number in enumerate(now))
-        self.now = Frame(now, self._clock_variables(""))
-        self.then = Frame(then, self._clock_variables("next "))
-        self.delay = self._clocks.delay("delay") if self._clocks is not None else None
+        now_clocks, then_clocks, self.delay = self._time_terms()
+        self.now = Frame(now, now_clocks)
+        self.then = Frame(then, then_clocks)
         self.pick = tuple(
             z3.Bool(f"pick.{bit}", self.context)
             for bit in range(max(0, len(ground.transitions) - 1).bit_length())
@@ -146,7 +147,12 @@ class Encoding:
                 assert_never(time)
         return grid(self.gates, sorted(self.tracked), kept, 1 / tick, depth), tick
 
-    def _clock_variables(self, prefix: str) -> tuple[ClockTerm | None, ...]:
+    def _time_terms(self) -> tuple[ClockTerms, ClockTerms, ClockTerm | None]:
+        """What the clocks show in `now` and in `then`, and the delay."""
+        delay = self._clocks.delay("delay") if self._clocks is not None else None
+        return self._clock_variables(""), self._clock_variables("next "), delay
+
+    def _clock_variables(self, prefix: str) -> ClockTerms:
         return tuple(
             self._clocks.clock(at, f"{prefix}clock.{slot.name}.{slot.index or 0}")
             if self._clocks is not None and at in self.tracked
@@ -170,7 +176,7 @@ class Encoding:
     def _late_atom(self, atom: Atom) -> Bit:
         return self._compared(atom, self.late)
 
-    def _compared(self, atom: Atom, clocks: tuple[ClockTerm | None, ...]) -> Bit:
+    def _compared(self, atom: Atom, clocks: ClockTerms) -> Bit:
         places = atoms.positions(atom, self.ground)
         terms = [clocks[at] for at in places]
         if self._clocks is None or any(term is None for term in terms):
@@ -241,11 +247,16 @@ class Encoding:
                 kept.append(gates.negate(active))
             elif (late := self.late[deadline.clock]) is not None:
                 op: Literal["<", "<="] = "<" if deadline.strict else "<="
-                met = self._clocks.compare(deadline.clock, late, op, deadline.bound)  # type: ignore[arg-type]
+                met = self._late_bound(deadline.clock, late, op, deadline.bound)
                 kept.append(gates.implies(active, met))
         standing = self._clocks.standing(self.delay)  # type: ignore[arg-type]
         possible = self._clocks.possible(self.delay)  # type: ignore[arg-type]
         return gates.formula(gates.conj((possible, gates.disj((standing, gates.conj(kept))))))
+
+    def _late_bound(self, at: int, late: ClockTerm, op: Comparison, bound: int) -> Bit:
+        """Clock `at`, after the delay, against a constant."""
+        assert self._clocks is not None
+        return self._clocks.compare(at, late, op, bound)  # type: ignore[arg-type]
 
     def holds(self, formula: Expr) -> Formula:
         """`formula` holds after the delay (weakened where it speaks of clocks not tracked)."""
@@ -304,10 +315,20 @@ class Encoding:
             running = self._discrete(self.ground.clocks[place].active, reader)
             restarted = gates.disj(resetters.get(place, []))
             kept = gates.conj((self._running[place], running, gates.negate(restarted)))
-            zero: ClockTerm = self._clocks.zero(place)
-            grown = zero if kept is False else z3.If(gates.formula(kept), late, zero)
-            parts.append(self._clocks.equal(variable, grown))  # type: ignore[arg-type]
+            parts.append(self._carried(place, kept, running, late, variable))
         return gates.formula(gates.conj(parts))
+
+    def _carried(
+        self, place: int, kept: Bit, running: Bit, late: ClockTerm, variable: ClockTerm
+    ) -> Bit:
+        """Clock `place` shows `late` in `then` (as `variable`) if it is `kept`, else 0.
+
+        `running`: it runs there.
+        """
+        assert self._clocks is not None
+        zero: ClockTerm = self._clocks.zero(place)
+        grown = zero if kept is False else z3.If(self.gates.formula(kept), late, zero)
+        return self._clocks.equal(variable, grown)  # type: ignore[arg-type]
 
     def _stored(self, slot: int, value: Expr) -> Number:
         number = self._late_reader.number(value)
@@ -409,9 +430,7 @@ class Encoding:
             for now, then in self._state_variables():
                 moves.append((now, self._copy(now, time)))
                 moves.append((then, self._copy(now, time + 1)))
-            steps: list[z3.ExprRef] = [*self.selectors, *self.pick]
-            if self.delay is not None:
-                steps.append(self.delay)
+            steps: list[z3.ExprRef] = [*self.selectors, *self.pick, *self._delay_variable()]
             moves.extend((variable, self._copy(variable, time)) for variable in steps)
             self._moves[time] = moves
         return self._moves[time] + [(free, self._copy(free, time)) for free in self._free]
@@ -425,10 +444,19 @@ class Encoding:
                 pairs.extend(
                     (a, b) for a, b in bits if not isinstance(a, bool) and not isinstance(b, bool)
                 )
-        for clock, later in zip(self.now.clocks, self.then.clocks, strict=True):
-            if clock is not None and later is not None:
-                pairs.append((clock, later))
-        return pairs
+        return [*pairs, *self._time_variables()]
+
+    def _time_variables(self) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
+        """Those that are about time."""
+        return [
+            (clock, later)
+            for clock, later in zip(self.now.clocks, self.then.clocks, strict=True)
+            if clock is not None and later is not None
+        ]
+
+    def _delay_variable(self) -> list[z3.ExprRef]:
+        """The variable of a step that is about time, if there is one."""
+        return [] if self.delay is None else [self.delay]
 
     def state_variables(self) -> tuple[list[z3.ExprRef], list[z3.ExprRef]]:
         """The variables of `now`, and those of `then` in the same order.
@@ -450,8 +478,7 @@ class Encoding:
 
         Ask for them when all formulas that are to be used have been made.
         """
-        delay: list[z3.ExprRef] = [] if self.delay is None else [self.delay]
-        return [*self.selectors, *self.pick, *delay, *self._free]
+        return [*self.selectors, *self.pick, *self._delay_variable(), *self._free]
 
     # ---- literals for questions ------------------------------------------------------------------
     def fresh(self) -> Formula:

@@ -54,6 +54,19 @@ def test_a_large_spec_is_shared() -> None:
 
 
 @pytest.mark.usefixtures("always_shared")
+def test_two_processes_find_by_bounded_checking_what_one_does() -> None:
+    system = hosted(rules=RULES)
+    assert second_share(task(system), bounded=True)
+    two = verify(system, Options(n=3, engine="bmc", depth=8, jobs=2))
+    one = verify(system, Options(n=3, engine="bmc", depth=8, jobs=1))
+    assert shown(two) == shown(one)
+    assert {sentence(result.verdict) for result in one.results} >= {
+        "no violation up to depth 8 for N=3"
+    }
+    assert two.exit == one.exit
+
+
+@pytest.mark.usefixtures("always_shared")
 def test_two_processes_answer_what_one_does() -> None:
     system = hosted(rules=RULES)
     shared = [rule.id for rule in second_share(task(system))]
