@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from rhscheck import api, workers
 from rhscheck.checker.mutation import Baseline, Fate, Judgement, Jury, baseline
+from rhscheck.judgements import Kept
 from rhscheck.spec.diagnostic import SpecErrors, did_you_mean
 from rhscheck.spec.load import Loaded, load_source
 from rhscheck.spec.mutants import Mutant, diff, mutants, mutated
 from rhscheck.spec.parse import parse
 from rhscheck.spec.source import Source
-
-_PIECE = 4  # mutants that a process judges before the next ones are dealt out
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,19 @@ def score(
     jobs: int,
     timeout_s: float | None,
     progress: Callable[[str], None],
+    kept: Kept | None = None,
 ) -> Iterator[Judged]:
     """The chosen mutants judged, in their order. `timeout_s`: for each verification of a mutant.
 
-    Raises what `api.verify` raises about the original.
+    `kept`: what is known from runs before, and where to keep what becomes known. Raises what
+    `api.verify` raises about the original, and OutputError where it cannot be kept.
     """
-    progress("verifying the original")
-    known = baseline(loaded.system, min(jobs, 2))
+    kept = Kept() if kept is None else kept
+    if kept.original is None:
+        progress("verifying the original")
+        kept.begin(baseline(loaded.system, min(jobs, 2)))
+    known = kept.original
+    assert known is not None  # `begin` has set it
     case = _Case(
         loaded.sources[0],
         tuple(settings.items()),
@@ -121,18 +127,31 @@ def score(
         tuple(known.scenarios.items()),
         timeout_s,
     )
-    pieces = [tuple(chosen[at : at + _PIECE]) for at in range(0, len(chosen), _PIECE)]
-    done = 0
-    progress(f"{len(chosen)} mutants")
-    for piece, judgements in zip(
-        pieces, workers.each(partial(_judged, case), pieces, jobs), strict=True
-    ):
-        for mutant, judgement in zip(piece, judgements, strict=True):
+    left = [mutant for mutant in chosen if mutant.id not in kept.judged]
+    done = len(chosen) - len(left)
+    progress(f"{len(left)} mutants")
+    began = time.monotonic()
+    answers = workers.each(partial(_one, case), left, jobs)
+    for mutant in chosen:
+        judgement = kept.judged.get(mutant.id)
+        if judgement is None:
+            judgement = next(answers)
+            kept.add(mutant.id, judgement)
             done += 1
-            progress(f"mutant {done} of {len(chosen)}: {judgement.fate}")
-            may_live = judgement.fate in ("alive", "undecided")
-            reason = allowed.get(mutant.id) if may_live else None
-            yield Judged(mutant, judgement, diff(case.source, mutant), reason)
+            to_come = len(chosen) - done
+            spent = time.monotonic() - began
+            ahead = _about(spent / (len(left) - to_come) * to_come)
+            progress(f"mutant {done} of {len(chosen)}: {judgement.fate}; {ahead}")
+        may_live = judgement.fate in ("alive", "undecided")
+        reason = allowed.get(mutant.id) if may_live else None
+        yield Judged(mutant, judgement, diff(case.source, mutant), reason)
+
+
+def _about(seconds: float) -> str:
+    """How long it will still take, as far as that can be said."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s to go"
+    return f"about {round(seconds / 60)} min to go"
 
 
 @functools.cache
@@ -141,10 +160,6 @@ def _jury(case: _Case) -> Jury:
     system = load_source(case.source, dict(case.settings)).system
     verdicts = dict(case.verdicts)
     return Jury(system, Baseline(verdicts, dict(case.scenarios)), case.timeout_s)  # type: ignore[arg-type]
-
-
-def _judged(case: _Case, piece: Sequence[Mutant]) -> tuple[Judgement, ...]:
-    return tuple(_one(case, mutant) for mutant in piece)
 
 
 def _one(case: _Case, mutant: Mutant) -> Judgement:

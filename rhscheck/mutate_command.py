@@ -29,6 +29,7 @@ from rhscheck.options import (
         "rhscheck mutate my.sm",
         "rhscheck mutate rhs --operator drop-guard --operator drop-assume",
         "rhscheck mutate rhs --list",
+        "rhscheck mutate rhs --resume rhs.mutants.json",
     ),
 )
 @spec_argument
@@ -66,6 +67,11 @@ from rhscheck.options import (
     metavar="S",
     help="Seconds for each verification of a mutant; what is open then is undecided.",
 )
+@click.option(
+    "--resume",
+    metavar="FILE",
+    help="Keep each judgement in FILE, and take those that are there already from it.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show those that do not live, too.")
 @common("the report", ci=True)
 def mutate(
@@ -79,6 +85,7 @@ def mutate(
     variations: str | None,
     jobs: int,
     timeout_s: float,
+    resume: str | None,
     show_all: bool,
 ) -> int:
     """Change SPEC in one place at a time, and see which rule notices.
@@ -88,9 +95,12 @@ def mutate(
     with the lines that it changes: a rule is missing, or no sentence forbids it; then it belongs
     into the file of allowed variations, with the reason.
 
+    A run that ended before it was over goes on where it was with --resume FILE, if it was begun so.
+
     Exit status 1: a mutant lives that is not allowed; 3: one is undecided; 2: an allowed variation
     is stale.
     """
+    from rhscheck.judgements import kept
     from rhscheck.mutate import Score, score, select
     from rhscheck.mutate_output import checks, list_json, list_text, score_json, score_text
     from rhscheck.variations import read_variations, stale
@@ -109,6 +119,7 @@ def mutate(
             score(
                 loaded, settings, chosen, allowed,
                 jobs=jobs, timeout_s=timeout_s, progress=lambda line: say(f"mutate {spec}: {line}"),
+                kept=kept(resume, loaded),
             )
         )  # fmt: skip
     found = Score(judged)

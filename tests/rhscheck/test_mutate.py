@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from rhscheck import api
+from rhscheck import api, mutate
+from rhscheck.checker.mutation import Baseline, Judgement
 from rhscheck.cli import cli
 from rhscheck.spec.load import read_source
-from rhscheck.spec.mutants import mutants
+from rhscheck.spec.mutants import Mutant, mutants
 from rhscheck.spec.parse import parse
+from rhscheck.spec.system import System
 from rhscheck.variations import read_variations, stale
 
 TILL = """spec till "A till"
@@ -145,6 +148,98 @@ def test_the_same_with_several_processes(till: Path) -> None:
     assert (
         run(str(till), "-j", "2", "--all")[1].stdout == run(str(till), "-j", "1", "--all")[1].stdout
     )
+
+
+def test_a_run_goes_on_where_another_one_ended(till: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = till.with_name("kept.json")
+    whole = run(str(till), "-j", "1", "--all")[1].stdout
+    seen: list[Mutant] = []
+    judge = mutate._one
+
+    def judged(case: mutate._Case, mutant: Mutant) -> Judgement:
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(mutant)
+        return judge(case, mutant)
+
+    monkeypatch.setattr(mutate, "_one", judged)
+    ended = CliRunner().invoke(cli, ["mutate", str(till), "-j", "1", "--resume", str(file)])
+    assert ended.exit_code != 0
+    content = json.loads(file.read_text(encoding="utf-8"))
+    assert list(content["mutants"]) == [mutant.id for mutant in seen]
+    monkeypatch.undo()
+    judges_no_original(monkeypatch)
+    again = run(str(till), "-j", "1", "--all", "--resume", str(file))[1].stdout
+    assert again == whole
+    # Now all is known: nobody is asked.
+    monkeypatch.setattr(mutate, "_one", judged)
+    assert run(str(till), "-j", "1", "--all", "--resume", str(file))[1].stdout == whole
+
+
+def judges_no_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(system: System, jobs: int) -> Baseline:
+        raise AssertionError("the original is known")
+
+    monkeypatch.setattr(mutate, "baseline", refuse)
+
+
+NO_SUCH_FILE = "is no file that `mutate --resume` wrote; name another one"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{", "", NO_SUCH_FILE),
+        ("rhscheck-mutate/1", "rhscheck-mutate/2", NO_SUCH_FILE),
+        (
+            '"rhscheck": "',
+            '"rhscheck": "0',
+            "is about another version of rhscheck: delete it to begin anew, or name another file",
+        ),
+        (
+            '"text": "',
+            '"text": "0',
+            "is about another text: delete it to begin anew, or name another file",
+        ),
+        ('"fate": "killed"', '"fate": "saved"', "is damaged: delete it to begin anew"),
+        ('"Opens": "witnessed"', '"Opens": "seen"', "is damaged: delete it to begin anew"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(till: Path, old: str, new: str, message: str) -> None:
+    file = till.with_name("kept.json")
+    only = ("--operator", "drop-guard", "-j", "1", "--resume", str(file))
+    run(str(till), *only)
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    status, done = run(str(till), *only)
+    assert (status, done.stderr) == (2, f"error: {file} {message}\n")
+
+
+def test_other_settings_are_another_spec(till: Path) -> None:
+    till.write_text(
+        TILL.replace("actors", "param Slam = 30s\nactors").replace("30s by", "Slam by"),
+        encoding="utf-8",
+    )
+    file = till.with_name("kept.json")
+    only = (str(till), "--operator", "drop-guard", "-j", "1", "--resume", str(file))
+    run(*only)
+    status, done = run(*only, "--set", "Slam=20s")
+    assert status == 2
+    assert "is about another spec or settings: delete it" in done.stderr
+
+
+def test_what_is_to_come_is_told(till: Path) -> None:
+    lines: list[str] = []
+    loaded = api.load(str(till), {})
+    chosen = mutate.select(loaded, ("drop-guard",), ())
+    judged = list(
+        mutate.score(loaded, {}, chosen, {}, jobs=1, timeout_s=None, progress=lines.append)
+    )
+    assert len(judged) == len(chosen)
+    assert re.fullmatch(r"mutant 1 of \d+: \w+; about \d+ s to go", lines[2])
+    assert mutate._about(89) == "about 89 s to go"
+    assert mutate._about(600) == "about 10 min to go"
 
 
 def test_the_shipped_variations_name_mutants() -> None:
