@@ -77,7 +77,8 @@ def refused(task: Task, n: int) -> Finding | None:
 
 
 def _not_examined(task: Task) -> Finding:
-    sentence = f"not everything was looked for: {task.budget.reason}"
+    reason = task.budget.reason if task.budget.over() else "there are too many states"
+    sentence = f"not everything was looked for: {reason}"
     return Finding("not_examined", task.system.name, sentence, error=False)
 
 

@@ -1,5 +1,7 @@
 """A verification with hard limits: in a process of its own, ended when the time or memory is up.
 
+The same for the report on time (`checker.slack`), with a limit of time.
+
 Owns the supervision and what is left of a verification that was ended: the answers that it had sent
 by then, and unknown for the rest. Without a limit nothing is started and nothing is paid. Knows
 neither engines nor rendering.
@@ -14,6 +16,7 @@ import time
 from dataclasses import dataclass, replace
 
 from rhscheck.checker.answer import Answer, Heard, Say, unheard
+from rhscheck.checker.instances import DEFAULT_INSTANCES
 from rhscheck.checker.paranoid import verify_paranoid
 from rhscheck.checker.process import (
     ChildFailure,
@@ -26,11 +29,21 @@ from rhscheck.checker.process import (
     Sent,
     own_memory_mb,
 )
-from rhscheck.checker.verify import Options, Report, require_options, unfinished, verify
+from rhscheck.checker.slack import TimeReport, diagnose
+from rhscheck.checker.slack import unfinished as nothing_known
+from rhscheck.checker.verify import (
+    Options,
+    Report,
+    require_options,
+    task_of,
+    unfinished,
+    verify,
+)
 from rhscheck.spec.rules import AssumptionError
 from rhscheck.spec.system import Rule, System
 
 _JOB = f"{__name__}:work"
+_SLACK_JOB = f"{__name__}:slack_work"
 _KEPT = 0.97  # of the time; the rest is for starting the program and for the report
 _TENTH = 0.1  # of the time, at most _MOST_S seconds, is left for ending in order
 _MOST_S = 1.0
@@ -70,13 +83,9 @@ def run(system: System, options: Options, say: Say, began: float | None = None) 
     if options.timeout_s is None and options.memory_mb is None:
         return _answer(system, options, say)
     require_options(system, options)
-    began = time.monotonic() if began is None else began
-    until = None if options.timeout_s is None else began + _KEPT * options.timeout_s
-    left = None
-    if until is not None and options.timeout_s is not None:
-        left = max(0.001, until - time.monotonic() - min(_TENTH * options.timeout_s, _MOST_S))
-    # Clocks by which processes can agree; an hour more or less costs a soft end, not the hard one.
-    soft_end = None if left is None else time.time() + left
+    until, soft_end = None, None
+    if options.timeout_s is not None:
+        until, soft_end = _ends(options.timeout_s, began)
     found: dict[str, Answer] = {}
     reason = f"time-out after {options.timeout_s:g} s" if options.timeout_s is not None else ""
     hard_mb, inner = None, options
@@ -102,6 +111,61 @@ def run(system: System, options: Options, say: Say, began: float | None = None) 
                 case _:
                     raise AssertionError(f"the process says {message!r}")
     return unfinished(system, options, found, reason)
+
+
+def time_report(
+    system: System, options: Options, say: Say, began: float | None = None
+) -> TimeReport:
+    """`checker.slack.diagnose`, for `options.n` instances or two, within `options.timeout_s`.
+
+    `began`, and what is raised: as for `run`.
+    """
+    n = options.n or DEFAULT_INSTANCES
+    if options.timeout_s is None:
+        return diagnose(task_of(system, options, say), n)
+    require_options(system, options)
+    until, soft_end = _ends(options.timeout_s, began)
+    # Until the process has told more.
+    rules = task_of(system, options).rules
+    report = nothing_known(system, rules, f"time-out after {options.timeout_s:g} s")
+    with Crew() as crew:
+        crew.start("slack", Job(_SLACK_JOB, (system, options, soft_end)))
+        for _, message in crew.messages(until):
+            match message:
+                case Sent(Line(text)):
+                    say(text)
+                case Sent(TimeReport() as told) | Done(TimeReport() as told):
+                    report = told
+                case Done(_Unusable(assumption, transition, why)):
+                    raise AssumptionError(assumption, transition, why)
+                case Failed():
+                    raise ChildFailure("slack", message)
+                case Ended(why):
+                    report = nothing_known(system, rules, why)
+                case _:
+                    raise AssertionError(f"the process says {message!r}")
+    return report
+
+
+def slack_work(system: System, options: Options, soft_end: float, emit: Emit) -> object:
+    """The job of the process of `time_report`: a TimeReport, or why the spec cannot be used."""
+    soft = replace(options, left_s=max(0.001, soft_end - time.time()))
+    try:
+        task = task_of(system, soft, lambda line: emit(Line(line)))
+        return diagnose(task, options.n or DEFAULT_INSTANCES, emit)
+    except AssumptionError as error:
+        return _Unusable(error.assumption, error.transition, error.reason)
+
+
+def _ends(timeout_s: float, began: float | None) -> tuple[float, float]:
+    """When the process is ended (`time.monotonic`), and when it should end itself (`time.time`).
+
+    Processes agree about the second clock; an hour more or less costs a soft end, not a hard one.
+    """
+    began = time.monotonic() if began is None else began
+    until = began + _KEPT * timeout_s
+    left = max(0.001, until - time.monotonic() - min(_TENTH * timeout_s, _MOST_S))
+    return until, time.time() + left
 
 
 def work(system: System, options: Options, soft_end: float | None, emit: Emit) -> object:

@@ -10,7 +10,7 @@ proved; that it is not more counts once there is a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rhscheck.checker.answer import Task
@@ -25,7 +25,7 @@ from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import ClockCmp, Comparison, Expr, In, Ref, conj, disj, transform, walk
 from rhscheck.spec.ground import Ground
 from rhscheck.spec.source import Span
-from rhscheck.spec.system import EnumType, Rule, Within
+from rhscheck.spec.system import EnumType, Rule, StateVar, System, Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +76,64 @@ class TimeReport:
     open: tuple[str, ...]
 
 
-def diagnose(task: Task, n: int) -> TimeReport:
+Told = Callable[[TimeReport], None]
+
+
+def _untold(_report: TimeReport) -> None:
+    """Nobody waits for a part of the report."""
+
+
+def diagnose(task: Task, n: int, told: Told = _untold) -> TimeReport:
     """The three answers for one instance plus environment, else for `n` instances.
 
-    The bounded responses are those among the rules of the task.
+    The bounded responses are those among the rules of the task. `told` is told the report as it is
+    so far, whenever more is known; what was not looked at yet is unknown because of the time-out.
     """
-    task.say("time: deadlines")
-    deadlines = tuple(_deadlines(task, n))
-    responses = []
-    for rule in task.rules:
-        if isinstance(rule.obligation, Within):
-            task.say(f"time: {rule.id}")
-            responses.append(_response(task, rule, rule.obligation, n))
+    place = _Place.of(task, task.weave([]), n)
+    why = "not looked at" if task.budget.left() is None else task.budget.reason
+    report = unfinished(place.model.system, task.rules, why)
+    told(report)
+    deadlines, responses = list(report.deadlines), list(report.responses)
+    for at, slack in enumerate(deadlines):
+        task.say(f"time: {slack.name}")
+        deadlines[at] = _deadline(place, slack)
+        report = replace(report, deadlines=tuple(deadlines))
+        told(report)
+    within = [rule for rule in task.rules if isinstance(rule.obligation, Within)]
+    for at, rule in enumerate(within):
+        assert isinstance(rule.obligation, Within)
+        task.say(f"time: {rule.id}")
+        responses[at] = _response(task, rule, rule.obligation, n)
+        report = replace(report, responses=tuple(responses))
+        told(report)
     task.say("time: states")
-    untimely, open_ = _states(task, n)
-    return TimeReport(deadlines, tuple(responses), untimely, open_)
+    untimely, open_ = _states(place)
+    return replace(report, untimely=untimely, open=open_)
+
+
+def unfinished(system: System, rules: Sequence[Rule], reason: str) -> TimeReport:
+    """The report in which everything is unknown, for `reason`."""
+    return TimeReport(
+        tuple(
+            Slack(
+                deadline.name, False, deadline.owner, deadline.bound, None, False, False, reason,
+                None, deadline.span,
+            )
+            for deadline in system.deadlines
+            if deadline.clock is not None  # what must happen at once leaves no room by intention
+        ),
+        tuple(
+            _open_response(rule, rule.obligation, reason)
+            for rule in rules
+            if isinstance(rule.obligation, Within)
+        ),
+        (),
+        tuple(
+            f"{variable.machine}.{member}: {reason}"
+            for variable, kind in _locations(system)
+            for member in kind.members
+        ),
+    )  # fmt: skip
 
 
 # ---- what is looked at ---------------------------------------------------------------------------
@@ -182,37 +225,38 @@ class _Longest:
 
 
 # ---- deadlines -----------------------------------------------------------------------------------
-def _deadlines(task: Task, n: int) -> Iterator[Slack]:
-    place = _Place.of(task, task.weave([]), n)
+def _deadline(place: _Place, asked: Slack) -> Slack:
+    """What is known of the deadline that `asked` is about."""
     ground = place.ground
-    for deadline in place.model.system.deadlines:
-        if deadline.clock is None:
-            continue  # what must happen at once leaves no room by intention
-        here = [one for one in ground.deadlines if one.name == deadline.name]
+    here = [one for one in ground.deadlines if one.name == asked.name]
 
-        def goal(op: Comparison, value: int) -> Expr:
-            return disj(
-                conj((one.active, ClockCmp(clock.name, clock.index, op, value)))
-                for one in here  # noqa: B023 - called before the next turn
-                if one.clock is not None
-                for clock in (ground.clocks[one.clock],)
-            )
+    def goal(op: Comparison, value: int) -> Expr:
+        return disj(
+            conj((one.active, ClockCmp(clock.name, clock.index, op, value)))
+            for one in here
+            if one.clock is not None
+            for clock in (ground.clocks[one.clock],)
+        )
 
-        found = _Found(0, True, True, "")
-        if here:
-            found = _Longest(place, deadline.name, goal).search(deadline.bound)
-        yield Slack(
-            deadline.name, False, deadline.owner, deadline.bound, found.needed, found.never,
-            found.sure, found.reason, place.n, deadline.span,
-        )  # fmt: skip
+    found = _Found(0, True, True, "")
+    if here:
+        found = _Longest(place, asked.name, goal).search(asked.bound)
+    return replace(
+        asked, needed=found.needed, never=found.never, sure=found.sure, reason=found.reason,
+        n=place.n,
+    )  # fmt: skip
 
 
 # ---- bounded responses ---------------------------------------------------------------------------
+def _open_response(rule: Rule, within: Within, reason: str) -> Slack:
+    return Slack(rule.id, True, "", within.bound, None, False, False, reason, None, rule.span)
+
+
 def _response(task: Task, rule: Rule, within: Within, n: int) -> Slack:
     """The smallest bound under which the response would still come in time."""
 
     def unknown(reason: str) -> Slack:
-        return Slack(rule.id, True, "", within.bound, None, False, False, reason, None, rule.span)
+        return _open_response(rule, within, reason)
 
     model = task.weave([rule])
     if rule.id in model.unwoven:
@@ -258,14 +302,19 @@ def _comparisons(formula: Expr) -> list[ClockCmp]:
 
 
 # ---- states --------------------------------------------------------------------------------------
-def _states(task: Task, n: int) -> tuple[tuple[Untimely, ...], tuple[str, ...]]:
-    place = _Place.of(task, task.weave([]), n)
+def _locations(system: System) -> Iterator[tuple[StateVar, EnumType]]:
+    """The variables that say in which state a machine is, with their types."""
+    for variable in system.variables:
+        if variable.role == "location" and isinstance(variable.type, EnumType):
+            yield variable, variable.type
+
+
+def _states(place: _Place) -> tuple[tuple[Untimely, ...], tuple[str, ...]]:
+    task = place.task
     goals: dict[str, tuple[Expr, Span]] = {}
-    for variable in place.model.system.variables:
-        if variable.role != "location" or not isinstance(variable.type, EnumType):
-            continue
+    for variable, kind in _locations(place.model.system):
         mine = [slot for slot in place.ground.slots if slot.variable == variable]
-        for value, member in enumerate(variable.type.members):
+        for value, member in enumerate(kind.members):
             formula = disj(In(Ref(variable.name, slot.index), (value,)) for slot in mine)
             goals[f"{variable.machine}.{member}"] = (formula, variable.span)
     seen = explore(

@@ -199,21 +199,21 @@ def slack(
     without: Sequence[str] = (),
     n: int | None = None,
     timeout_s: float | None = None,
+    began: float | None = None,
     progress: Say = _silent,
 ) -> TimeReport:
     """How much room the deadlines of `system` leave, and its bounded responses among `rules`.
 
-    For every number of instances where one stands for all, else for `n` (None: 2). Raises
-    InputError for names and numbers that do not fit the System.
+    For every number of instances where one stands for all, else for `n` (None: 2). `timeout_s`,
+    `began`: as for `verify`. Raises InputError for names and numbers that do not fit the System.
     """
-    from rhscheck.checker import slack as checker
-    from rhscheck.checker.instances import DEFAULT_INSTANCES
-    from rhscheck.checker.verify import OptionError, Options, task_of
+    from rhscheck.checker import session
+    from rhscheck.checker.verify import OptionError, Options
     from rhscheck.spec.rules import AssumptionError
 
     options = Options(rules=tuple(rules), without=tuple(without), n=n, timeout_s=timeout_s)
     try:
-        return checker.diagnose(task_of(system, options, progress), n or DEFAULT_INSTANCES)
+        return session.time_report(system, options, progress, began)
     except (OptionError, AssumptionError) as error:
         raise InputError(str(error)) from None
 

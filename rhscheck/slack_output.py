@@ -5,6 +5,7 @@ Owns the wording and layout, and the course of the command. Decides nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import click
@@ -31,11 +32,18 @@ def show_slack(
     """Measure, write the report; the exit status: 0, or 3 where something is open."""
     if out.ci is not None:
         raise click.UsageError("--slack has the formats text and json")
+    began = time.monotonic()
     width = terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
         loaded = api.load(spec, settings)
         found = api.slack(
-            loaded.system, rules=rules, without=without, n=n, timeout_s=timeout_s, progress=say
+            loaded.system,
+            rules=rules,
+            without=without,
+            n=n,
+            timeout_s=timeout_s,
+            began=began,
+            progress=say,
         )
     unknown = any(one.needed is None for one in (*found.deadlines, *found.responses))
     status = 3 if unknown or found.open else 0

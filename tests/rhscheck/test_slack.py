@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import click
 
 from rhscheck import api
-from rhscheck.checker.slack import TimeReport
+from rhscheck.checker.slack import TimeReport, diagnose
+from rhscheck.checker.verify import Options, task_of
 from rhscheck.slack_output import slack_json, slack_text
 from rhscheck.spec.load import load_source
 from rhscheck.spec.source import Source
@@ -65,6 +67,45 @@ def test_deadlines_and_responses() -> None:
         ("Warm", 30, 10, ""), ("Late", 12, None, "the rule itself is not proved"),
     ]  # fmt: skip
     assert [(one.state, one.n) for one in found.untimely] == [("Oven.Burnt", None)]
+
+
+def test_a_limit_that_is_not_reached_changes_nothing() -> None:
+    system, found = measured()
+    lines: list[str] = []
+    assert api.slack(system, timeout_s=60.0, progress=lines.append) == found
+    assert lines[0] == "time: Oven.call.Heat.clock"
+    assert lines[-1] == "time: states"
+
+
+def test_a_limit_is_hard_and_what_is_open_is_unknown() -> None:
+    system, _ = measured()
+    began = time.monotonic()
+    found = api.slack(system, timeout_s=0.02)
+    assert time.monotonic() - began < 2.0  # a busy machine may add; bench/limits.py measures
+    assert {one.reason for one in (*found.deadlines, *found.responses)} == {"time-out after 0.02 s"}
+    assert [one.name for one in found.deadlines][:2] == [
+        "Oven.call.Heat.clock",
+        "Oven.call.Cool.clock",
+    ]
+    assert [one.name for one in found.responses] == ["Warm", "Late"]
+    assert found.open[0].endswith(": time-out after 0.02 s")
+    assert found.untimely == ()
+
+
+def test_what_was_known_before_the_end_is_told() -> None:
+    system, found = measured()
+    told: list[TimeReport] = []
+    assert diagnose(task_of(system, Options()), 2, told.append) == found
+    known = [sum(one.needed is not None for one in report.deadlines) for report in told]
+    assert known == [0, 1, 2, 3, 4, 4, 4]
+    assert told[0].responses[0].reason == "not looked at"
+    assert told[-1].open[0].endswith(": not looked at")
+
+
+def test_the_time_that_was_used_before_counts() -> None:
+    system, _ = measured()
+    found = api.slack(system, timeout_s=5.0, began=time.monotonic() - 10)
+    assert found.deadlines[0].reason == "time-out after 5 s"
 
 
 def test_as_text_and_json() -> None:
