@@ -23,6 +23,7 @@ try:
     from rhscheck.options import (
         EXIT_INPUT,
         Out,
+        Start,
         ci_text,
         common,
         examples,
@@ -31,6 +32,7 @@ try:
         processors,
         set_option,
         spec_argument,
+        time_began,
         without_option,
     )
 except KeyboardInterrupt:  # Ctrl-C while the program starts, before `main` could see it
@@ -172,6 +174,7 @@ def verify(
     A violated rule comes with a shortest run that breaks it. The exit status compares the verdicts
     with what the spec expects (`expect`; without one: proved, or witnessed for a permission).
     """
+    began = time_began()
     if paranoid and engine is not None:
         raise click.UsageError("--paranoid asks every engine; leave --engine out")
     asked = {"--all-readings": all_readings, "--what-if": what_if is not None, "--slack": slack}
@@ -186,10 +189,10 @@ def verify(
         if depth is not None or engine is not None:
             raise click.UsageError("--slack takes no --depth or --engine")
         return show_slack(
-            out, spec, settings, rules=rules, without=without, n=n, timeout_s=timeout_s
+            out, spec, settings, rules=rules, without=without, n=n, timeout_s=timeout_s, began=began
         )
     if tables:
-        started = time.time()
+        started = time.time() - (time.monotonic() - began)
         from rhscheck.checker.verify import DEFAULT_DEPTH, Options
         from rhscheck.readings_output import show_readings
         from rhscheck.what_if_output import show_what_if
@@ -199,7 +202,6 @@ def verify(
         if what_if is None:
             return show_readings(out, spec, settings, options, jobs, started)
         return show_what_if(out, spec, settings, what_if, options, grid, jobs, started)
-    began = time.monotonic()
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
@@ -481,7 +483,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # own pace takes a tenth of the time and finds nothing.
     gc.set_threshold(_COLLECT_AFTER)
     try:
-        status = cli.main(args=words, prog_name="rhscheck", standalone_mode=False)
+        # A time-out counts from the start of the program, not from when all of it was loaded.
+        start = Start.of_program() if arguments is None else None
+        status = cli.main(args=words, prog_name="rhscheck", standalone_mode=False, obj=start)
     except click.ClickException as error:
         error.show()
         status = EXIT_INPUT

@@ -5,7 +5,6 @@ Owns the wording and layout, and the course of the command. Decides nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import click
@@ -28,11 +27,14 @@ def show_slack(
     without: Sequence[str],
     n: int | None,
     timeout_s: float | None,
+    began: float,
 ) -> int:
-    """Measure, write the report; the exit status: 0, or 3 where something is open."""
+    """Measure, write the report; the exit status: 0, or 3 where something is open.
+
+    `began`: when the time began to run, by `time.monotonic`.
+    """
     if out.ci is not None:
         raise click.UsageError("--slack has the formats text and json")
-    began = time.monotonic()
     width = terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
         loaded = api.load(spec, settings)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rhscheck.checker.verify import verify
+from dataclasses import replace
+
+from rhscheck.checker.findings import find
+from rhscheck.checker.verify import Options, task_of, verify
 from rhscheck.spec.load import load_source
 from rhscheck.spec.source import Source
 from rhscheck.verify_checks import verify_checks
@@ -32,6 +35,15 @@ rules M {
   expect Wish: impossible
 }
 """
+
+
+def test_more_states_than_are_looked_at_without_a_limit_of_time() -> None:
+    task = replace(task_of(load_source(Source("empty.sm", SPEC)).system, Options()), limit=1)
+    (found,) = find(task, task.rules, 2, None)
+    assert (found.kind, found.sentence) == (
+        "not_examined",
+        "not everything was looked for: there are too many states",
+    )
 
 
 def test_what_says_nothing() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import click
+import pytest
 
 from rhscheck import api
 from rhscheck.checker.slack import TimeReport, diagnose
@@ -106,6 +109,16 @@ def test_the_time_that_was_used_before_counts() -> None:
     system, _ = measured()
     found = api.slack(system, timeout_s=5.0, began=time.monotonic() - 10)
     assert found.deadlines[0].reason == "time-out after 5 s"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only CPU time is known")
+def test_the_age_of_a_process_is_the_time_since_it_was_started() -> None:
+    code = "import time; time.sleep(0.5); from rhscheck.options import age_s; print(age_s())"
+    began = time.monotonic()
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert 0.5 <= float(said) <= time.monotonic() - began + 0.02  # told in hundredths
 
 
 def test_as_text_and_json() -> None:
