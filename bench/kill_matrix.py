@@ -67,8 +67,8 @@ UNNAMED = {
         "the plug-in's, too, and no promise unless the reading `QuickCalls = promise` is chosen."
     ),
     ("R2worker", "P3"): (
-        "a worker that is left is there only after the plug-in has broken D1, or has reported when "
-        "it should not: that comes first, and the plug-in is blamed for all of it."
+        "a worker that is left is there only after the plug-in has broken D1, which comes first "
+        "and is blamed for all of it."
     ),
     ("P2", "P2stale", "P4", "P5", "P7", "P7only"): (
         "they speak of changes of state, which leave no line: a host that makes a wrong one is "

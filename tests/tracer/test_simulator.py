@@ -233,7 +233,7 @@ def test_status_after_close_is_refused_and_the_plug_ins_fault() -> None:
     judged = judge_seed(wanted, spec_for(CLUSTER), 1, case_of(wanted, 1))
     assert judged.verdict == "plug-in"
     assert judged.report is not None
-    assert [(one.rule, one.actor) for one in judged.report.findings] == [(None, "DLL")]
+    assert [(one.rule, one.actor) for one in judged.report.findings] == [("D2", "DLL")]
 
 
 @pytest.mark.parametrize(
