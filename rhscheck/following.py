@@ -7,16 +7,15 @@ nobody says that the end of the old one was seen.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from io import RawIOBase
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
 from rhscheck import api
+from rhscheck.growing_file import GrowingFile
 from rhscheck.output import finding_text
 
 if TYPE_CHECKING:
@@ -31,13 +30,12 @@ _LONGEST_READ = 1 << 16
 class Followed(RawIOBase):
     """A file that is read on as it grows. The end comes when the file is rotated or `stop` says so.
 
-    Rotated: another file has its name, or it has become shorter.
+    Rotated: another file has its name, or it has been written anew.
     """
 
     def __init__(self, path: str, stop: Callable[[], bool]) -> None:
         super().__init__()
-        self._path = path
-        self._file = Path(path).open("rb")  # noqa: SIM115  closed with this object
+        self._file = GrowingFile(path)
         self._stop = stop
         self.rotated = False
 
@@ -45,30 +43,21 @@ class Followed(RawIOBase):
         """Up to `size` bytes; waits for the first. Only whole lines but for the last of all."""
         if size == 1:
             # The question whether anything stands after the end line, which nobody waits for.
-            return self._file.read(1)
+            return self._file.more(1)
         wanted = _LONGEST_READ if size < 0 else min(size, _LONGEST_READ)
         while True:
-            found = self._file.read(wanted)
+            found = self._file.more(wanted)
             if found:
                 return found
-            if self._is_replaced():
+            if self._file.is_replaced():
                 self.rotated = True
-                return self._file.read(wanted)
+                return self._file.more(wanted)
             if self._stop():
                 return b""
             try:
                 time.sleep(_PAUSE_S)
             except KeyboardInterrupt:
                 return b""  # enough: what was read is judged
-
-    def _is_replaced(self) -> bool:
-        try:
-            now = os.stat(self._path)
-        except FileNotFoundError:
-            return False  # between two names: the next look will tell
-        ours = os.fstat(self._file.fileno())
-        moved = (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
-        return moved or ours.st_size < self._file.tell()
 
     def close(self) -> None:
         """Close the file, too."""

@@ -7,16 +7,15 @@ but for what may be added to it: the evidence and the collateral of an incident.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rhscheck import api
 from rhscheck.audit_output import finding_lines, incident_lines
+from rhscheck.growing_file import GrowingFile
 from rhscheck.terminal import harmless, printable
 from rhscheck.traces.audit.growing import GrowingLog
 from rhscheck.traces.logmap.read import LegacyFormat
@@ -30,32 +29,6 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.2
 _SILENCE = 5  # pauses after which the last record is taken to be complete
 _AT_ONCE = 1 << 19
-
-
-class Tail:
-    """A file that is read on as it grows. Raises OSError as opening it does."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._file = Path(path).open("rb")  # noqa: SIM115  closed by `close`
-
-    def more(self) -> bytes:
-        """What has been written since, up to a limit; nothing if there is nothing."""
-        return self._file.read(_AT_ONCE)
-
-    def is_replaced(self) -> bool:
-        """Whether another file has its name now, or it has become shorter."""
-        try:
-            now = os.stat(self._path)
-        except OSError:
-            return False  # between two names: the next look will tell
-        ours = os.fstat(self._file.fileno())
-        moved = (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
-        return moved or ours.st_size < self._file.tell()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 @dataclass(slots=True)
@@ -127,13 +100,13 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
     log, teller = GrowingLog(file, court), _Teller(quiet)
     again = interrupted = False
     try:
-        tail = Tail(path)
+        tail = GrowingFile(path)
     except OSError as error:
         raise api.InputError(f"cannot read the log {path}: {error.strerror}") from None
     try:
         idle = 0
         while True:
-            data = tail.more()
+            data = tail.more(_AT_ONCE)
             if data:
                 idle = 0
                 log.feed(data)
@@ -146,7 +119,7 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
             again = tail.is_replaced()
             if again:
                 # What was written between the last look and the change of names.
-                while data := tail.more():
+                while data := tail.more(_AT_ONCE):
                     log.feed(data)
                 break
             if stop():
@@ -155,7 +128,7 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
     except KeyboardInterrupt:
         interrupted = True  # enough: what was written until now is reported
         again = tail.is_replaced()
-        while data := tail.more():
+        while data := tail.more(_AT_ONCE):
             log.feed(data)
     except LegacyFormat:
         raise api.InputError(

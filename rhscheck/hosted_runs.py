@@ -223,7 +223,8 @@ def _own_header(header: Header, shape: _Shape, part: _Part) -> Header | None:
     if not names:
         return None
     names |= {name: f"{family}[1]" for name, family in shape.processes.items()}
-    return msgspec.structs.replace(header, n=max(counts.values()), resources=names)
+    clock = {host: one for host, one in header.clock.items() if host == part.host}
+    return msgspec.structs.replace(header, n=max(counts.values()), resources=names, clock=clock)
 
 
 def _together(

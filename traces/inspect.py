@@ -125,7 +125,10 @@ class Window:
 
 
 class Inspector:
-    """Judges the units of one recording. `add` records a finding about a unit."""
+    """Judges the units of one recording.
+
+    `add` records a finding about a unit, which was certain at some time.
+    """
 
     def __init__(
         self,
@@ -133,7 +136,7 @@ class Inspector:
         wording: Wording,
         recording: Recording,
         window: Window,
-        add: Callable[[Unit, Finding], object],
+        add: Callable[[Unit, Finding, int], object],
     ) -> None:
         self._engine = engine
         self._world = engine.world
@@ -238,15 +241,23 @@ class Inspector:
                 unit.follower = trial
                 if trial.node.some or unit.suspected:
                     at, line = self._window.first_after(origin.now) or (now, 0)
+                    at = min(at, now)
                     site = Site(line, unit.name, at, "the time before this line")
                     self.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
             else:
+                # The line that has the time `now` may have been forgotten, if hosts are not equally
+                # far; it is the last but for those of other hosts.
                 found = self._window.first_after(trial.now)
-                assert found is not None  # `now` is a line's time
-                site = Site(found[1], unit.name, found[0], "the time before this line")
+                at, line = found or (now, self._recording.last_line)
+                site = Site(line, unit.name, min(at, now), "the time before this line")
                 self._late(unit, trial, site, None, site.time_us, site.time_us)
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
+
+    def _noticed(self, moment: int, until: int) -> tuple[int, int] | None:
+        """(time, line) of the first line after a moment; None if it is later than `until`."""
+        found = self._window.first_after(moment)
+        return None if found is None or found[0] > until else found
 
     def positions(self, reading: Observation) -> tuple[int, ...]:
         """The transitions that the event may be."""
@@ -308,8 +319,9 @@ class Inspector:
             where = unit.suspected.pop(bit, site)
             actors = culprits or self._earlier(unit, bit) or where.actors
             fault = self._with_repair(Fault(actors), unit, found)
-            self._violate(unit, bit)
-            told = self._add(unit, self._wording.finding(unit, follower, where, bit, fault))
+            self._violate(unit, bit, site)
+            finding = self._wording.finding(unit, follower, where, bit, fault)
+            told = self._add(unit, finding, site.time_us)
             if own:
                 unit.told.append(told)
 
@@ -329,7 +341,7 @@ class Inspector:
         found = [
             one
             for one in self._recording.found
-            if one.verdict == "violated" and one.resource == unit.name
+            if one.verdict == "violated" and one.resource == (unit.title or unit.name)
         ]
         actors = [one.candidates if one.actor is None else (one.actor,) for one in found]
         return tuple(dict.fromkeys(name for names in actors for name in names))
@@ -338,8 +350,8 @@ class Inspector:
         """Assumptions first: they decide about blame."""
         return sorted(_bits(bits), key=lambda bit: self._world.duties[bit].actor is None)
 
-    def _violate(self, unit: Unit, bit: int) -> None:
-        unit.violated |= 1 << bit
+    def _violate(self, unit: Unit, bit: int, site: Site) -> None:
+        unit.prove(bit, site.time_us)
         self._recording.violated |= 1 << bit
 
     # ---- divergences ---------------------------------------------------------------------------
@@ -381,7 +393,7 @@ class Inspector:
         contradiction: str | None,
     ) -> bool:
         """Time may not have passed before the unit's own line; True if the line itself is fine."""
-        noticed = self._window.first_after(stuck.now)
+        noticed = self._noticed(stuck.now, time)
         if noticed is None or noticed[1] >= site.line:
             self._late(unit, stuck, site, reading, time, late)
             return False
@@ -404,7 +416,7 @@ class Inspector:
         """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
         origin, wording = unit.follower, self._wording
         assert origin is not None
-        noticed = self._window.first_after(stuck.now)
+        noticed = self._noticed(stuck.now, time)
         if noticed is not None and noticed[1] < site.line:
             site = Site(noticed[1], unit.name, noticed[0], "the time before this line")
             time = late = noticed[0]
@@ -459,13 +471,14 @@ class Inspector:
             culprits = self._culprits(broken)
             for bit in self._ordered(broken):
                 blamed = replace(fault, actors=culprits or fault.actors)
-                self._violate(unit, bit)
-                told = self._add(unit, self._wording.finding(unit, before, site, bit, blamed))
-                unit.told.append(told)
+                self._violate(unit, bit, site)
+                finding = self._wording.finding(unit, before, site, bit, blamed)
+                unit.told.append(self._add(unit, finding, site.time_us))
             if not broken:
-                told = self._add(unit, self._wording.finding(unit, before, site, None, fault))
-                unit.told.append(told)
-            recording.diverged = unit.diverged = True
+                finding = self._wording.finding(unit, before, site, None, fault)
+                unit.told.append(self._add(unit, finding, site.time_us))
+            unit.prove(None, site.time_us)
+            recording.diverged = True
             recording.note(_GOES_ON)
             unit.books = books
         else:

@@ -41,6 +41,7 @@ from rhscheck.traces.format import (
     UnknownLine,
 )
 from rhscheck.traces.habit import Usual
+from rhscheck.traces.hosts import Hosts
 from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
 from rhscheck.traces.possible import TooManyStates
@@ -82,7 +83,7 @@ class Options:
 class _Shared:
     """Something that more than one unit sees, in the order of the recording.
 
-    `reading` None: events are missing here. `owner`: the resource whose own event it is.
+    `reading` None: events are missing here. `owner`: the unit whose own event it is.
     """
 
     line: int
@@ -90,7 +91,8 @@ class _Shared:
     late: int
     site: Site
     reading: Observation | None
-    owner: str | None = None
+    owner: Unit | None = None
+    host: str = ""
 
 
 Role = Literal["own", "shared", "unknown"]
@@ -121,14 +123,17 @@ class Judge:
     _dropped: int = 0  # entries of the log that every unit has seen
     _readings: dict[object, Observation | Ignored | Gap] = field(default_factory=dict, repr=False)
     _roles: dict[str, tuple[Role, str]] = field(default_factory=dict, repr=False)
-    _hosts: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _hosts: Hosts = field(init=False, repr=False)
     _window: Window = field(default_factory=Window, repr=False)
     _inspector: Inspector = field(init=False, repr=False)
     _steady: Steady = field(init=False, repr=False)
     _now: int | None = None
     _unread: int | None = None  # a line since the last event that could not be read
     _missing: str | None = None  # why events may be missing since the last one
-    _named: int = 0  # resources that were numbered because nobody says what they are called
+    # Of what no unit knows by itself, the time of the last event, by host and resource.
+    _own_times: dict[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
+    # Resources that were numbered because nobody says what they are called, with the first host.
+    _named: dict[str, str] = field(default_factory=dict, repr=False)
     _lossy: bool = False
     _count: int | None = None
     # Lines that wait until it is known how many instances have to be followed together.
@@ -146,6 +151,7 @@ class Judge:
 
     def _set_out(self, setting: Setting) -> None:
         header = self.header or Header()
+        self._hosts = Hosts(header.clock)
         self._engine = self.engine or Engine(self.system, setting)
         self.engine = self._engine
         world = self._engine.world
@@ -156,7 +162,7 @@ class Judge:
         self._inspector = Inspector(
             self._engine, self._wording, self._recording, self._window, self._add
         )
-        self._steady = Steady(self._engine, self._meaning, self._hosts)
+        self._steady = Steady(self._engine, self._meaning, self._hosts.last)
         self._begin(header)
 
     # ---- what the header promises --------------------------------------------------------------
@@ -219,7 +225,12 @@ class Judge:
     @property
     def findings(self) -> Sequence[Finding]:
         """What has been found so far; more may turn out about earlier lines at the end."""
-        return () if self._waiting is not None else self._recording.found
+        if self._waiting is not None:
+            return ()
+        if self._hosts.several and not self._lossy:
+            # Another host may still tell what explains it.
+            return self._recording.found_before(self._hosts.slowest)
+        return self._recording.found
 
     def unreadable(self, problem: Malformed | UnknownLine) -> None:
         """The next line is no event that can be understood: something may be missing here."""
@@ -249,7 +260,7 @@ class Judge:
             self._missing = self._missing or f"events are missing at line {line} ({reading.why})"
             return
         time, late = _bounds(event)
-        self._check_order(line, event, time)
+        self._check_order(line, event, time, late)
         if self._unread is not None and self._missing is None:
             self._missing = f"line {self._unread} cannot be read"
         if self._missing is not None:
@@ -258,17 +269,19 @@ class Judge:
         self._unread = self._missing = None
         if self._now is None:
             self._start(event, time, late)
-        self._now = time
-        self._steady.now, self._steady.host = time, event.host
+        self._now = self._steady.now = self._hosts.newest
+        self._steady.host = sys.intern(event.host)
         self._window.add(time, line)
         actors = (reading.actor,) if reading.actor else self._engine.world.actors(reading.labels)
         site = Site(
             line, event.res, event.ts if event.ts is not None else time, reading.text, actors
         )
+        if role == "shared" or not self._engine.alone:
+            self._own_times[(event.host, event.res)] = time
         if role == "shared" and self._engine.alone:
             recording.judged += 1
             self._shared_lines[line] = None
-            self._share(_Shared(line, time, late, site, reading))
+            self._share(_Shared(line, time, late, site, reading, host=event.host))
             return
         if self._lossy_event(site, reading, role, time, late, event):
             return
@@ -342,7 +355,7 @@ class Judge:
         self._recording.events += count
         self._recording.judged += count
         self._recording.last_line = line + count - 1
-        self._now = self._steady.now
+        self._now = self._hosts.newest = self._steady.now
         if self._until_sweep() <= 0:
             self._sweep()
 
@@ -360,6 +373,7 @@ class Judge:
             and self._unread is None
             and self._missing is None
             and not self._recording.stopped
+            and self._hosts.is_in_order(self._hosts.last[self._steady.host][1])
         )
 
     def _meaning(self, event: Event) -> tuple[Observation, tuple[int, ...]] | None:
@@ -377,23 +391,38 @@ class Judge:
         if self._waiting is not None:
             self._count_instances(self._waiting)
         recording = self._recording
+        ending = finish or Finish(
+            "missing", recording.last_line, recording.events, "there is no end line"
+        )
         self._steady.release_all()
-        self._sweep()
+        self._sweep(at_end=ending.ending == "complete")
         for unit in (*self._units.values(), *self._blank.values()):
             self._inspector.close(unit)
+        if self._hosts.several and ending.ending != "complete" and not self._lossy:
+            self._doubt_the_end()
         for unit in self._units.values():
             unit.events += unit.steady
             unit.judged += unit.steady
             unit.steady = 0
-        ending = finish or Finish(
-            "missing", recording.last_line, recording.events, "there is no end line"
-        )
         if self._unread is not None and not recording.stopped:
             cut = ending.ending == "truncated" and self._unread == ending.lines
             if not cut:
                 recording.doubt(f"line {self._unread} cannot be read")
         units = list(self._units.values())
         return report_of(recording, units or list(self._blank.values()), self._wording, ending)
+
+    def _doubt_the_end(self) -> None:
+        """Some host may have told more, at a time that others have passed."""
+        since = self._hosts.slowest
+        for unit in (*self._units.values(), *self._blank.values()):
+            if any(since is None or time >= since for _, time in unit.proven):
+                self._recording.doubt(
+                    "what was found after the last line of some host is not proven: its next "
+                    "lines are missing"
+                )
+                unit.retract(-1 if since is None else since)
+        self._recording.doubt_since(since)
+        self._recount()
 
     def _count_instances(self, waiting: list[tuple[int, Event] | Malformed | UnknownLine]) -> None:
         """Judge what was waiting for the number of instances: the highest that is mentioned."""
@@ -421,10 +450,10 @@ class Judge:
             return "own", ""
         known = self._roles.get(res)
         if known is None:
-            known = self._roles[res] = self._role_of(res)
+            known = self._roles[res] = self._role_of(res, event.host)
         return known
 
-    def _role_of(self, res: str) -> tuple[Role, str]:
+    def _role_of(self, res: str, host: str) -> tuple[Role, str]:
         header, family = self.header or Header(), self._engine.world.family
         assert family is not None
         name = header.resources.get(res, res)
@@ -438,8 +467,8 @@ class Judge:
             return "shared", name
         if self._count is None and not header.resources:
             # Nobody says what the resources are called: each name is one.
-            self._named += 1
-            return "own", f"{family}[{self._named}]"
+            self._named[res] = host
+            return "own", f"{family}[{len(self._named)}]"
         return "unknown", name
 
     def _read(self, event: Event, role: Role, instance: str) -> Observation | Ignored | Gap:
@@ -471,38 +500,98 @@ class Judge:
             else (self.header or Header()).resources.get(event.res, event.res)
         )
 
-    def _check_order(self, line: int, event: Event, time: int) -> None:
-        """Check sequence numbers and clocks of the hosts: whether the lines stand in order."""
-        recording, host = self._recording, event.host
-        known = self._hosts.get(host)
+    def _check_order(self, line: int, event: Event, time: int, late: int) -> None:
+        """Check sequence numbers and the clock of the event's host: whether lines are in order."""
+        recording, hosts = self._recording, self._hosts
+        known = hosts.last.get(event.host)
         if known is not None and event.seq <= known[0]:
             recording.doubt(
-                f"line {line}: event {event.seq} of {host or 'the host'} comes after "
+                f"line {line}: event {event.seq} of {event.host or 'the host'} comes after "
                 f"event {known[0]}, so the order of events is doubtful"
             )
-        back = self._now is not None and time < self._now
-        self._hosts[host] = (event.seq, time)
-        if not back:
+            self._lose(line, time, late, f"line {line} may not be in its place")
+        before = None if known is None or time >= known[1] else self._last_own(event)
+        if before is None or time >= before:
+            # Of what others on this host do the order is open, if their stamps contradict it.
+            watched = hosts.are_watched
+            hosts.hear(event.host, event.seq, time)
+            if hosts.are_watched and not watched:
+                for unit in (*self._units.values(), *self._blank.values()):
+                    unit.heard = {}
             return
-        assert self._now is not None
-        if known is None or time >= known[1]:
-            # Another host's clock: which of the two events came first is not known. Nobody is late
-            # by what only the other clock says, and the event took place no later than it says.
-            other, self._now = self._now, time
-            self._lose(line, time, other, f"the hosts' clocks disagree at line {line}")
-            return
-        text = f"the clock goes back, from {clock_time(self._now)} to {clock_time(time)}"
-        if not self._lossy and self.header is not None and self.header.start == "initial":
-            site = Site(line, event.res, time, "the time before the event")
-            unit = self._unit(event, self._role(event)[1])
-            self._steady.release(unit)
-            if unit.follower is not None:
-                finding = self._wording.finding(
-                    unit, unit.follower, site, None, Fault(unmet=(text,))
-                )
-                recording.add(finding)
-                recording.diverged = unit.diverged = True
-        self._lose(line, time, time, f"line {line}: {text}")
+        text = f"the clock goes back, from {clock_time(before)} to {clock_time(time)}"
+        header = self.header
+        if not self._lossy and header is not None and header.start == "initial":
+            clock = header.clock.get(event.host)
+            if clock is None or clock.epoch != "start":
+                recording.doubt(f"line {line}: {text}")  # somebody has set it
+            else:
+                self._accuse(event, Site(line, event.res, time, "the time before the event"), text)
+        hosts.set_back(event.host, event.seq, time)
+        self._lose(line, time, late, f"line {line}: {text}")
+
+    def _accuse(self, event: Event, site: Site, text: str) -> None:
+        """Something is wrong with a line, whatever the spec says."""
+        unit = self._unit(event, self._role(event)[1])
+        self._steady.release(unit)
+        unit.prove(None, site.time_us)
+        self._recording.diverged = True
+        if unit.follower is not None:
+            fault = Fault(unmet=(text,))
+            finding = self._wording.finding(unit, unit.follower, site, None, fault)
+            self._add(unit, finding, site.time_us)
+
+    def _last_own(self, event: Event) -> int | None:
+        """When the last event of the same resource on the same host was."""
+        if not self._engine.alone:
+            return self._own_times.get((event.host, event.res))
+        unit = self._units.get(self._key(event))
+        if unit is None:
+            return self._own_times.get((event.host, event.res))
+        self._steady.release(unit)
+        return unit.own if unit.host == event.host else None
+
+    def _in_own_time(self, unit: Unit, host: str, time: int, late: int) -> tuple[int, int]:
+        """When something that `host` tells happened by the clock of the unit's own host."""
+        skew = self._hosts.skew(host, unit.host)
+        return time - skew, late + skew
+
+    def _unordered(self, unit: Unit, line: int, host: str, time: int, late: int) -> int | None:
+        """Whether a line may have to change places with some that the unit has seen before.
+
+        Then it is lost, what was found since is not proven, and the answer is the latest moment
+        of all of them. None: its place is known.
+        """
+        if not self._hosts.are_watched:
+            return None
+        until = self._hosts.overlap(unit.heard or {}, host, time)
+        unit.hear(host, late)
+        if until is None:
+            return None
+        until = max(until, late)
+        earliest, _ = self._in_own_time(unit, host, time, late)
+        self._retract(unit, time - self._hosts.widest)
+        self._recording.lacks(
+            f"line {line} may stand before or after others: what follows is judged from every "
+            "possible state"
+        )
+        self._inspector.lose(unit, earliest, until)
+        return until
+
+    def _retract(self, unit: Unit, since: int) -> None:
+        """What was found wrong with the unit since then has an explanation, or may have one."""
+        self._recording.retract((unit.name, unit.title), since)
+        if any(time >= since for _, time in unit.proven):
+            unit.retract(since)
+            self._recount()
+
+    def _recount(self) -> None:
+        """What is wrong with the recording, by what is wrong with its units."""
+        everybody = (*self._units.values(), *self._blank.values())
+        self._recording.violated = 0
+        for one in everybody:
+            self._recording.violated |= one.violated
+        self._recording.diverged = any(one.diverged for one in everybody)
 
     # ---- where units begin -----------------------------------------------------------------------
     def _start(self, event: Event, time: int, late: int) -> None:
@@ -542,26 +631,36 @@ class Judge:
         """The unit whose event it is, made from one that has done nothing if it is new."""
         if not self._engine.alone:
             return self._units[("", None)]
-        key = ("", event.res)
+        key, first = self._key(event), self._named.get(event.res or "")
         unit = self._units.get(key)
         if unit is None:
             blank = self._blank[""]
             self._catch_up(blank)
             unit = self._units[key] = blank.copy(event.res or "", instance)
+            if first is not None and event.host != first:
+                unit.title = f"{event.res} ({event.host})"
         return unit
 
-    def _add(self, unit: Unit, finding: Finding) -> object:
+    def _key(self, event: Event) -> tuple[str, str | None]:
+        # A name that nobody explains is that of one resource on each host.
+        return event.host if (event.res or "") in self._named else "", event.res
+
+    def _add(self, unit: Unit, finding: Finding, proven: int) -> object:
         """Record a finding, unless `unit` stands for resources that there are none of."""
         stands_for = self._count or 0
         nobody = bool(self._units) and stands_for <= len(self._units)
         if self._engine.alone and unit is self._blank.get("") and nobody:
             return None
-        return self._recording.add(finding)
+        if unit.title is not None:
+            finding = replace(finding, resource=unit.title)
+        about = (unit.name, unit.title) if self._hosts.are_watched else None
+        return self._recording.add(finding, proven, about)
 
     # ---- what is shared --------------------------------------------------------------------------
     def _share(self, entry: _Shared) -> None:
         """Something that concerns every unit: at once if they are few, else when they get to it."""
         self._log.append(entry)
+        self._hosts.share(entry.late)
         self._steady.release_all()
         if len(self._units) <= _AT_ONCE or self._until_sweep() <= 0:
             self._sweep()
@@ -581,41 +680,55 @@ class Judge:
         while unit.seen < self._dropped + len(self._log):
             entry = self._log[unit.seen - self._dropped]
             unit.seen += 1
-            if entry.owner is not None and entry.owner == unit.name:
+            if entry.owner is unit:
                 continue
             if entry.reading is None or self._lossy:
                 self._inspector.lose(unit, entry.time, entry.late)
             if entry.reading is None or (self._lossy and entry.owner is not None):
                 continue
+            if not self._lossy:
+                until = self._unordered(unit, entry.line, entry.host, entry.time, entry.late)
+                if until is not None:
+                    self._unjudge(entry.line)
+                    continue
+            time, late = self._in_own_time(unit, entry.host, entry.time, entry.late)
             if entry.owner is not None:
-                self._inspector.observe_other(
-                    unit, entry.site, entry.reading, entry.time, entry.late
-                )
-                continue
-            allowed = self._inspector.observe(
-                unit, entry.site, entry.reading, entry.time, entry.late
-            )
-            if not allowed and self._shared_lines.pop(entry.line, 0) is None:
-                self._recording.judged -= 1
+                self._inspector.observe_other(unit, entry.site, entry.reading, time, late)
+            elif not self._inspector.observe(unit, entry.site, entry.reading, time, late):
+                self._unjudge(entry.line)
 
-    def _sweep(self) -> None:
-        """Bring every unit to the present, so that missed deadlines are noticed, and forget."""
-        if self._now is None:
+    def _unjudge(self, line: int) -> None:
+        """Somebody's states refuse a line about what is shared, or say nothing about it."""
+        if self._shared_lines.pop(line, 0) is None:
+            self._recording.judged -= 1
+
+    def _sweep(self, *, at_end: bool = False) -> None:
+        """Bring every unit to the present, so that missed deadlines are noticed, and forget.
+
+        `at_end`: the recording is whole, so no host will tell more.
+        """
+        now = self._now
+        if now is None:
             return
+        if self._hosts.several and not at_end:
+            # What happens at that moment may still be told.
+            now = None if self._hosts.slowest is None else self._hosts.slowest - 1
+        self._hosts.swept = max(self._hosts.swept, -1 if now is None else now)
         units = list(self._units.values())
         blank = self._blank.get("")
         if blank is not None and blank not in units and (not units or self._log):
             self._catch_up(blank)
         for unit in units:
-            if self._steady.rests(unit, self._now):
+            if now is not None and self._steady.rests(unit, now):
                 continue
             self._steady.release(unit)
             self._catch_up(unit)
             if not self._lossy:
-                self._inspector.pass_time(unit, self._now)
+                if now is not None:
+                    self._inspector.pass_time(unit, now)
                 self._steady.admit(unit)
-        if blank is not None and not units and not self._lossy:
-            self._inspector.pass_time(blank, self._now)
+        if blank is not None and not units and not self._lossy and now is not None:
+            self._inspector.pass_time(blank, now)
         self._dropped += len(self._log)
         self._shared_lines.clear()
         self._log.clear()
@@ -641,10 +754,11 @@ class Judge:
         reason = f"the spec has no instance that is called {event.res}"
         blank = self._blank[""]
         self._catch_up(blank)
-        recording.diverged = blank.diverged = True
+        recording.diverged = True
+        blank.prove(None, -1)  # whatever else happened
         if blank.follower is not None:
             fault = Fault(site.actors, (f"{reason}; {hint}" if hint else reason,))
-            recording.add(self._wording.finding(blank, blank.follower, site, None, fault))
+            recording.add(self._wording.finding(blank, blank.follower, site, None, fault), -1)
         return True
 
     def _own(
@@ -661,15 +775,24 @@ class Judge:
                 )  # another process: what was before is forgotten
             # Interned: it is compared with that of every line (`traces.habit`).
             unit.monitor = None if event.mon is None else sys.intern(event.mon)
+        if unit.host is None or self._engine.alone:
+            unit.host = event.host
+        unit.own = time
+        until = None
         if self._lossy:
             self._inspector.lose(unit, time, late)
+        else:
+            until = self._unordered(unit, site.line, event.host, time, late)
         contradiction = _call_fault(unit, event)
-        if self._inspector.observe(unit, site, reading, time, late, contradiction=contradiction):
+        began, ended = self._in_own_time(unit, event.host, time, late)
+        if self._inspector.observe(unit, site, reading, began, ended, contradiction=contradiction):
             self._recording.judged += 1
+        if until is not None:
+            self._inspector.lose(unit, began, until)
         self._steady.admit(unit)
         others = self._inspector.others(reading)
         if others and self._engine.alone:
-            self._share(_Shared(site.line, time, late, site, reading, unit.name))
+            self._share(_Shared(site.line, time, late, site, reading, unit, event.host))
 
 
 def _bounds(event: Event) -> tuple[int, int]:

@@ -27,13 +27,14 @@ from rhscheck.traces.units import Unit
 # Result codes can be anything: so many are remembered.
 _MOST_ANSWERS: Final = 4096
 _UNKNOWN: Final = -1
+_NOBODY: Final[dict[str | None, Walker]] = {}  # the units of a host that has none on the path
 # Gives the reading of an own event, and the transitions it may be; None if it has to be looked at.
 Meaning = Callable[[Event], tuple[Observation, tuple[int, ...]] | None]
 
 
 @dataclass(slots=True)
 class Steady:
-    """The units on the path, by the resource's name, and the events that are known.
+    """The units on the path, by host and the resource's name, and the events that are known.
 
     `hosts`: the number and time of the last event of each host. `now`, `host`: of the last event.
     """
@@ -43,7 +44,7 @@ class Steady:
     hosts: dict[str, tuple[int, int]]
     now: int = -1
     host: str = ""
-    _walkers: dict[str | None, Walker] = field(default_factory=dict)
+    _walkers: dict[str | None, dict[str | None, Walker]] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _returns: dict[int, dict[str, int]] = field(default_factory=dict)
     _answers: int = 0
@@ -65,39 +66,41 @@ class Steady:
             and follower.now == follower.late
             and follower.lates == follower.times
         ):
-            self._walkers[unit.name] = Walker(
+            walkers = self._walkers.setdefault(unit.host, {})
+            walkers[unit.name] = Walker(
                 unit, follower.node, follower.times, follower.now, unit.monitor, unit.calls
             )
 
     def release(self, unit: Unit) -> None:
         """Take the unit off the path, if it is on it, and bring its follower up to date."""
-        walker = self._walkers.pop(unit.name, None)
-        if walker is not None:
+        walker = self._walkers.get(unit.host, _NOBODY).get(unit.name)
+        if walker is not None and walker.unit is unit:
+            del self._walkers[unit.host][unit.name]
             _arrived(walker)
 
     def release_all(self) -> None:
         """Take all units off the path."""
-        for walker in self._walkers.values():
-            _arrived(walker)
-        self._walkers.clear()
+        for walkers in self._walkers.values():
+            for walker in walkers.values():
+                _arrived(walker)
+            walkers.clear()
 
     def rests(self, unit: Unit, time: int) -> bool:
         """Whether the unit is on the path and surely nothing happens to it until `time`."""
-        walker = self._walkers.get(unit.name)
-        return walker is not None and rests(walker, time)
+        walker = self._walkers.get(unit.host, _NOBODY).get(unit.name)
+        return walker is not None and walker.unit is unit and rests(walker, time)
 
     # ---- events --------------------------------------------------------------------------------
     def run(self, rest: Iterator[Event]) -> Event | None:
         """Take events while they are ordinary; the first that is not, which was not taken."""
-        walkers, calls, returns = self._walkers, self._calls, self._returns
-        walk = self._paths.walk
+        calls, returns, walk = self._calls, self._returns, self._paths.walk
         now, host = self.now, self.host
+        walkers = self._walkers.get(host, _NOBODY)
         seq = self.hosts[host][0]
         odd = None
         for event in rest:
-            walker = walkers.get(event.res)
             time = event.ts
-            if walker is None or time is None or time < now or event.mon != walker.monitor:
+            if time is None or time < now:
                 odd = event
                 break
             if event.host != host:
@@ -107,6 +110,11 @@ class Steady:
                     break
                 self.hosts[host] = (seq, now)
                 host, seq = event.host, known[0]
+                walkers = self._walkers.get(host, _NOBODY)
+            walker = walkers.get(event.res)
+            if walker is None or event.mon != walker.monitor:
+                odd = event
+                break
             # By type, not isinstance: there are no subclasses, and this is what a line costs.
             if type(event) is CallEvent:
                 try:
@@ -149,12 +157,20 @@ class Steady:
 
     def run_usual(self, rest: Iterator[Line]) -> bool:
         """Take lines while they are ordinary; whether the last one was not, and was not taken."""
-        walkers, calls, returns = self._walkers, self._calls, self._returns
+        calls, returns = self._calls, self._returns
         now, host = self.now, self.host
+        walkers = self._walkers.get(host, _NOBODY)
         seq = self.hosts[host][0]
         odd = True
         for line in rest:
             time, op, rc = line.ts, line.op, line.rc
+            if line.host != host:
+                known = self.hosts.get(line.host)
+                if known is None or time < now:
+                    break
+                self.hosts[host] = (seq, now)
+                host, seq = line.host, known[0]
+                walkers = self._walkers.get(host, _NOBODY)
             try:
                 walker = walkers[line.res]
                 if rc is None:
@@ -175,12 +191,6 @@ class Steady:
                 break
             if time < now or line.mon != walker.monitor:
                 break
-            if line.host != host:
-                known = self.hosts.get(line.host)
-                if known is None:
-                    break
-                self.hosts[host] = (seq, now)
-                host, seq = line.host, known[0]
             if line.seq <= seq or not way(walker, time):
                 break
             if rc is None and line.cid is not None:
@@ -198,8 +208,9 @@ class Steady:
 
     def run_table(self, table: Table, start: int, stop: int) -> int:
         """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
-        walkers, calls, returns, kinds = self._walkers, self._calls, self._returns, table.kinds
+        calls, returns, kinds = self._calls, self._returns, table.kinds
         now, host = self.now, self.host
+        walkers = self._walkers.get(host, _NOBODY)
         seq = self.hosts[host][0]
         stop = min(stop, len(table))
         at = start - 1
@@ -212,6 +223,13 @@ class Steady:
             strict=True,
         ):
             is_call, res, op, rc, its_host, monitor = kinds[kind]
+            if its_host != host:
+                known = self.hosts.get(its_host)
+                if known is None or time < now:
+                    break
+                self.hosts[host] = (seq, now)
+                host, seq = its_host, known[0]
+                walkers = self._walkers.get(host, _NOBODY)
             try:
                 walker = walkers[res]
                 if is_call:
@@ -228,12 +246,6 @@ class Steady:
                 break
             if time < now or monitor != walker.monitor:
                 break
-            if its_host != host:
-                known = self.hosts.get(its_host)
-                if known is None:
-                    break
-                self.hosts[host] = (seq, now)
-                host, seq = its_host, known[0]
             if number <= seq or not way(walker, time):
                 break
             if is_call and cid != NO_CALL_ID:
@@ -270,3 +282,7 @@ def _arrived(walker: Walker) -> None:
     follower.times = follower.lates = walker.times
     follower.now = follower.late = walker.now
     walker.unit.steady += walker.count
+    if walker.count and walker.unit.host is not None:
+        walker.unit.own = walker.now
+        if walker.unit.heard is not None:
+            walker.unit.hear(walker.unit.host, walker.now)

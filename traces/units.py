@@ -39,9 +39,16 @@ class Unit:
     judged: int = 0
     steady: int = 0  # of both, those that were counted by the way
     violated: int = 0  # rules (as bits) found violated
+    # When each of them (None: something that the spec does not allow) was certain for the first
+    # time; the host of its last own line, when that was, and until when each host was heard.
+    proven: tuple[tuple[int | None, int], ...] = ()
+    host: str | None = None
+    own: int = -1
+    heard: dict[str, int] | None = None
     suspected: dict[int, Site] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
     monitor: str | None = None
+    title: str | None = None  # what reports call it, where its name is another's, too
     partial: bool = False  # something may be missing: what holds, holds so far
     # After a fault: lines that have to be allowed until no more are aligned; whether the unit may
     # be anywhere; where it was before the fault, its lines since, and the findings about them.
@@ -75,4 +82,32 @@ class Unit:
             stopped=self.stopped,
             suspected=dict(self.suspected),
             violated=self.violated,
+            proven=self.proven,
+            heard=None if self.heard is None else dict(self.heard),
         )
+
+    def hear(self, host: str, until: int) -> None:
+        """A line of `host`, which happened until then, was taken."""
+        if self.heard is None:
+            self.heard = {}
+        self.heard[host] = max(self.heard.get(host, until), until)
+
+    def prove(self, bit: int | None, time: int) -> None:
+        """A rule is violated for sure; None: the spec does not allow what happened at `time`."""
+        if bit is None:
+            self.diverged = True
+        else:
+            self.violated |= 1 << bit
+        known = dict(self.proven)
+        self.proven = tuple({**known, bit: min(known.get(bit, time), time)}.items())
+
+    def retract(self, since: int) -> None:
+        """What was proven since then was not."""
+        for bit, time in self.proven:
+            if time < since:
+                continue
+            if bit is None:
+                self.diverged = False
+            else:
+                self.violated &= ~(1 << bit)
+        self.proven = tuple(one for one in self.proven if one[1] < since)

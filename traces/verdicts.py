@@ -6,7 +6,7 @@ and from what may be missing (SEMANTICS section 6, "Verdict per rule"). It follo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from rhscheck.traces.blame import Fault, Wording
@@ -51,7 +51,8 @@ class Recording:
     may_lack: bool = False  # events may be missing
     diverged: bool = False
     _found: dict[object, Finding] = field(default_factory=dict)
-    _lines: dict[object, list[int]] = field(default_factory=dict)
+    # Of each finding the lines, when each was certain, and about whom (None: about anybody).
+    _lines: dict[object, list[tuple[int, int, object]]] = field(default_factory=dict)
     _more: int = 0
 
     def note(self, text: str) -> None:
@@ -81,23 +82,48 @@ class Recording:
         if isinstance(problem, Malformed) and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Unreadable(problem.line, problem.column, problem.message))
 
-    def add(self, finding: Finding) -> object:
-        """A finding; of the same thing happening again only the line is kept.
+    def add(self, finding: Finding, proven: int, about: object = None) -> object:
+        """A finding, certain at `proven`; of the same thing happening again only the line is kept.
 
-        Returns the finding's name for `amend`, None if it has none of its own.
+        `about`: what it is retracted by. Returns the finding's name for `amend`, None if it has
+        none of its own.
         """
         key = (finding.rule, finding.verdict, finding.resource, finding.event, finding.actor)
         lines = self._lines.get(key)
         if lines is not None:
-            if finding.line not in lines:
-                lines.append(finding.line)
+            if all((finding.line, about) != (line, other) for line, _, other in lines):
+                lines.append((finding.line, proven, about))
             return None
         if len(self._found) >= MAX_FINDINGS:
             self._more += 1
             return None
         self._found[key] = finding
-        self._lines[key] = [finding.line]
+        self._lines[key] = [(finding.line, proven, about)]
         return key
+
+    def retract(self, about: object, since: int) -> None:
+        """What was found about somebody since then is not proven after all."""
+        for key, finding in list(self._found.items()):
+            lines = [
+                one for one in self._lines[key] if one[1] < since or one[2] not in (None, about)
+            ]
+            if not lines:
+                del self._found[key], self._lines[key]
+            elif lines != self._lines[key]:
+                self._lines[key] = lines
+                self._found[key] = replace(finding, line=lines[0][0])
+
+    def doubt_since(self, since: int | None) -> None:
+        """What was certain at that time or later (None: all) is not: lines may be missing."""
+        for key, finding in self._found.items():
+            if since is None or min(proven for _, proven, _ in self._lines[key]) >= since:
+                self._found[key] = replace(finding, verdict="inconclusive")
+
+    def found_before(self, time: int | None) -> tuple[Finding, ...]:
+        """The findings that were certain before then; None: none of them."""
+        if time is None:
+            return ()
+        return self._told({key for key, lines in self._lines.items() if lines[0][1] < time})
 
     def amend(self, key: object, repair: tuple[str, ...], edits: int) -> None:
         """Better repairs of the finding `key`."""
@@ -107,14 +133,15 @@ class Recording:
     @property
     def found(self) -> tuple[Finding, ...]:
         """The findings in the order of their lines."""
-        told = (
-            replace(
-                finding,
-                repeats=len(self._lines[key]),
-                again=tuple(self._lines[key][1 : _MAX_LINES + 1]),
-            )
-            for key, finding in self._found.items()
-        )
+        return self._told(self._found)
+
+    def _told(self, keys: Container[object]) -> tuple[Finding, ...]:
+        told = []
+        for key, finding in self._found.items():
+            if key in keys:
+                lines = list(dict.fromkeys(line for line, _, _ in self._lines[key]))
+                again = tuple(lines[1 : _MAX_LINES + 1])
+                told.append(replace(finding, repeats=len(lines), again=again))
         return tuple(sorted(told, key=lambda one: one.line))
 
     @property
@@ -135,9 +162,8 @@ def report_of(
     for unit in units:
         for bit, site in sorted(unit.suspected.items()):
             if unit.follower is not None and not recording.violated >> bit & 1:
-                recording.add(
-                    wording.finding(unit, unit.follower, site, bit, Fault(), suspicion=True)
-                )
+                told = wording.finding(unit, unit.follower, site, bit, Fault(), suspicion=True)
+                recording.add(told, site.time_us)
     if recording.unlisted:
         recording.note(f"{recording.unlisted} more findings are not listed")
     if world.refuted:
@@ -193,7 +219,7 @@ def _resources(
         told = known.get(key)
         if told is None:
             told = known[key] = _resource(recording, unit, whole=whole)
-        found.append(ResourceReport(unit.name, unit.monitor, unit.events, *told))
+        found.append(ResourceReport(unit.title or unit.name, unit.monitor, unit.events, *told))
     return tuple(found)
 
 

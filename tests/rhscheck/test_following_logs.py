@@ -90,6 +90,21 @@ def test_a_log_that_is_rotated(tmp_path: Path, how: str) -> None:
     assert second.incidents == ()
 
 
+def test_a_log_that_is_written_anew_between_two_looks(tmp_path: Path) -> None:
+    """It is no shorter than before: that what was read is not there any more tells it."""
+    path = tmp_path / "cluster.log"
+    append(path, HEAD.format(1) + STUCK.format("a"))
+    anew = "".join(HEAD.format(second) + RESTART.format("b") for second in (3, 4, 5))
+
+    def rewrite() -> None:
+        path.write_text(anew, encoding="utf-8", newline="\n")
+
+    first, second = follow_log(court(), str(path), quiet=True, stop=in_turn([rewrite]))
+    assert [one.name for one in first.resources] == ["a"]
+    assert [one.name for one in second.resources] == ["b"]
+    assert second.tally.lines == 3
+
+
 def test_ctrl_c_ends_it_with_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cluster.log"
     append(path, HEAD.format(1) + STUCK.format("a").rstrip("\n"))

@@ -153,6 +153,26 @@ def test_a_rotated_trace_is_read_on(tmp_path: Path) -> None:
     assert not second.findings
 
 
+def test_a_trace_that_is_written_anew_between_two_looks(tmp_path: Path) -> None:
+    """It is longer than before: that what was read is not there any more tells it."""
+    old = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
+    new = simulate(FISCHER, 2, 2, 40).trace.encode()
+    path = tmp_path / "live.jsonl"
+    path.write_bytes(b"".join(old[:10]))
+    looks = 0
+
+    def stop() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            path.write_bytes(new)
+        return looks > 5
+
+    first, second = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
+    assert (first.events, first.verdict) == (9, "conforms-so-far")
+    assert (second.events, second.verdict) == (new.count(b"\n") - 2, "conforms")
+
+
 def test_an_interrupt_ends_following_with_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

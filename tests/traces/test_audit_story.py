@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import pytest
+
 from rhscheck.traces.audit.report import clock_text, entry_text
 from rhscheck.traces.audit.story import Limits, Story
 from rhscheck.traces.format import Event, ReturnEvent, StateEvent, StatusEvent
+from rhscheck.traces.logmap import events as event_making
 from rhscheck.traces.logmap.events import EventMaker
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.read import LogReader
@@ -176,3 +179,14 @@ def test_times_as_text() -> None:
     assert clock_text(86_401_500_000, dated=False, local=False) == "00:00:01.500 (+1 d)"
     assert clock_text(1 << 62, dated=True, local=False) is None
     assert clock_text(None, dated=True, local=False) is None
+
+
+def test_processes_that_are_told_apart_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more processes than that one that comes back is taken for another."""
+    monkeypatch.setattr(event_making, "MAX_PROCESSES", 2)
+    lines = [
+        RHS.format(f"{pid:08x}", f"0{at}:00.000", STATUS.format(at, "OnlinePending"))
+        for at, pid in enumerate((16, 32, 16, 48, 16, 64))
+    ]
+    _, events = told(*lines)
+    assert [one.mon for one in events] == ["16#1", "32#1", "16#1", "48#2", "16#2", "64#3"]

@@ -32,6 +32,8 @@ from rhscheck.traces.logmap.reading import Sighting
 
 _PENDING: Final = 997  # ERROR_IO_PENDING
 MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered
+# Processes that are told apart by their epochs; of more, all are taken for new ones.
+MAX_PROCESSES: Final = 100_000
 _NEVER: Final = 1 << 62
 
 
@@ -87,6 +89,8 @@ class EventMaker:
     _era: int = 0
     _epochs: dict[int, int] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
+    _first_epoch: int = 1  # of a process that was not seen since the table was full
+    _last_epoch: int = 1
     _latest: int = 0
 
     def events(self, sighting: Sighting) -> Iterator[Event]:
@@ -213,12 +217,27 @@ class EventMaker:
         if pid in self._ended:
             self._ended.discard(pid)
             self._epochs[pid] += 1
-        monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
+            self._last_epoch = max(self._last_epoch, self._epochs[pid])
+        monitor = self._monitor(pid)
         if known.monitor != monitor:
             if known.monitor is not None:
                 known.forget()
+                self._hosts.get(known.monitor, {}).pop(res, None)
             known.monitor = monitor
             self._hosts.setdefault(monitor, {})[res] = known
+
+    def _monitor(self, pid: int) -> str:
+        """The name of the process that has this number now."""
+        epoch = self._epochs.get(pid)
+        if epoch is None:
+            if len(self._epochs) >= MAX_PROCESSES:
+                # Who was forgotten must not come back under its old name.
+                self._epochs.clear()
+                self._ended.clear()
+                self._hosts.clear()
+                self._first_epoch = self._last_epoch = self._last_epoch + 1
+            epoch = self._epochs[pid] = self._first_epoch
+        return f"{pid}#{epoch}"
 
     def _place(
         self, sighting: Sighting, res: str | None, known: _Known | None, told: Told
@@ -253,7 +272,7 @@ class EventMaker:
         pid = sighting.pid
         if pid is None:
             return place
-        monitor = f"{pid}#{self._epochs.setdefault(pid, 1)}"
+        monitor = self._monitor(pid)
         self._ended.add(pid)
         for known in self._hosts.pop(monitor, {}).values():
             if known.monitor == monitor:
