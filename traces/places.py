@@ -70,6 +70,7 @@ class Place:
 
     __slots__ = (
         "_edges",
+        "_hidden",
         "_places",
         "active",
         "broken",
@@ -77,6 +78,7 @@ class Place:
         "deadlines",
         "limits",
         "number",
+        "shape",
         "values",
     )
 
@@ -85,6 +87,8 @@ class Place:
         self.number = number
         self.values = values
         self.active = places.active_clocks(values)
+        # A number for the set of running clocks: stamps of equal shape mean the same.
+        self.shape = places.shapes.setdefault(self.active, len(places.shapes))
         # For each running clock the greatest constant that it is ever compared with.
         self.limits = tuple([places.limits[at] for at in self.active])
         # (number of the clock among the running ones, -1: it stands still; the deadline)
@@ -97,6 +101,14 @@ class Place:
         )
         self.broken, self.clocked = places.broken(values)
         self._edges: dict[int, Edge | None] = {}
+        self._hidden: tuple[tuple[int, ...], tuple[Edge, ...]] | None = None
+
+    def hidden(self, positions: tuple[int, ...]) -> tuple[Edge, ...]:
+        """Those of `positions` (which leave no line) that are possible here, sometimes at least."""
+        if self._hidden is None or self._hidden[0] is not positions:
+            edges = tuple([one for one in map(self.edge, positions) if one is not None])
+            self._hidden = (positions, edges)
+        return self._hidden[1]
 
     def edge(self, position: int) -> Edge | None:
         """The transition at `position`, None where no clock can make it possible."""
@@ -155,6 +167,7 @@ class Places:
         )
         self._clocked_at = compiled.positions([one.discrete for _, one, _ in self._clocked])
         self._known: dict[Values, Place] = {}
+        self.shapes: dict[tuple[int, ...], int] = {}
         self.by_number: list[Place] = []
 
     def _comparing(self, atoms: Iterable[ClockAtom]) -> tuple[Comparing, ...]:

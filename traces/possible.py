@@ -137,7 +137,8 @@ class Node:
             for _, _, broken, _ in items:
                 self.certain &= broken
                 self.some |= broken
-        self.exact = all(lo == hi for _, stamps, _, _ in items for lo, hi in _pairs(stamps))
+        alike = {stamps for _, stamps, _, _ in items}
+        self.exact = all(lo == hi for stamps in alike for lo, hi in _pairs(stamps))
         # For each moment the next constant that its least, and its most, age comes to.
         self.waits = tuple(
             (_next(some, low), _next(some, high))
@@ -363,14 +364,15 @@ class Possibilities:
         start: tuple[int, int],
     ) -> dict[Item, None]:
         """`raw` and all that hidden steps make of it; their clocks start at stamp `start`."""
-        work = list(raw)
-        while work and self.places.hidden:
+        hidden, by_number = self.places.hidden, self.places.by_number
+        work = [item for item in raw if by_number[item[0]].hidden(hidden)] if hidden else []
+        while work:
             number, stamps, broken, told = item = work.pop()
-            place = self.places.by_number[number]
+            place = by_number[number]
+            edges = place.hidden(hidden)
             broken, told, _ = self._judge(place, stamps, broken, told, least, most)
-            for position in self.places.hidden:
-                edge = place.edge(position)
-                if edge is None or not self._may(edge, place, stamps, least, most):
+            for edge in edges:
+                if not self._may(edge, place, stamps, least, most):
                     continue
                 after = (edge.target.number, _carried(edge, stamps, start), broken, told)
                 if after not in raw and after != item:
@@ -427,38 +429,52 @@ class Possibilities:
     ) -> Step:
         """The node of these states, judged, and without what makes no difference any more."""
         doubtful = 0
-        found: dict[tuple[int, int, int], dict[tuple[int, ...], None]] = {}
+        places, by_number = self.places, self.places.by_number
+        # Sets are large where nothing is known, and most states in them have the same stamps.
+        spent_of: dict[tuple[int, tuple[int, ...]], tuple[int, ...]] = {}
+        found: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        several: dict[tuple[int, int, int], dict[tuple[int, ...], None]] = {}
         for number, stamps, before, reported in raw:
-            place = self.places.by_number[number]
-            broken, told, doubts = self._judge(place, stamps, before, reported, least, most)
-            doubtful |= doubts & ~broken
-            spent = _without_spent(place, stamps, least, most)
-            found.setdefault((number, broken, told), {})[spent] = None
+            place = by_number[number]
+            if place.clocked:
+                broken, told, doubts = self._judge(place, stamps, before, reported, least, most)
+                doubtful |= doubts & ~broken
+            else:
+                here = place.broken
+                broken, told = before | (here & ~reported), reported & here
+            form = (place.shape, stamps)
+            spent = spent_of.get(form)
+            if spent is None:
+                spent = spent_of[form] = _without_spent(place, stamps, least, most)
+            key = (number, broken, told)
+            known = found.setdefault(key, spent)
+            if known != spent:
+                several.setdefault(key, {known: None})[spent] = None
         items: list[Item] = []
-        for (number, broken, told), variants in found.items():
-            merged = _merged(list(variants))
-            items.extend((number, stamps, broken, told) for stamps in merged)
+        forms: dict[tuple[int, tuple[int, ...]], Place] = {}
+        for key, only in found.items():
+            number, broken, told = key
+            place = by_number[number]
+            for stamps in _merged(list(several[key])) if key in several else (only,):
+                items.append((number, stamps, broken, told))
+                forms.setdefault((place.shape, stamps), place)
         _limit(len(items))
         # Which moments are still spoken of, and what their ages will be compared with.
         wanted: dict[int, dict[int, None]] = {}
-        for number, stamps, _, _ in items:
-            for clock, (lo, hi) in zip(
-                self.places.by_number[number].active, _pairs(stamps), strict=True
-            ):
+        for (_, stamps), place in forms.items():
+            for clock, (lo, hi) in zip(place.active, _pairs(stamps), strict=True):
                 for at in (lo, hi):
                     if at >= 0 and at != NOW:
-                        wanted.setdefault(at, {}).update(
-                            dict.fromkeys(self.places.constants[clock])
-                        )
+                        wanted.setdefault(at, {}).update(dict.fromkeys(places.constants[clock]))
         kept = tuple(sorted(wanted))
         renumbered = {at: number for number, at in enumerate(kept)}
         renumbered[LONG_AGO] = LONG_AGO
         renumbered[NOW] = NOW
+        renamed = {
+            stamps: tuple([renumbered[at] for at in stamps]) for stamps in {one[1] for one in forms}
+        }
         final = tuple(
-            sorted(
-                (number, tuple([renumbered[at] for at in stamps]), broken, told)
-                for number, stamps, broken, told in items
-            )
+            sorted([(number, renamed[some], broken, told) for number, some, broken, told in items])
         )
         constants = tuple(tuple(sorted(wanted[at])) for at in kept)
         low = tuple(_reach(least[at], wanted[at]) for at in kept)
