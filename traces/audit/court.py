@@ -47,7 +47,8 @@ class Court:
         self._make = system
         self._system: System | None = None
         self._summary = summary
-        self._engine: Engine | None = None
+        self._engine: Engine | None = None  # for opinions on single cases
+        self._strict: Engine | None = None  # for whole logs
         self.known = {} if known is None else known
         self._more = more
         self.fresh = False
@@ -106,6 +107,7 @@ class Court:
         """A judge for one log that lacks nothing but what the mapping declares."""
         from rhscheck.traces.audit.judge import StrictBench  # noqa: PLC0415  compiles specs
 
-        bench = StrictBench(self.system, self.logmap, self.header, file, self._engine)
-        self._engine = bench.engine
-        return bench
+        return StrictBench(self.system, self.logmap, self.header, file, self._strict, self._keep)
+
+    def _keep(self, engine: Engine) -> None:
+        self._strict = engine

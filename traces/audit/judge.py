@@ -8,7 +8,7 @@ resource only if the log has an event of it that the rule speaks of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -98,13 +98,18 @@ def _event(case: Case) -> Event:
 
 @dataclass(slots=True)
 class StrictBench:
-    """Judges a log that lacks nothing but what its mapping declares: as one recording."""
+    """Judges a log that lacks nothing but what its mapping declares: as one recording.
+
+    `engine`: what was compiled before for the same System and mapping; `keep` is given it for the
+    next log.
+    """
 
     system: System
     logmap: LogMap
     header: Header
     file: str
     engine: Engine | None
+    keep: Callable[[Engine], object]
     _labels: frozenset[tuple[str, str]] = field(init=False)
     _judge: Judge | None = None
 
@@ -119,7 +124,10 @@ class StrictBench:
 
     def finish(self, lines: int) -> Judgement:
         """The verdicts; the log has `lines` lines."""
-        report = self._made().finish(Finish("complete", lines, 0, _WHOLE))
+        judge = self._made()
+        report = judge.finish(Finish("complete", lines, 0, _WHOLE))
+        if judge.engine is not None:
+            self.keep(judge.engine)
         resources = {one.name: ResourceVerdict(one.verdict, one.rules) for one in report.resources}
         return Judgement(
             self.system.name,
@@ -135,7 +143,6 @@ class StrictBench:
         if self._judge is None:
             options = options_of(self.logmap)
             self._judge = Judge(self.system, self.header, options, self.file, self.engine)
-            self.engine = self._judge.engine
         return self._judge
 
 
