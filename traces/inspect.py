@@ -36,8 +36,8 @@ from rhscheck.traces.verdicts import Recording
 # no more than so many are aligned together.
 SETTLING: Final = 6
 _LONGEST_ALIGNED: Final = 24
-# After so many lines that no state allows and that are no faults of their own a unit is so far from
-# anything legal that it is not tried again.
+# After so many lines that no state allows, and of which nobody knows whether they are faults of
+# their own, a unit is so far from anything legal that it is not tried again.
 _MOST_TRIES: Final = 3
 # Calls that may be in flight besides those that any state knows of: so many ways are followed.
 _MOST_BOOKS: Final = 8
@@ -303,6 +303,8 @@ class Inspector:
             del unit.suspected[bit]
         if node.certain:
             own = origin is not None and line is not None and self._open(unit, origin, line)
+            if unit.settling and not own:
+                unit.settling = SETTLING
             self._report(unit, node.certain, site, own=own)
             follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
 
@@ -515,7 +517,8 @@ class Inspector:
                 return False
             after = self._aligned(unit.starts, unit.lines, before.cost)
             if after.cost is not None or not after.complete:
-                unit.tries += 1
+                # What the repair takes care of is no sign that there is none.
+                unit.tries += after.cost is None
                 return False
             self._amend(unit, before)
             starts = before.ends

@@ -17,7 +17,7 @@ from trace_mutants import OPERATORS, renumbered
 
 from rhscheck.spec.system import System
 from rhscheck.traces.engine import Engine, Setting
-from rhscheck.traces.format import Event, Finish, Header
+from rhscheck.traces.format import Ending, Event, Finish, Header
 from rhscheck.traces.judge import Judge, Options, setting_of
 from rhscheck.traces.report import Finding, TraceReport
 
@@ -87,7 +87,14 @@ class Scorer:
         self.alone = Engine(self.system, Setting(1))
         self.wording: NotedWording | None = None
 
-    def report(self, header: Header, events: Sequence[Event], *, chunk: int = 0) -> TraceReport:
+    def report(
+        self,
+        header: Header,
+        events: Sequence[Event],
+        *,
+        chunk: int = 0,
+        ending: Ending = "complete",
+    ) -> TraceReport:
         """What the replayer says; `chunk`: so many lines at once, 0: all of them."""
         setting = setting_of(header, Options())
         judge = Judge(self.system, header, engine=self.engines.get(setting))
@@ -100,7 +107,7 @@ class Scorer:
         for at in range(0, len(events), step):
             judge.feed_all(FIRST_LINE + at, events[at : at + step])
         lines = len(events) + FIRST_LINE
-        return judge.finish(Finish("complete", lines, len(events), ""))
+        return judge.finish(Finish(ending, lines, len(events), ""))
 
     def found(self, header: Header, events: Sequence[Event]) -> list[Finding]:
         """What the replayer is sure of."""

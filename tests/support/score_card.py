@@ -15,6 +15,7 @@ from score_corpora import (
     covering,
     damaged_files,
     host_runs,
+    hosts_merged,
     hosts_out_of_order,
     planted_bugs,
     published_logs,
@@ -37,6 +38,8 @@ SPEC_OPERATORS = (
     *("drop-guard", "drop-operand", "invert", "drop-member", "drop-timeout", "double-time"),
     *("halve-time", "retarget", "drop-transition", "swap-actor"),
 )
+# CPU time for changed specs: each is compiled, and holds all recordings against it if it lives.
+SPEC_SECONDS = 300
 Recordings = list[tuple[Header, list[Event]]]
 
 
@@ -81,6 +84,9 @@ class Card:
         for seed in range(3, 4 if self.quick else 7):
             count = hosts_out_of_order(self.two, runs, random.Random(seed))
             self.counts.setdefault("legal runs, hosts out of order", Count()).add(count)
+        merged = hosts_merged(self.two, runs[:1] if self.quick else runs, random.Random(8))
+        for name, count in merged.items():
+            self.counts[f"legal runs, lines of hosts merged: {name}"] = count
         if not self.quick:
             self.counts["witnesses and counterexamples of verify"] = verified_runs(self.system)
         self.counts["runtime, simulated"] = host_runs(range(2 if self.quick else 60))
@@ -105,8 +111,9 @@ class Card:
         self.counts["specs without one line, told from the right one"] = killed
         if self.quick:
             return
-        legal, illegal = self.recordings(12)
-        for name, count in spec_mutants(legal, illegal, SPEC_OPERATORS, 4).items():
+        legal, illegal = self.recordings(4)
+        tried = spec_mutants(legal, illegal, SPEC_OPERATORS, 3, SPEC_SECONDS)
+        for name, count in tried.items():
             self.counts[f"specs with {name}, told from the right one"] = count
 
     def stable(self) -> None:

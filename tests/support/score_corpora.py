@@ -12,6 +12,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -32,7 +33,7 @@ from rhscheck.spec.system import System
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.engine import Engine, Setting
-from rhscheck.traces.format import Clock, Event, Finish, Header, Trace, load_trace
+from rhscheck.traces.format import Clock, Ending, Event, Finish, Header, Trace, load_trace
 from rhscheck.traces.judge import Judge
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.read import LegacyFormat
@@ -178,6 +179,53 @@ def hosts_out_of_order(scorer: Scorer, runs: Iterable[Simulation], chance: rando
         found = scorer.found(header, renumbered(events))
         count.tell(run.trace.header.id, right=not found, why=str(found[:1]))
     return count
+
+
+def hosts_merged(
+    scorer: Scorer, runs: Iterable[Simulation], chance: random.Random
+) -> dict[str, Count]:
+    """Lines of several hosts merged as a collector may: each host's own stay in order."""
+    rows = {
+        name: Count()
+        for name in ("in another order", "one host after the other", "clocks apart", "cut")
+    }
+    for run in runs:
+        events = [
+            msgspec.structs.replace(one, host=str(one.res).partition("]")[0])
+            for one in run.trace.events
+        ]
+        hosts = sorted({one.host for one in events})
+        for name, count in rows.items():
+            clock = {host: Clock(epoch="start") for host in hosts}
+            order = [one.host for one in events]
+            lines = events
+            ending: Ending = "complete"
+            match name:
+                case "one host after the other":
+                    order.sort(key=chance.sample(hosts, len(hosts)).index)
+                case "clocks apart":
+                    skews = {host: chance.choice([0, 5, 100_000, 2_000_000]) for host in hosts}
+                    clock = {host: Clock(skew_us=skew) for host, skew in skews.items()}
+                    off = {host: chance.randint(0, skew) for host, skew in skews.items()}
+                    lines = [
+                        msgspec.structs.replace(one, ts=(one.ts or 0) + off[one.host])
+                        for one in events
+                    ]
+                    lines.sort(key=lambda one: one.ts or 0)
+                    order = [one.host for one in lines]
+                case _:
+                    places = [at + 4 * chance.random() * chance.choice([0, 1])
+                              for at in range(len(order))]  # fmt: skip
+                    order = [host for _, host in sorted(zip(places, order, strict=True))]
+            own = {host: iter([one for one in lines if one.host == host]) for host in hosts}
+            merged = [next(own[host]) for host in order]
+            if name == "cut":
+                merged, ending = merged[: chance.randint(1, len(merged))], "truncated"
+            header = msgspec.structs.replace(run.trace.header, clock=clock)
+            report = scorer.report(header, renumbered(merged), ending=ending)
+            found = [one for one in report.findings if one.verdict == "violated"]
+            count.tell(run.trace.header.id, right=not found, why=str(found[:1]))
+    return rows
 
 
 # ---- several faults ------------------------------------------------------------------------------
@@ -327,19 +375,29 @@ def spec_mutants(
     illegal: Sequence[tuple[Header, Sequence[Event]]],
     operators: Sequence[str],
     each: int,
+    seconds: float,
 ) -> dict[str, Count]:
-    """Single-edit mutants of the spec's text: does some recording get another verdict by one?"""
+    """Single-edit mutants of the spec's text: does some recording get another verdict by one?
+
+    `each` of every operator, one after the other while there are `seconds` of CPU time left.
+    """
+    until = time.process_time() + seconds
     source = load("rhs").sources[0]
     every = mutants(source, parse(source))
     rows = {name: Count() for name in operators}
+    picked = {}
     for name in operators:
         mine = [one for one in every if one.operator == name]
-        for one in mine[:: max(len(mine) // each, 1)][:each]:
+        picked[name] = mine[:: max(len(mine) // each, 1)][:each]
+    for turn in range(each):
+        for name in operators:
+            if turn >= len(picked[name]) or time.process_time() > until:
+                continue
             try:
-                system = load_source(mutated(source, one)).system
+                system = load_source(mutated(source, picked[name][turn])).system
             except SpecErrors:
                 continue
-            rows[name].tell(one.id, right=_differs(system, legal, illegal))
+            rows[name].tell(picked[name][turn].id, right=_differs(system, legal, illegal))
     return rows
 
 
