@@ -30,6 +30,7 @@ MAX_PROBLEMS = 1000
 MAX_NOTES = 50
 MAX_RESOURCES = 10_000
 _MAX_LINES = 8
+_MOST_REPEATS = 1000  # of one finding, by their lines
 
 
 @dataclass(slots=True)
@@ -51,8 +52,10 @@ class Recording:
     may_lack: bool = False  # events may be missing
     diverged: bool = False
     _found: dict[object, Finding] = field(default_factory=dict)
-    # Of each finding the lines, when each was certain, and about whom (None: about anybody).
-    _lines: dict[object, list[tuple[int, int, object]]] = field(default_factory=dict)
+    # Of each finding the first lines, about whom (None: anybody) and when that was certain; and how
+    # often it was found after those.
+    _lines: dict[object, dict[tuple[int, object], int]] = field(default_factory=dict)
+    _after: dict[object, int] = field(default_factory=dict)
     _more: int = 0
 
     def note(self, text: str) -> None:
@@ -89,41 +92,50 @@ class Recording:
         none of its own.
         """
         key = (finding.rule, finding.verdict, finding.resource, finding.event, finding.actor)
-        lines = self._lines.get(key)
+        lines, place = self._lines.get(key), (finding.line, about)
         if lines is not None:
-            if all((finding.line, about) != (line, other) for line, _, other in lines):
-                lines.append((finding.line, proven, about))
+            if len(lines) < _MOST_REPEATS:
+                lines.setdefault(place, proven)
+            elif place not in lines:
+                self._after[key] = self._after.get(key, 0) + 1
             return None
         if len(self._found) >= MAX_FINDINGS:
             self._more += 1
             return None
         self._found[key] = finding
-        self._lines[key] = [(finding.line, proven, about)]
+        self._lines[key] = {place: proven}
         return key
 
     def retract(self, about: object, since: int) -> None:
         """What was found about somebody since then is not proven after all."""
         for key, finding in list(self._found.items()):
-            lines = [
-                one for one in self._lines[key] if one[1] < since or one[2] not in (None, about)
-            ]
-            if not lines:
-                del self._found[key], self._lines[key]
-            elif lines != self._lines[key]:
+            lines = {
+                place: proven
+                for place, proven in self._lines[key].items()
+                if proven < since or place[1] not in (None, about)
+            }
+            if len(lines) == len(self._lines[key]):
+                continue
+            self._after.pop(key, None)
+            if lines:
                 self._lines[key] = lines
-                self._found[key] = replace(finding, line=lines[0][0])
+                self._found[key] = replace(finding, line=next(iter(lines))[0])
+            else:
+                del self._found[key], self._lines[key]
 
     def doubt_since(self, since: int | None) -> None:
         """What was certain at that time or later (None: all) is not: lines may be missing."""
         for key, finding in self._found.items():
-            if since is None or min(proven for _, proven, _ in self._lines[key]) >= since:
+            if since is None or min(self._lines[key].values()) >= since:
                 self._found[key] = replace(finding, verdict="inconclusive")
 
     def found_before(self, time: int | None) -> tuple[Finding, ...]:
         """The findings that were certain before then; None: none of them."""
         if time is None:
             return ()
-        return self._told({key for key, lines in self._lines.items() if lines[0][1] < time})
+        return self._told(
+            {key for key, lines in self._lines.items() if next(iter(lines.values())) < time}
+        )
 
     def amend(self, key: object, repair: tuple[str, ...], edits: int) -> None:
         """Better repairs of the finding `key`."""
@@ -139,9 +151,10 @@ class Recording:
         told = []
         for key, finding in self._found.items():
             if key in keys:
-                lines = list(dict.fromkeys(line for line, _, _ in self._lines[key]))
+                lines = list(dict.fromkeys(line for line, _ in self._lines[key]))
                 again = tuple(lines[1 : _MAX_LINES + 1])
-                told.append(replace(finding, repeats=len(lines), again=again))
+                repeats = len(lines) + self._after.get(key, 0)
+                told.append(replace(finding, repeats=repeats, again=again))
         return tuple(sorted(told, key=lambda one: one.line))
 
     @property
