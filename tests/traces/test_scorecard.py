@@ -22,6 +22,12 @@ def test_edited_runs(card: Card) -> None:
     assert card.failures() == []
 
 
+def test_edited_runs_of_other_specs(card: Card) -> None:
+    card.others()
+    assert sum(one.wrong for one in card.other_rows.values()) >= 30
+    assert card.failures() == []
+
+
 def test_legal_recordings_and_published_logs_accuse_nobody(card: Card) -> None:
     card.legal()
     card.logs()
