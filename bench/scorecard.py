@@ -6,9 +6,10 @@ Parts (notes/traces 4): `operators`: edited runs of one and of two resources und
 against a brute-force replayer (`tests/support/replay_oracle.py`, no code of the replayer), with
 lossy versions of everything; `others`: the same under other specs; `legal`: recordings that nobody
 may be accused in (random runs that take many lines of the spec, also as several hosts would tell
-them, witnesses and counterexamples of `verify`, the runtime under its simulator, damaged files); `bugs`: runtimes with a planted bug; `logs`: published excerpts of logs,
-damaged; `specs`: changed specs that the recordings tell from the right one; `stable`: the same
-bytes whatever the chunks, workers and hash seeds. Exit status 1 if a score is below its bar.
+them, witnesses and counterexamples of `verify`, the runtime under its simulator, damaged files);
+`bugs`: runtimes with a planted bug; `logs`: published excerpts of logs, damaged; `specs`: changed
+specs that the recordings tell from the right one; `stable`: the same bytes whatever the chunks,
+workers and hash seeds. Exit status 1 if a score is below its bar.
 """
 
 from __future__ import annotations

@@ -39,6 +39,11 @@ _LONGEST_ALIGNED: Final = 24
 # After so many lines that no state allows, and of which nobody knows whether they are faults of
 # their own, a unit is so far from anything legal that it is not tried again.
 _MOST_TRIES: Final = 3
+# So many lines before a fault may hold its cause, where repairs from the fault on are dearer than
+# one edit. They are kept at the beginning of a recording, and tried for so many of its faults.
+_REACH: Final = 6
+_REMEMBERED: Final = 20_000
+_MOST_REACHED: Final = 50
 # Calls that may be in flight besides those that any state knows of: so many ways are followed.
 _MOST_BOOKS: Final = 8
 _GOES_ON: Final = (
@@ -145,6 +150,7 @@ class Inspector:
         self._window = window
         self._add = add
         self._aligner = Aligner(engine)
+        self._reached = 0  # faults whose cause was looked for before them
 
     # ---- events and time -----------------------------------------------------------------------
     def observe(
@@ -184,12 +190,19 @@ class Inspector:
                 return False
             unit.follower = after
             unit.judged += 1
+            if self._recording.events > _REMEMBERED:
+                unit.recent = ()
+            elif not unit.settling and not after.node.some:
+                allowed = self._line(site, reading, time, late, contradiction)
+                unit.recent = (*unit.recent[1 - _REACH :], (origin, allowed))
             if line is not None or after.node.some:
                 line = line or self._line(site, reading, time, late, contradiction)
                 if unit.settling:
                     unit.lines.append(line)  # a repair of what was broken has to allow it, too
                 self.inspect(unit, site, origin, line)
                 self._settle(unit)
+                if not unit.settling:
+                    unit.recent = ()  # the line is suspicious: none of those that were allowed
             else:
                 self.inspect(unit, site)
         except TooManyStates:
@@ -220,8 +233,11 @@ class Inspector:
                 before = unit.follower.copy()
             before.take(key, positions, or_nothing=True)
             unit.follower = before
+            line = SeenLine(site.line, time, late, "other", (), (), key, positions)
+            if not unit.settling and self._recording.events <= _REMEMBERED:
+                unit.recent = (*unit.recent[1 - _REACH :], (origin, line))
             if unit.settling:
-                unit.lines.append(SeenLine(site.line, time, late, "other", (), (), key, positions))
+                unit.lines.append(line)
                 if len(unit.lines) > _LONGEST_ALIGNED:
                     self.close(unit)
             self.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
@@ -522,6 +538,8 @@ class Inspector:
                 return False
             self._amend(unit, before)
             starts = before.ends
+        unit.earlier = () if unit.settling else unit.recent
+        unit.recent = ()
         unit.starts, unit.lines, unit.told, unit.tries = starts, [line], [], 0
         unit.settling = SETTLING
         return True
@@ -562,10 +580,22 @@ class Inspector:
     def close(self, unit: Unit) -> None:
         """Align no more: the cheapest repair of the lines since the last fault is told."""
         if unit.lines and unit.tries < _MOST_TRIES:
-            self._amend(unit, self._aligned(unit.starts, unit.lines))
+            found = self._aligned(unit.starts, unit.lines)
+            self._amend(unit, self._with_earlier(unit, found))
         unit.settling, unit.lost = 0, False
         unit.starts, unit.lines, unit.told, unit.books = (), [], [], {}
+        unit.recent = unit.earlier = ()
         unit.tries = 0
+
+    def _with_earlier(self, unit: Unit, found: Alignment) -> Alignment:
+        """`found`, or a cheaper repair that begins with one of the lines before the fault."""
+        if not found.cost or found.cost < 2 or not unit.earlier or self._reached >= _MOST_REACHED:
+            return found
+        self._reached += 1
+        start, _ = unit.earlier[0]
+        lines = [*(line for _, line in unit.earlier), *unit.lines]
+        cheaper = self._aligned([start], lines, found.cost - 1)
+        return cheaper if cheaper.cost else found
 
     def _aligned(
         self, starts: Sequence[Follower], lines: Sequence[SeenLine], most_edits: int = MOST_EDITS

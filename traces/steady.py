@@ -58,7 +58,8 @@ class Steady:
         """Put the unit on the path if it is fit for it. It is not on it."""
         follower = unit.follower
         if (
-            follower is not None
+            self.engine.alone
+            and follower is not None
             and follower.node.clean
             and not unit.settling
             and not unit.suspected
@@ -66,6 +67,7 @@ class Steady:
             and follower.now == follower.late
             and follower.lates == follower.times
         ):
+            unit.recent = ()  # nobody notes the lines on the path
             walkers = self._walkers.setdefault(unit.host, {})
             walkers[unit.name] = Walker(
                 unit, follower.node, follower.times, follower.now, unit.monitor, unit.calls

@@ -57,6 +57,9 @@ class Unit:
     starts: tuple[Follower, ...] = ()
     lines: list[SeenLine] = field(default_factory=list)
     told: list[object] = field(default_factory=list)
+    # The last lines that were allowed, with where the unit was before each; those before a fault.
+    recent: tuple[tuple[Follower, SeenLine], ...] = ()
+    earlier: tuple[tuple[Follower, SeenLine], ...] = ()
     tries: int = 0  # lines since then that were refused, and were no faults of their own
     # The calls that may be in flight by the lines since then (values of the slots of calls).
     books: dict[tuple[int, ...], None] = field(default_factory=dict)
@@ -77,6 +80,8 @@ class Unit:
             starts=self.starts,
             lines=list(self.lines),
             told=list(self.told),
+            recent=self.recent,
+            earlier=self.earlier,
             tries=self.tries,
             books=dict(self.books),
             stopped=self.stopped,

@@ -138,3 +138,18 @@ def test_a_whole_run_is_aligned_fault_by_fault() -> None:
     walk = runs.aligner.walk(start, runs.lines(edited))
     assert (len(walk.edits), walk.lost) == (2, 0)
     assert Oracle(RHS, 1).judge(runs.repaired(edited, walk.edits)) is None
+
+
+def test_the_cause_of_a_fault_may_lie_before_it() -> None:
+    """A lost `set` lets the other process in; what it did is refused some lines later."""
+    system = load("fischer").system
+    run = simulate(system, 2, 2, 30).trace
+    lost = renumbered([*run.events[:10], *run.events[11:]])
+    assert getattr(run.events[10], "name", "") == "set"
+    judge = Judge(system, run.header)
+    judge.feed_all(2, lost)
+    report = judge.finish(Finish("complete", len(lost) + 2, len(lost), ""))
+    (found,) = [one for one in report.findings if one.verdict == "violated"]
+    assert (found.line, found.edits) == (13, 1)
+    assert found.repair[0].endswith("before line 12: Proc[1]: set")
+    assert Oracle(system, 2).judge(lost) is not None
