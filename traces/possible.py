@@ -481,13 +481,13 @@ class Possibilities:
         high = tuple(_reach(most[at], wanted[at]) for at in kept)
         if not final:
             return _step(self.empty, ())
-        key = (final, low, high, inside, doubtful)
-        node = self._nodes.get(key)
+        name = (final, low, high, inside, doubtful)
+        node = self._nodes.get(name)
         if node is None:
             if len(self._nodes) >= MAX_NODES:
                 self._forget()
             node = Node(final, low, high, constants, doubtful, inside=inside)
-            self._nodes[key] = node
+            self._nodes[name] = node
         return _step(node, kept, same=kept == tuple(range(len(least) - 1)))
 
     def _forget(self) -> None:

@@ -12,6 +12,7 @@ from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     CallEvent,
     Clock,
+    Ending,
     Event,
     Finish,
     Header,
@@ -43,7 +44,7 @@ def begun(events: Sequence[Event], header: Header = HEADER) -> Judge:
 
 
 def judged(events: Sequence[Event], header: Header = HEADER, *, cut: bool = False) -> TraceReport:
-    ending = "truncated" if cut else "complete"
+    ending: Ending = "truncated" if cut else "complete"
     return begun(events, header).finish(Finish(ending, len(events) + 2, len(events), ending))
 
 
