@@ -329,8 +329,8 @@ class Aligner:
         self, path: _Path, there: Follower, lines: Sequence[SeenLine]
     ) -> Iterator[tuple[int, _Path]]:
         first, second = lines[path.at], lines[path.at + 1]
-        if second.kind != "own":
-            return
+        if second.kind != "own" or first.odd or second.odd:
+            return  # a wrong call id is as wrong in another place
         after = there.copy()
         if (
             self._take(after, second.key, second.positions)
