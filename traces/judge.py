@@ -509,7 +509,8 @@ class Judge:
                 f"line {line}: event {event.seq} of {event.host or 'the host'} comes after "
                 f"event {known[0]}, so the order of events is doubtful"
             )
-            self._lose(line, time, late, f"line {line} may not be in its place")
+            if event.seq < known[0]:
+                self._lose(line, time, late, f"line {line} may not be in its place")
         before = None if known is None or time >= known[1] else self._last_own(event)
         if before is None or time >= before:
             # Of what others on this host do the order is open, if their stamps contradict it.
@@ -705,27 +706,33 @@ class Judge:
     def _sweep(self, *, at_end: bool = False) -> None:
         """Bring every unit to the present, so that missed deadlines are noticed, and forget.
 
-        `at_end`: the recording is whole, so no host will tell more.
+        `at_end`: the recording is whole, so no host will tell more. Until when a host ran is known
+        by its own lines: nobody is late by the clock of another.
         """
         now = self._now
         if now is None:
             return
-        if self._hosts.several and not at_end:
+        if self._hosts.several:
             # What happens at that moment may still be told.
-            now = None if self._hosts.slowest is None else self._hosts.slowest - 1
+            slowest = self._hosts.slowest
+            now = None if slowest is None else slowest if at_end else slowest - 1
         self._hosts.swept = max(self._hosts.swept, -1 if now is None else now)
         units = list(self._units.values())
         blank = self._blank.get("")
         if blank is not None and blank not in units and (not units or self._log):
             self._catch_up(blank)
+        last = self._hosts.last
         for unit in units:
-            if now is not None and self._steady.rests(unit, now):
+            until = now
+            if at_end and self._hosts.several and unit.host in last and self._engine.alone:
+                until = last[unit.host][1]
+            if until is not None and self._steady.rests(unit, until):
                 continue
             self._steady.release(unit)
             self._catch_up(unit)
             if not self._lossy:
-                if now is not None:
-                    self._inspector.pass_time(unit, now)
+                if until is not None:
+                    self._inspector.pass_time(unit, until)
                 self._steady.admit(unit)
         if blank is not None and not units and not self._lossy and now is not None:
             self._inspector.pass_time(blank, now)

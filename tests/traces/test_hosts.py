@@ -124,7 +124,7 @@ def test_an_exit_that_stands_before_what_explains_it() -> None:
 
 
 def test_a_deadline_that_only_another_host_has_passed() -> None:
-    """The call hangs for five minutes by the clock of B alone, until the recording ends."""
+    """The call hangs for five minutes by the clock of B alone; A may have ended before."""
     events = (
         call("P", 0, "Open", "Resource[3]"),
         answer("P", 1, "Open", "Resource[3]"),
@@ -132,8 +132,7 @@ def test_a_deadline_that_only_another_host_has_passed() -> None:
         call("B", LATE + SECOND, "Open", TWO),
     )
     assert begun(events).findings == ()
-    whole = judged(events)
-    assert lines_of(whole) == [(5, "B3[Open]")]
+    assert lines_of(judged(events)) == []
     cut = judged(events, cut=True)
     assert (cut.verdict, lines_of(cut)) == ("conforms-so-far", [])
     # A line of A itself proves it, once no other host can tell more.
