@@ -47,6 +47,7 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "says": ("text",),
 }
 MAX_NAME: Final = 300  # characters of a resource's name
+_OWN: Final = ("res", "text")  # keys whose values are mostly different
 NUMBERS: Final = ("rc", "ckpt", "limit_ms")
 
 
@@ -111,27 +112,41 @@ class Told:
         return "" if value is None else str(value)
 
 
+# A key of an event, and its value.
+Pair = tuple[str, Value]
+
+
 def told(
-    kind: Kind, values: Mapping[str, Value], *, inferred: bool = False, once: bool = False
+    kind: Kind,
+    values: Mapping[str, Value],
+    *,
+    inferred: bool = False,
+    once: bool = False,
+    same: dict[Pair, Pair] | None = None,
 ) -> Told:
-    """An event with the values of its keys, in any order."""
-    keys = tuple(
-        (key, values[key] if key in NUMBERS else str(values[key]))
-        for key in KEYS[kind]
-        if key in values
-    )
-    res = None if "res" not in values else str(values["res"])[:MAX_NAME]
-    target = values.get("to", values.get("state", ""))
+    """An event with the values of its keys, in any order.
+
+    `same`: pairs of earlier events, which are used again where they are equal, to save memory.
+    """
+    keys: list[Pair] = []
+    for key in KEYS[kind]:
+        if key in values:
+            pair = (key, values[key] if key in NUMBERS else str(values[key]))
+            if same is not None and key not in _OWN:
+                pair = same.setdefault(pair, pair)
+            keys.append(pair)
+    found = dict(keys)
+    res = None if "res" not in found else str(found["res"])[:MAX_NAME]
     return Told(
         kind,
-        keys,
+        tuple(keys),
         inferred,
         once,
         res,
-        str(values.get("op", "")),
-        values.get("rc"),
-        str(values.get("from", "")),
-        str(target),
+        str(found.get("op", "")),
+        found.get("rc"),
+        str(found.get("from", "")),
+        str(found.get("to", found.get("state", ""))),
     )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from rhscheck.traces.logmap.language import FieldRef, LogMap, Rule, Told, told
+from rhscheck.traces.logmap.language import FieldRef, LogMap, Pair, Rule, Told, told
 from rhscheck.traces.logmap.pattern import Pattern, Value
 
+_MOST_PAIRS: Final = 4096  # keys and values of events that are kept to be used again
 _HEAD: Final = 10  # characters by which patterns are told apart: `[RCM] Tran`
 
 
@@ -18,6 +19,7 @@ class Matcher:
 
     def __init__(self, logmap: LogMap) -> None:
         self._tables = logmap.tables
+        self._same: dict[Pair, Pair] = {}
         every = [
             (_needs(pattern), pattern, rule) for rule in logmap.rules for pattern in rule.patterns
         ]
@@ -36,12 +38,15 @@ class Matcher:
                 continue
             fields = pattern.match(message, self._tables)
             if fields is not None:
+                if len(self._same) > _MOST_PAIRS:
+                    self._same.clear()
                 return rule, tuple(
                     told(
                         emit.kind,
                         {key: _filled(value, fields) for key, value in emit.keys},
                         inferred=emit.inferred,
                         once=emit.once,
+                        same=self._same,
                     )
                     for emit in rule.emits
                 )
