@@ -88,7 +88,7 @@ def test_a_process_that_another_host_saw_crash_at_the_moment_of_a_call() -> None
     assert lines_of(judged(events)) == []
     # Had Open come later, the process would live, and nobody may report.
     later = (*events[:2], call("B", LATE + 1, "Open", TWO), events[3])
-    assert lines_of(judged(later)) == [(5, None)]
+    assert lines_of(judged(later)) == [(5, "D2")]
 
 
 def test_a_control_that_hung_on_another_host_at_the_moment_of_a_call() -> None:
@@ -102,7 +102,7 @@ def test_a_control_that_hung_on_another_host_at_the_moment_of_a_call() -> None:
     )
     assert lines_of(judged(events)) == []
     later = (*events[:4], call("B", LATE + 1, "Open", TWO), events[5])
-    assert lines_of(judged(later)) == [(7, None)]
+    assert lines_of(judged(later)) == [(7, "D2")]
 
 
 # ---- what is not proven yet ----------------------------------------------------------------------
