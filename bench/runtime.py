@@ -30,7 +30,7 @@ from rhscheck.tracer.events import (
     StartMonitor,
     TimedOut,
 )
-from rhscheck.tracer.real.journal import Entry, RcmEntry
+from rhscheck.tracer.real.journal import Entry, RcmEntry, RhsEntry
 from rhscheck.tracer.real.news import News, ResourceNews
 from rhscheck.tracer.real.runtime import Runtime
 from rhscheck.tracer.real.scale import scaled
@@ -174,7 +174,7 @@ def detections(steps: list[Entry]) -> tuple[list[float], list[float]]:
             match step.event:
                 case Received(message=Notice(deadlock="Online")):
                     known.append((step.now_us - deadline) / 1e6)
-        elif any(isinstance(one, TimedOut) for one in step.effects):
+        elif isinstance(step, RhsEntry) and any(isinstance(one, TimedOut) for one in step.effects):
             deadline = step.now_us
             seen.append(step.late_us / 1e6)
     return seen, known

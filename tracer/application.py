@@ -161,7 +161,12 @@ class Application:
         if identity is None:  # it has ended already; what it wrote is in the log
             identity = Identity(child.pid, "")
         else:
-            _write_record(record, identity)
+            try:
+                _write_record(record, identity)
+            except OSError:  # nobody would find it again
+                end_group(identity, running=True)
+                child.wait()
+                raise
         return cls(identity, record, child)
 
     @classmethod
@@ -170,7 +175,8 @@ class Application:
     ) -> Application | None:
         """The recorded application if it still runs; else None, and the record is removed.
 
-        `killed` is called with its process number when `kill` has ended it.
+        `killed` is called with its process number when `kill` has ended it. Raises OSError for a
+        record that cannot be read or removed.
         """
         identity = read_record(record)
         if identity is not None and identify(identity.pid) == identity:
@@ -313,7 +319,10 @@ def _write_record(record: Path, identity: Identity) -> None:
 
 
 def read_record(record: Path) -> Identity | None:
-    """The recorded process, None without a record, or with one that somebody has damaged."""
+    """The recorded process, None without a record, or with one that somebody has damaged.
+
+    Raises OSError for one that cannot be read, such as a folder.
+    """
     try:
         return msgspec.json.decode(record.read_bytes(), type=Identity)
     except FileNotFoundError:

@@ -161,8 +161,9 @@ class Host(Protocol):
         """Start the application; it survives the death of RHS, and `recover` finds it again.
 
         `name` tells several applications of one resource apart. `user` (POSIX): run it as somebody
-        else. Its output goes to `<name>.log` in `state_dir`. Raises
-        OSError, and LookupError for an unknown user.
+        else. Its output goes to `<name>.log` in `state_dir`. Raises ValueError for a command or a
+        name that cannot be one (a name is that of a file, without folders), OSError, and
+        LookupError for an unknown user.
         """
 
     def recover(self, name: str = "application") -> Application | None:

@@ -142,6 +142,15 @@ def test_a_process_that_said_nothing_more_had_missed_its_deadline() -> None:
     assert kinds[-1] is Exit
 
 
+def test_time_does_not_go_back_after_everything_stood_still() -> None:
+    """The deadline at 110 was not seen before a step at 900: the process was stopped meanwhile."""
+    shadow = shadow_of_a_call()
+    shadow.follow(Command(2, "other", "Open"), 900)
+    steps = shadow.conclude(950, None, "", dumped=True)
+    assert [(at, event) for at, event, _ in steps] == [(900, Tick()), (900, DumpWritten(True))]
+    assert shadow.ended
+
+
 def test_a_process_that_died_in_a_call_crashed_in_it() -> None:
     shadow = shadow_of_a_call()
     call = shadow.call_of(None)

@@ -69,7 +69,9 @@ class Shadow:
             if due is None or due > ended_us:
                 break
             trial = copy.deepcopy(self._core)
-            if any(isinstance(effect, CallEntry) for effect in trial.step(Tick(), due)):
+            # A deadline may have passed unseen before the last step: everything had stood still.
+            at_us = max(self._now_us, due)
+            if any(isinstance(effect, CallEntry) for effect in trial.step(Tick(), at_us)):
                 break
             self._step(Tick(), due, steps, dumped=dumped)
         if not self.ended and culprit is not None and culprit in self.calls:

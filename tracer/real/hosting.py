@@ -9,6 +9,7 @@ workers and a running Online or Offline are over. Decides nothing of when someth
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -217,11 +218,21 @@ class HostedResource:
             self.load()
             if self._class is None:
                 raise RuntimeError(f"the plug-in of {self.name} is not loaded")
-            self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             self._resource = create(self._class, self.name, self._params, self)
         except PluginError as error:
             raise ResourceError(str(error)) from error
         self._resource.open(recover=recover)
+
+    def _make_folder(self) -> None:
+        """The plug-in's `state_dir`. That it cannot be made is no failure of the plug-in."""
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"the host, not the plug-in, cannot make the folder {self._state_dir} "
+                f"({error.strerror or error}): choose another directory with --state"
+            ) from error
 
     def _alive(self, op: str, answer: object) -> int:
         if not isinstance(answer, bool):
@@ -372,6 +383,7 @@ class HostedResource:
         user: str | None = None,
     ) -> Application:
         """See `Host`."""
+        _check_command(argv)
         left = self.recover(name)
         if left is not None:  # its record would be lost, and with it the process
             raise ResourceError(
@@ -392,10 +404,50 @@ class HostedResource:
         def killed(pid: int) -> None:
             self.log(f"process {pid}, left by an earlier monitor, was killed")
 
-        return Application.recover(self._record(name), killed)
+        record = self._record(name)
+        try:
+            return Application.recover(record, killed)
+        except OSError as error:
+            raise ResourceError(unusable_record(record, error)) from error
 
     def _record(self, name: str) -> Path:
+        _check_name(name)
         return self._state_dir / f"{name}{RECORD_SUFFIX}"
+
+
+def unusable_record(record: Path, error: OSError) -> str:
+    """Words about a record of an application that is there and cannot be used."""
+    return (
+        f"{record}: this record of an application cannot be read ({error.strerror or error}): "
+        "remove it, and end the application if it still runs"
+    )
+
+
+def _check_name(name: object) -> None:
+    """The name of an application becomes that of files in the resource's own folder."""
+    if not isinstance(name, str) or not name or any(one in "/\\:" or one < " " for one in name):
+        raise ValueError(
+            f"{name!r} cannot be the name of an application: it names files in `state_dir`, so it "
+            'is a text without "/", "\\", ":" and control characters, such as "application"'
+        )
+
+
+def _check_command(argv: Sequence[object]) -> None:
+    """A program and its arguments, one text each."""
+    if isinstance(argv, str | bytes):
+        raise ValueError(
+            f"{argv!r} is one text: a command is a list of a program and its arguments, such as "
+            '["sleep", "1000"]'
+        )
+    if not argv:
+        raise ValueError(
+            'the command is empty: give a program and its arguments, such as ["sleep", "1000"]'
+        )
+    for one in argv:
+        if not isinstance(one, str | os.PathLike) or "\0" in os.fsdecode(one):
+            raise ValueError(f"{one!r} in the command is no text that a program could be given")
+    if argv[0] == "":
+        raise ValueError("the command names no program: its first text is empty")
 
 
 def _text_of(error: BaseException) -> str:

@@ -479,6 +479,9 @@ class Runtime:
             time.sleep(0.01)
         now_us = self._agenda.clock_us()
         for resource, application in self._directory.orphans():
+            if isinstance(application, str):
+                self._say(now_us, resource, application)
+                continue
             text = f"process {application.pid} was left behind and is ended"
             try:
                 application.kill()

@@ -23,7 +23,7 @@ import msgspec
 from rhscheck.tracer.application import Application
 from rhscheck.tracer.configuration import ClusterConfiguration
 from rhscheck.tracer.real.file_lock import try_lock
-from rhscheck.tracer.real.hosting import RECORD_SUFFIX
+from rhscheck.tracer.real.hosting import RECORD_SUFFIX, unusable_record
 
 Persistent = Literal["online", "offline"]
 
@@ -93,11 +93,17 @@ class StateDirectory:
         part.write_bytes(msgspec.json.encode(states))
         part.replace(self.path / "persistent.json")
 
-    def orphans(self) -> list[tuple[str, Application]]:
-        """Recorded applications that still run, each with the name of its resource."""
-        found: list[tuple[str, Application]] = []
+    def orphans(self) -> list[tuple[str, Application | str]]:
+        """Recorded applications that still run, each with the name of its resource.
+
+        A text stands for a record that cannot be read: which one, and why.
+        """
+        found: list[tuple[str, Application | str]] = []
         for record in sorted(self.resources.glob(f"*/*{RECORD_SUFFIX}")):
-            application = Application.recover(record)
+            try:
+                application: Application | str | None = Application.recover(record)
+            except OSError as error:  # a plug-in may do to its folder what it likes
+                application = unusable_record(record, error)
             if application is not None:
                 found.append((record.parent.name, application))
         return found
