@@ -64,6 +64,9 @@ def host(request: Request, out: Out) -> int:
         together = terminal.same_file(request.trace, request.steps)
         if request.trace == request.steps or together:
             raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
+    terminal.check_writable(out.path, inputs=[request.cluster])
+    if request.trace is not None and request.judge:
+        _refuse_unreadable(request.trace)
     file = read_cluster_file(request.cluster)
     configuration = scaled(file.configuration, request.time_scale)
     if len(configuration.nodes) > 1:
@@ -76,6 +79,7 @@ def host(request: Request, out: Out) -> int:
     try:
         directory = StateDirectory(default if request.state is None else Path(request.state))
         configuration = directory.resumed(configuration)
+        directory.check_folders([one.name for one in configuration.resources])
     except StateDirectoryError as error:
         raise api.InputError(str(error)) from None
     board = Board(
@@ -143,6 +147,15 @@ def host(request: Request, out: Out) -> int:
                 trace.close()
     unclean = dict(runtime.unclean)
     return _finish(request, out, board, outcome, unclean, time.monotonic() - began)
+
+
+def _refuse_unreadable(trace: str) -> None:
+    """A pipe would be waited for at the end, and gives back nothing that was written to it."""
+    if Path(trace).exists() and not Path(trace).is_file() and not Path(trace).is_dir():
+        raise api.InputError(
+            f"{trace}: the run is judged by its trace, and from a pipe or a device it cannot be "
+            "read again: name a file, or add --judge none"
+        )
 
 
 def _create(path: str, cluster: str) -> BinaryIO:

@@ -167,7 +167,8 @@ def run(
     virtual time with simulated plug-ins, faults and users.
 
     Exit status 0: all is in order and no rule is broken; 1: a rule is broken, or a resource of a
-    real run had failed or could not be taken offline in order; 3: that could not be decided.
+    real run had failed or could not be taken offline in order; 3: that could not be decided, or a
+    --fault did not come.
     With --recheck 0: every step has the recorded effects; 1: one has not; 3: there is no step.
     """
     if recheck is not None:
@@ -240,6 +241,8 @@ def _simulate(
     wild: bool,
     by_spec: bool,
 ) -> int:
+    terminal.check_writable(trace, inputs=[cluster])
+    terminal.check_writable(out.path, inputs=[cluster])
     with terminal.progress(f"simulate {cluster}: reading", quiet=out.quiet) as say:
         from dataclasses import replace
 
@@ -255,7 +258,7 @@ def _simulate(
         wanted = simulated_runs.Wanted(
             configuration,
             options if users else replace(options, user_every_us=0),
-            None if faults is None else tuple(_fault(text, names) for text in faults),
+            None if faults is None else _faults(faults, names),
             promises_kept,
             by_spec,
         )
@@ -266,7 +269,7 @@ def _simulate(
     status = EXIT_OK
     if found.violation is not None:
         status = EXIT_VIOLATED
-    elif "undecided" in dict(found.verdicts):
+    elif found.missed or "undecided" in dict(found.verdicts):  # what was asked was not tried
         status = EXIT_UNDECIDED
     out.write(
         run_output.simulated_json(cluster, wanted, seeds, found, trace, status)
@@ -287,6 +290,21 @@ def _only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterC
         if name not in known:
             raise api.InputError(f"there is no resource `{name}`; {did_you_mean(name, known)}")
     return only(configuration, names)
+
+
+def _faults(texts: Sequence[str], resources: Sequence[str]) -> tuple[Fault, ...]:
+    """The faults as the user wrote them. Raises InputError for two that exclude each other."""
+    faults = dict.fromkeys(_fault(text, resources) for text in texts)
+    calls: dict[tuple[str, str, int], str] = {}
+    for one in faults:
+        call = (one.res, one.op, one.visit)
+        if call in calls:
+            raise api.InputError(
+                f"{one.op} {one.visit} of {one.res} has one fault, not `{calls[call]}` and "
+                f"`{one.kind}`: leave one out"
+            )
+        calls[call] = one.kind
+    return tuple(faults)
 
 
 def _fault(text: str, resources: Sequence[str]) -> Fault:

@@ -60,6 +60,12 @@ def simulated_text(
     lines: list[str] = []
     if found.violation is not None and not quiet:
         lines += _violation_lines(cluster, wanted, found.violation)
+    if not quiet:
+        lines += [
+            f"{fault_text(one)}: there was no call {one.visit} of {one.op} of {one.res}: "
+            "give a smaller number, or more --minutes"
+            for one in found.missed
+        ]
     lines.append(_summary(cluster, wanted, seeds, found))
     return "\n".join(lines) + "\n"
 
@@ -84,7 +90,9 @@ def _summary(cluster: str, wanted: Wanted, seeds: range, found: Search) -> str:
         for verdict, number in found.verdicts
     ]
     judged = "" if wanted.by_spec else " (judged by the watch alone)"
-    return f"{cluster}: {which}: {size}: {', '.join(verdicts)}{judged}"
+    missed = ", ".join(fault_text(one) for one in found.missed)
+    untested = f", but {missed} did not come" if missed else ""
+    return f"{cluster}: {which}: {size}: {', '.join(verdicts)}{untested}{judged}"
 
 
 def _faults(faults: Sequence[Fault]) -> str:
@@ -145,6 +153,7 @@ def simulated_json(
             "judge": "spec" if wanted.by_spec else "watch",
             "verdicts": dict(found.verdicts),
             "violation": shown,
+            "missed_faults": [fault_text(one) for one in found.missed],
             "trace": trace,
             "exit": status,
         },

@@ -65,7 +65,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a range of seeds showed. Times in microseconds of virtual time."""
+    """What a range of seeds showed. Times in microseconds of virtual time.
+
+    `missed`: those of the wanted faults that struck in no run, because there was no such call.
+    """
 
     runs: int
     events: int
@@ -74,6 +77,7 @@ class Search:
     verdicts: tuple[tuple[Verdict, int], ...]
     violation: Violation | None
     last: Judged
+    missed: tuple[Fault, ...] = ()
 
 
 def spec_for(configuration: ClusterConfiguration) -> HostJudge:
@@ -159,11 +163,13 @@ def search(wanted: Wanted, seeds: range, say: Callable[[str], None]) -> Search:
     runs = events = steps = virtual_us = 0
     verdicts: dict[Verdict, int] = {}
     violation = None
+    struck: set[Fault] = set()
     for seed in seeds:
         say(f"simulate: seed {seed}" + (f" of {seeds[-1]}" if len(seeds) > 1 else ""))
         case = case_of(wanted, seed)
         last = judge_seed(wanted, spec, seed, case)
         runs += 1
+        struck.update(last.run.struck)
         events += len(last.run.events)
         steps += last.run.steps
         virtual_us += last.run.ended_us
@@ -171,7 +177,9 @@ def search(wanted: Wanted, seeds: range, say: Callable[[str], None]) -> Search:
         if last.verdict == "violated":
             violation = _shrunk(wanted, spec, seed, case, last, say)
             break
-    return Search(runs, events, steps, virtual_us, tuple(verdicts.items()), violation, last)
+    missed = tuple(one for one in wanted.faults or () if one not in struck)
+    counts = tuple(verdicts.items())
+    return Search(runs, events, steps, virtual_us, counts, violation, last, missed)
 
 
 def _shrunk(

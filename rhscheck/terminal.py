@@ -96,6 +96,28 @@ def same_file(path: str, other: str) -> bool:
         return False
 
 
+def check_writable(path: str | None, inputs: Iterable[str] = ()) -> None:
+    """Raise OutputError where `write_result` could not write to `path`: before long work.
+
+    What only the attempt would show (a full disk) is not found.
+    """
+    if path is None:
+        return
+    _refuse_inputs(path, inputs)
+    target = Path(os.path.realpath(path))
+    reason = None
+    if target.is_dir():
+        reason = errno.EISDIR
+    elif target.exists() and not target.is_file():
+        reason = None if os.access(target, os.W_OK) else errno.EACCES
+    elif not target.parent.is_dir():
+        reason = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        reason = errno.EACCES
+    if reason is not None:
+        raise OutputError(f"{path}: cannot be written: {os.strerror(reason)}")
+
+
 def write_result(
     content: str | bytes, path: str | None, *, color: bool = False, inputs: Iterable[str] = ()
 ) -> None:
@@ -110,16 +132,20 @@ def write_result(
     if path is None:
         _write_stream(content)
         return
-    for source in inputs:
-        if same_file(path, source):
-            raise OutputError(
-                f"{path}: this is the input; writing the result there would destroy it"
-            )
+    _refuse_inputs(path, inputs)
     data = content if isinstance(content, bytes) else content.encode("utf-8")
     try:
         _replace_file(Path(path), data)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _refuse_inputs(path: str, inputs: Iterable[str]) -> None:
+    for source in inputs:
+        if same_file(path, source):
+            raise OutputError(
+                f"{path}: this is the input; writing the result there would destroy it"
+            )
 
 
 def is_interactive() -> bool:

@@ -123,6 +123,39 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["judge"], found["violation"], found["exit"]) == ("watch", None, 0)
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_fault_that_does_not_come_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (*WATCHED, "--fault", "db:Online:99:hang", "--fault", "site:Open:1:error")
+    status, out, _ = run(capsys, *words)
+    lines = out.splitlines()
+    assert status == 3
+    assert lines[0] == (
+        "db:Online:99:hang: there was no call 99 of Online of db: give a smaller number, or more "
+        "--minutes"
+    )
+    assert lines[1].endswith(
+        "virtual time, error in Open 1 of site: conforms, but db:Online:99:hang did not come "
+        "(judged by the watch alone)"
+    )
+    status, out, _ = run(capsys, *words, "--format", "json", "--seeds", "0-1")
+    found = json.loads(out)
+    assert (status, found["exit"]) == (3, 3)
+    assert found["missed_faults"] == ["db:Online:99:hang"]
+    assert run(capsys, *WATCHED, "--fault", "site:Open:1:error")[0] == 0
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("option", ["-o", "--trace"])
+def test_a_result_that_could_not_be_written_is_refused_before_the_simulation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(simulated_runs, "search", None)  # it is not called
+    path = str(Path("none") / "result")
+    status, out, err = run(capsys, *WATCHED, option, path)
+    assert (status, out) == (2, "")
+    assert err == f"error: {path}: cannot be written: No such file or directory\n"
+
+
 # ---- wrong use -----------------------------------------------------------------------------------
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize(
@@ -140,6 +173,10 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ("--simulate", "--fault", "db:Onlin:1:hang"),
             "there is no entry point `Onlin`; did you mean",
+        ),
+        (
+            ("--simulate", "--fault", "db:Open:1:hang", "--fault", "db:Open:1:error"),
+            "Open 1 of db has one fault, not `hang` and `error`: leave one out",
         ),
         (("--simulate", "--fault", "db:Close:1:error"), "Close has no fault `error`"),
         (("--simulate", "--fault", "db:Online:0:hang"), "is not of the form RES:OP:N:KIND"),

@@ -315,3 +315,46 @@ def test_a_full_disk_does_not_take_the_cluster_down(tmp_path: Path) -> None:
     assert "sleeper: Closed (" in done.stdout
     assert f"{trace}: cannot be written any more: File too large" in done.stderr
     assert f"error: {trace}: could not be written to its end: File too large" in done.stderr
+
+
+def refused(folder: Path, *options: str) -> str:
+    """What is said of a run that is refused before anything is hosted."""
+    (folder / "cluster.toml").write_text(SLEEPER, encoding="utf-8")
+    done = subprocess.run(
+        command(folder, "--seconds", "1", *options),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "report"
+    assert refused(tmp_path, "-o", str(path)) == (
+        f"error: {path}: cannot be written: No such file or directory\n"
+    )
+    assert "cannot be written: Is a directory" in refused(tmp_path, "-o", str(tmp_path))
+
+
+@POSIX
+def test_a_trace_that_could_not_be_read_again_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/stdout", "/dev/null"):
+        assert refused(tmp_path, "--trace", path) == (
+            f"error: {path}: the run is judged by its trace, and from a pipe or a device it cannot "
+            "be read again: name a file, or add --judge none\n"
+        )
+
+
+def test_a_file_in_the_place_of_a_resources_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "other" / "resources" / "sleeper"
+    folder.parent.mkdir(parents=True)
+    folder.write_text("in the way", encoding="utf-8")
+    said = refused(tmp_path, "--state", str(tmp_path / "other"))
+    assert said == (
+        f"error: {folder.resolve()} is no folder, so resource `sleeper` cannot have its files "
+        "there: remove it, or choose another directory with --state\n"
+    )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -85,6 +86,16 @@ class StateDirectory:
             for group in configuration.all_groups
         )
         return replace(configuration, groups=groups)
+
+    def check_folders(self, resources: Iterable[str]) -> None:
+        """Raises StateDirectoryError where a resource's folder is something else."""
+        for name in resources:
+            folder = self.resources / name
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise StateDirectoryError(
+                    f"{folder} is no folder, so resource `{name}` cannot have its files there: "
+                    "remove it, or choose another directory with --state"
+                )
 
     def persist(self, group: str, state: Persistent) -> None:
         """Keep the state of a group; the file is there whole or as it was."""
