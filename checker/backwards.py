@@ -3,7 +3,7 @@
 Owns a search in which the goal is where it always was when one more step is asked for, and the
 start moves away from it. What the solver learns about the last steps before the goal then holds for
 every length; in `checker.bmc`, where the goal moves, it is learned anew at every one. A bounded
-response, whose last steps are what makes it hard, takes a tenth of the time so. Finds some path,
+response, whose last steps are what makes it hard, takes half of the time so. Finds some path,
 never a canonical one, and shows nothing.
 """
 
