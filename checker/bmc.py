@@ -9,17 +9,19 @@ fail there, which is what makes the next depth quick. A step is a delay and one 
 depth counts transitions, and one last delay may lie between the last of them and the bad state.
 
 Canonical: least length; then the least positions in `Ground.transitions`, step by step; then the
-first initial values; then the earliest times, step by step (multiples of a unit where whole units
-are exact, else of 1/(length+2) of a unit).
+first initial values; then the earliest times, which are those that every engine shows
+(`checker.schedule`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
+from rhscheck.checker.schedule import schedule
 from rhscheck.checker.smt.atoms import atoms, closedness
 from rhscheck.checker.smt.encode import Encoding, TimeEncoding
 from rhscheck.checker.smt.solve import Deadline, Formula, Model, Sat, Solver, Unknown, Unsat
@@ -301,15 +303,29 @@ class Search:
             return model
         values = encoding.values_in(model, 0)
         path = [encoding.step_in(model, time) for time in range(self._length)]
-        delays = earliest(encoding.ground, values, path, self._goals[rule], self._deadline)
+        run = self._timed(rule, values, path)
+        if not isinstance(run, Run):
+            return run
+        self._replay(rule, run)
+        return Found(run, self._length)
+
+    def _timed(
+        self, rule: str, values: tuple[int, ...], path: Sequence[int]
+    ) -> Run | Unknown | None:
+        """The run along `path`; None: it is impossible in any time."""
+        ground, goal = self._encoding.ground, self._goals[rule]
+        with contextlib.suppress(ValueError):  # impossible without a look at time
+            run = schedule(ground, values, path, goal)
+            if isinstance(run, Run):
+                return run
+        # It does not try everything; the solver does.
+        delays = earliest(ground, values, path, goal, self._deadline)
         if isinstance(delays, Unknown | None):
             return delays
         steps = [Step(delay, at) for delay, at in zip(delays, path, strict=False)]
         if delays[-1]:
             steps.append(Step(delays[-1], None))
-        run = Run(State(values, (0,) * len(encoding.ground.clocks)), tuple(steps))
-        self._replay(rule, run)
-        return Found(run, self._length)
+        return Run(State(values, (0,) * len(ground.clocks)), tuple(steps))
 
     def _replay(self, rule: str, run: Run) -> None:
         ground = self._encoding.ground

@@ -35,6 +35,11 @@ from rhscheck.spec.system import Assumption, Early, Rule, System, Within
 _ENOUGH_RULES = 6  # with a clock of their own; fewer are decided before a process is ready
 _ENOUGH_TRANSITIONS = 40
 _COLLECT_AFTER = 1_000_000  # objects more than there were: what is made stays, and has few cycles
+# That it ends with this process is settled before the half a second in which it loads the rest.
+_COMMAND = (
+    "from rhscheck.checker.process import end_with_parent; end_with_parent(); "
+    "from rhscheck.checker.sharing import main; main()"
+)
 _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 
 
@@ -97,7 +102,7 @@ class SecondProcess:
         with contextlib.suppress(OSError):  # no process to be had, or it is gone already
             self._process = subprocess.Popen(
                 # -P: what lies in the current directory is not imported.
-                [sys.executable, "-P", "-m", __name__],
+                [sys.executable, "-P", "-c", _COMMAND],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -185,10 +190,3 @@ def _end_with_the_first() -> None:
 
 def _silent(_line: str) -> None:
     """Nobody sees what the second process does."""
-
-
-if __name__ == "__main__":
-    # Under its own name, so that what is pickled has one: this module is `__main__` here.
-    from rhscheck.checker import sharing
-
-    sharing.main()

@@ -18,7 +18,7 @@ from rhscheck.checker.model import Model
 from rhscheck.checker.verdict import Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
 from rhscheck.checker.view import View
-from rhscheck.spec.expr import And, Expr, Happens, Or, Post, walk
+from rhscheck.spec.expr import TRUE, And, Exists, Expr, Happens, Or, Post, walk
 from rhscheck.spec.system import (
     Assumption,
     Can,
@@ -94,15 +94,14 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
     found = view.reached(task, goals).found if goals else {}
 
     def never(name: str, part: Expr) -> bool:
-        if name in goals:
-            return name not in found
-        events = [node for node in walk(part) if isinstance(node, Happens)]
-        return bool(events) and not any(happening(event) for event in events)
+        return name not in found if name in goals else _no_event(part, happening)
 
     for rule in rules:
-        events = [node for node in walk(_premise(rule)) if isinstance(node, Happens)]
-        if events and not any(happening(event) for event in events):
+        says_nothing = f"rule {rule.id} says nothing"
+        if _no_event(_premise(rule), happening):
             sentence = f"no event that rule {rule.id} is about ever happens (proved {view.scope})"
+        elif _no_event(_milestone(rule), happening):
+            sentence = f"{says_nothing}: what comes first never happens (proved {view.scope})"
         elif rule.id in cases and (
             all(
                 any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
@@ -112,12 +111,25 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
             )
             or _never_triggered(task, rule, view)
         ):
-            sentence = (
-                f"rule {rule.id} says nothing: what it is about is never so (proved {view.scope})"
-            )
+            sentence = f"{says_nothing}: what it is about is never so (proved {view.scope})"
         else:
             continue
         yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _no_event(formula: Expr, happening: Callable[[Happens], bool]) -> bool:
+    """Whether `formula` needs an event, and no event it could be true for ever happens."""
+    match formula:
+        case Happens():
+            return not happening(formula)
+        case And(args):
+            return any(_no_event(arg, happening) for arg in args)
+        case Or(args):
+            return all(_no_event(arg, happening) for arg in args)
+        case Exists(_, _, body):
+            return _no_event(body, happening)
+        case _:
+            return False
 
 
 def _never_triggered(task: Task, rule: Rule, view: View) -> bool:
@@ -181,6 +193,17 @@ def _premise(rule: Rule) -> Expr:
             return trigger
         case _:
             assert_never(rule.obligation)
+
+
+def _milestone(rule: Rule) -> Expr:
+    """What has to happen before the rule forbids anything; TRUE if nothing."""
+    match rule.obligation:
+        case NeverAfter(_, milestone):
+            return milestone
+        case Early(_, trigger, _):
+            return trigger
+        case _:
+            return TRUE
 
 
 def without_witness(results: Sequence[Result]) -> tuple[Finding, ...]:

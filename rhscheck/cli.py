@@ -7,16 +7,25 @@ answer is found. What a command needs is imported inside it: `--help` loads no s
 
 from __future__ import annotations
 
-import gc
 import sys
-import time
-from collections.abc import Sequence
-from typing import Literal, NoReturn
 
 EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_BUG, EXIT_INTERRUPTED = 0, 1, 3, 70, 130
 _COLLECT_AFTER = 1_000_000  # objects more than there were
 
+
+def _interrupted_at_the_start() -> NoReturn:
+    """End after Ctrl-C that came while the program was loaded, before `main` could see it."""
+    if sys.stderr is not None:
+        sys.stderr.write("interrupted\n")
+    sys.exit(EXIT_INTERRUPTED)
+
+
 try:
+    import gc
+    import time
+    from collections.abc import Sequence
+    from typing import Literal, NoReturn
+
     import click
 
     from rhscheck import api, crash, terminal
@@ -35,10 +44,8 @@ try:
         time_began,
         without_option,
     )
-except KeyboardInterrupt:  # Ctrl-C while the program starts, before `main` could see it
-    if sys.stderr is not None:
-        sys.stderr.write("interrupted\n")
-    sys.exit(EXIT_INTERRUPTED)
+except KeyboardInterrupt:
+    _interrupted_at_the_start()
 
 
 @click.group(
@@ -473,7 +480,10 @@ def _commands() -> None:
     cli.add_command(run)
 
 
-_commands()
+try:
+    _commands()
+except KeyboardInterrupt:
+    _interrupted_at_the_start()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -99,3 +99,35 @@ def test_a_rule_that_waits_for_a_step_between_states_never_reached_says_nothing(
 def test_that_a_bad_state_is_never_reached_is_what_a_rule_may_say() -> None:
     report = verify(load_source(Source("steps.sm", STEPS)).system)
     assert "Safe" not in [one.subject for one in report.findings if one.kind == "vacuous"]
+
+
+EVENTS = """spec events "What happens and what does not"
+actors { A }
+machine M {
+  initial state S0 {
+    by A: go -> S1
+  }
+  state S1 {
+    by A: back -> S0
+  }
+  state S2 {
+    by A: heal -> S0
+  }
+}
+rule After "nothing is healed": never event back after event heal
+rule Early "nor sooner": never event back within 3s of event heal
+rule Early2 "this happens": never event go within 0s of event back
+rule Beside "one of them happens": never event heal or (event go and in M.S0)
+rule Absent "what does not happen is no premise": never event back and not event heal and in M.S2
+rule Unless "nor here": when event go and not event heal leads to in M.S1
+"""
+
+
+def test_what_never_comes_first_makes_a_rule_empty_and_what_is_denied_does_not() -> None:
+    report = verify(load_source(Source("events.sm", EVENTS)).system)
+    sentences = {one.subject: one.sentence for one in report.findings if one.kind == "vacuous"}
+    assert sentences == {
+        "After": "rule After says nothing: what comes first never happens (proved for every N)",
+        "Early": "rule Early says nothing: what comes first never happens (proved for every N)",
+        "Absent": "rule Absent says nothing: what it is about is never so (proved for every N)",
+    }
