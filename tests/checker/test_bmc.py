@@ -181,9 +181,9 @@ def test_strict_waits_give_times_in_parts_of_a_unit() -> None:
         0,
         0,
         0,
-        Fraction(17, 8),
+        Fraction(7, 3),
         0,
-        Fraction(17, 8),
+        Fraction(7, 3),
     ]
     assert bounded(model, {"mutex": BOTH_IN}, 8, time="real")["mutex"] == outcome
 
@@ -252,7 +252,7 @@ def test_dense_time_has_a_witness_that_whole_units_lack() -> None:
 
 def test_a_last_delay_may_make_a_state_bad() -> None:
     within = Deadline("within", None, TRUE, "x", 5, "A")
-    assert shown(small(), x(">", 5), 0) == [(6, None)]
+    assert shown(small(), x(">", 5), 0) == [(Fraction(11, 2), None)]
     assert bounded(small(deadlines=(within,)), {"bad": x(">", 5)}, 2) == {"bad": NoneUpTo(2)}
     assert shown(small(deadlines=(within,)), x(">=", 5), 0) == [(5, None)]
 

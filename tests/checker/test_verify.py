@@ -50,7 +50,9 @@ from rhscheck.checker.verdict import (
 )
 from rhscheck.checker.verify import OptionError, Options, Report, verify
 from rhscheck.spec.expr import Exists, Forall, Happens, Post, Ref, Same, conj, disj, neg
+from rhscheck.spec.load import load_source
 from rhscheck.spec.semantics import Run, evaluate, replay_run
+from rhscheck.spec.source import Source
 from rhscheck.spec.system import (
     SELF,
     Assumption,
@@ -553,3 +555,27 @@ def test_arguments_agree_at_a_fixed_number(system: System, n: int) -> None:
                 assert k == n
             case _:
                 pass
+
+
+TWO_STRICT = """spec ev
+actors { P }
+machine M[i in 1..N] {
+  clock x
+  initial state A { by P: e when x > 1s }
+}
+rules M {
+  rule R "an answer in time": when in A leads to event e within 2s
+  rule Q "not so early": never event e and x < 3s
+}
+"""
+
+
+@pytest.mark.parametrize("engine", ["zones", "bmc"])
+def test_every_engine_shows_the_same_times_where_bounds_are_strict(engine: str) -> None:
+    system = load_source(Source("ev.sm", TWO_STRICT)).system
+    expected = verify(system, Options(engine="local")).results
+    found = verify(system, Options(engine=engine)).results
+    assert [r.verdict.evidence for r in found if isinstance(r.verdict, Violated)] == [
+        r.verdict.evidence for r in expected if isinstance(r.verdict, Violated)
+    ]
+    assert sum(isinstance(r.verdict, Violated) for r in found) == 2
