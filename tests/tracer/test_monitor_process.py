@@ -13,14 +13,13 @@ from rhscheck.tracer.real.monitor_process import MAX_UNREAD, Ended, MonitorProce
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
 
 
-def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> None:
-    """RCM is slow, and the process, which answers to a Stop and ends, has much to say before."""
-    setup = Setup(
+def setup_in(folder: Path) -> Setup:
+    return Setup(
         monitor="shared",
         epoch=1,
-        folder=str(tmp_path),
-        state_dir=str(tmp_path),
-        dump_file=str(tmp_path / "dump"),
+        folder=str(folder),
+        state_dir=str(folder),
+        dump_file=str(folder / "dump"),
         time_scale=1,
         origin_ns=time.monotonic_ns(),
         watchdog_s=100.0,
@@ -32,6 +31,10 @@ def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> Non
         dump_us=10**9,
         resources=(),
     )
+
+
+def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> None:
+    """RCM is slow, and the process, which answers to a Stop and ends, has much to say before."""
     heard: list[FromProcess | Ended] = []
     over = threading.Event()
     slow: queue.SimpleQueue[MonitorProcess] = queue.SimpleQueue()
@@ -51,7 +54,7 @@ def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> Non
         else:
             slow.put(process)
 
-    process = MonitorProcess(setup, tmp_path / "log", hear)
+    process = MonitorProcess(setup_in(tmp_path), tmp_path / "log", hear)
     process.start()
     for number in range(MAX_UNREAD + 200):
         process.send(Command(number, "it", "Terminate"))  # refused: it is not open
@@ -59,3 +62,17 @@ def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> Non
     assert over.wait(60)
     assert heard[-1] == Ended(EXIT_STATUS["stop"])
     assert sum(isinstance(frame, Stepped) for frame in heard) == MAX_UNREAD + 201
+
+
+def test_a_watchdog_that_fired_when_everything_had_stood_still_accuses_nobody(
+    tmp_path: Path,
+) -> None:
+    process = MonitorProcess(setup_in(tmp_path), tmp_path / "log", lambda _source, _frame: None)
+    (tmp_path / "dump").write_text("Timeout (0:00:03)!\n", encoding="utf-8")
+    assert process.describe_end(1, stood_us=5_000_000) == (
+        "this machine or program stood still for 5.0 s, RCM as well: its watchdog ended it"
+    )
+    assert process.describe_end(1) == (
+        "its main loop stood still (a plug-in holds Python's lock, or does not end to be loaded): "
+        "its watchdog ended it"
+    )

@@ -20,6 +20,7 @@ from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.dump import Frame, crashed_operation, guilty, read_dump
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, NoteEntry, RcmEntry
+from rhscheck.tracer.real.standstill import Standstill
 
 DUMP = """\
 the Terminate call did not return (it)
@@ -173,3 +174,13 @@ def test_no_call_is_invented_for_a_process_that_was_dead_when_it_was_due() -> No
     shadow.follow(Command(2, "it", "Online"), 30)
     shadow.follow(Returned(2, 0), 40)
     assert shadow.conclude(3_000, None, "", dumped=True) == []
+
+
+def test_a_standstill_of_everything_is_told_from_a_wait() -> None:
+    one = Standstill()
+    assert one.waited(1_000_000, 200_000, 1_600_000) == 0
+    assert one.explains(1_600_000, 100) is None
+    assert one.waited(2_000_000, 200_000, 7_200_000) == 5_000_000
+    assert one.explains(7_210_000, 1_000_000) == 5_000_000
+    assert one.explains(8_200_000, 1_000_000) is None  # the watchdog was started anew since
+    assert one.explains(7_210_000, 11_000_000) is None  # it had waited for much longer

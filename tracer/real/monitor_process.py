@@ -217,14 +217,19 @@ class MonitorProcess:
             return ""
 
     def describe_end(
-        self, status: int, operation: Operation | None = None, *, said: Farewell | None = None
+        self,
+        status: int,
+        operation: Operation | None = None,
+        *,
+        said: Farewell | None = None,
+        stood_us: int | None = None,
     ) -> str:
         """Why it ended, for people; `operation`: the call that is to blame, if that is known.
 
         `said`: why it would end, as it had told before. A status alone proves nothing: a plug-in
-        can end the process with any.
+        can end the process with any. `stood_us`: RCM had stood still for so long, too.
         """
-        text = self._status_text(status, said)
+        text = self._status_text(status, said, stood_us)
         if self.killed_because:
             text = f"{self.killed_because}; RCM ended it"
         frames = guilty(read_dump(self.dump_text()), operation)
@@ -232,7 +237,7 @@ class MonitorProcess:
             text += " at " + ", called from ".join(str(frame) for frame in frames)
         return text
 
-    def _status_text(self, status: int, said: Farewell | None) -> str:
+    def _status_text(self, status: int, said: Farewell | None, stood_us: int | None) -> str:
         if status < 0:
             with contextlib.suppress(ValueError):
                 return f"killed by {signal.Signals(-status).name}"
@@ -260,6 +265,11 @@ class MonitorProcess:
                 f"plug-in ended it with status {status}"
             )
         if status == 1 and "Timeout" in self.dump_text():
+            if stood_us is not None:
+                return (
+                    f"this machine or program stood still for {stood_us / 1_000_000:.1f} s, RCM "
+                    "as well: its watchdog ended it"
+                )
             return (
                 "its main loop stood still (a plug-in holds Python's lock, or does not end to be "
                 "loaded): its watchdog ended it"

@@ -72,6 +72,7 @@ from rhscheck.tracer.real.monitor_process import Ended, Farewell, MonitorProcess
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
+from rhscheck.tracer.real.standstill import Standstill
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 from rhscheck.tracer.recording import MONITOR_ENDED
 
@@ -165,6 +166,7 @@ class Runtime:
         self._failed: list[ClusterFileError] = []
         self._aborting = False
         self._pings = 0
+        self._standstill = Standstill()
 
     # ---- any thread ----
     def stop(self) -> None:
@@ -216,7 +218,10 @@ class Runtime:
             next_ping = time.monotonic()
             while self._outcome is None:
                 wait_s = max(next_ping - time.monotonic(), 0.0)
-                match self._agenda.next(self._core.next_due_us, wait_s):
+                since_us = self._agenda.clock_us()
+                item = self._agenda.next(self._core.next_due_us, wait_s)
+                self._waited(since_us, wait_s)
+                match item:
                     case Due(now_us, late_us):
                         self._step(Tick(), now_us, late_us)
                     case Happened(now_us, _From(process, frame)):
@@ -239,6 +244,13 @@ class Runtime:
         finally:
             self._end_all()
             self._journal.close(RCM)
+
+    def _waited(self, since_us: int, wait_s: float) -> None:
+        """A time in which this process stood still, too, is no silence of the others."""
+        wait_us = round(wait_s * 1_000_000)
+        lost_us = self._standstill.waited(since_us, wait_us, self._agenda.clock_us())
+        for one in self._processes.values():
+            one.answered_us += lost_us
 
     def _step(self, event: RcmEvent, now_us: int, late_us: int = 0) -> None:
         effects = self._core.step(event, now_us)
@@ -398,7 +410,11 @@ class Runtime:
         in_worker = crashed_in_worker(stacks)  # then no call is to blame, whichever runs
         call = None if in_worker else known.shadow.call_of(crashed_operation(stacks))
         said = known.said  # by now: what is concluded below it has not said
-        why = process.describe_end(status, None if call is None else call.op, said=said)
+        watchdog_us = round(process.setup.watchdog_s * 1_000_000)
+        stood_us = self._standstill.explains(now_us, watchdog_us)
+        why = process.describe_end(
+            status, None if call is None else call.op, said=said, stood_us=stood_us
+        )
         if call is not None and not known.shadow.ended:
             why = f"{why} (during {call.op} of {call.res})"
         if not known.ready and known.loading:
