@@ -19,8 +19,8 @@ from rhscheck.checker.verdict import Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
 from rhscheck.checker.view import View
 from rhscheck.spec.expr import TRUE, And, Exists, Expr, Happens, Or, Post, walk
+from rhscheck.spec.rules import as_rule
 from rhscheck.spec.system import (
-    Assumption,
     Can,
     Early,
     LeadsTo,
@@ -28,7 +28,6 @@ from rhscheck.spec.system import (
     NeverAfter,
     NeverBefore,
     Rule,
-    RuleKind,
     Within,
 )
 
@@ -37,42 +36,15 @@ def never_binding(task: Task, n: int) -> Iterator[Finding]:
     """Assumptions that forbid nothing: what they exclude does not happen without them either."""
     for assumption in task.assumptions:
         others = tuple(one for one in task.assumptions if one.id != assumption.id)
-        rule = _as_rule(assumption)
-        model = Model(task.system, (rule,), others)
+        model = Model(task.system, (as_rule(assumption),), others)
         local = not isinstance(model.abstraction, Dependence)
-        compiled = model.local_compiled if local else model.compiled(n)
-        goal = model.local_formula(rule.id) if local else model.formula(rule.id, n)
-        seen = explore(
-            compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
-            cancelled=task.budget.over, compiled=compiled,
-        )  # fmt: skip
-        if seen.complete and rule.id not in seen.found:
+        if _never_reached(task, model, assumption.id, None if local else n):
             scope = "for every N" if local else f"for N={n}"
             sentence = (
                 f"assumption {assumption.id} forbids nothing that could happen without it "
                 f"(proved {scope})"
             )
             yield Finding("never_binds", assumption.id, sentence, error=False, span=assumption.span)
-
-
-def _as_rule(assumption: Assumption) -> Rule:
-    kinds: dict[type, RuleKind] = {
-        Never: "never",
-        NeverBefore: "before",
-        NeverAfter: "after",
-        Within: "within",
-        Early: "early",
-    }
-    kind = kinds[type(assumption.obligation)]
-    return Rule(
-        assumption.id,
-        assumption.id,
-        assumption.sentence,
-        kind,
-        assumption.params,
-        assumption.obligation,
-        span=assumption.span,
-    )
 
 
 def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
@@ -144,13 +116,18 @@ def _never_triggered(task: Task, rule: Rule, view: View) -> bool:
     local = not isinstance(model.abstraction, Dependence)
     if (view.n is None) != local:
         return False  # the sentence would claim another scope
-    compiled = model.local_compiled if view.n is None else model.compiled(view.n)
-    goal = model.local_formula(rule.id) if view.n is None else model.formula(rule.id, view.n)
+    return _never_reached(task, model, rule.id, view.n)
+
+
+def _never_reached(task: Task, model: Model, name: str, n: int | None) -> bool:
+    """Whether the goal of rule `name` is never reached; `n` None: by one instance and the rest."""
+    compiled = model.local_compiled if n is None else model.compiled(n)
+    goal = model.local_formula(name) if n is None else model.formula(name, n)
     seen = explore(
-        compiled.ground, {rule.id: goal}, stop_when_all_found=True, limit=task.limit,
+        compiled.ground, {name: goal}, stop_when_all_found=True, limit=task.limit,
         cancelled=task.budget.over, compiled=compiled,
     )  # fmt: skip
-    return seen.complete and rule.id not in seen.found
+    return seen.complete and name not in seen.found
 
 
 def _cases(premise: Expr) -> list[tuple[Expr, ...]]:

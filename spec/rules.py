@@ -37,9 +37,20 @@ from rhscheck.spec.loom import Loom
 from rhscheck.spec.obligations import Plan, UnweavableError, exists, plans
 from rhscheck.spec.simplify import domains, impossible
 from rhscheck.spec.stepview import StepView, initially
-from rhscheck.spec.system import Assumption, LeadsTo, Rule, System
+from rhscheck.spec.system import (
+    Assumption,
+    Early,
+    LeadsTo,
+    Never,
+    NeverAfter,
+    NeverBefore,
+    Rule,
+    RuleKind,
+    System,
+    Within,
+)
 
-__all__ = ["AssumptionError", "Owed", "Woven", "weave", "weave_leads_to"]
+__all__ = ["AssumptionError", "Owed", "Woven", "as_rule", "weave", "weave_leads_to"]
 
 
 class AssumptionError(Exception):
@@ -123,6 +134,32 @@ def weave_leads_to(system: System, rule: Rule) -> Owed:
     _, (laid,) = loom.add(plan)
     param = laid.observer.param
     return Owed(loom.system(), laid.observer.name, None if param is None else param.family)
+
+
+# ---- assumptions as rules ------------------------------------------------------------------------
+def as_rule(assumption: Assumption) -> Rule:
+    """The rule that says what `assumption` says, for who watches whether it is kept."""
+    kind: RuleKind
+    match assumption.obligation:
+        case Never():
+            kind = "never"
+        case NeverBefore():
+            kind = "before"
+        case NeverAfter():
+            kind = "after"
+        case Within():
+            kind = "within"
+        case Early():
+            kind = "early"
+    return Rule(
+        assumption.id,
+        assumption.id,
+        assumption.sentence,
+        kind,
+        assumption.params,
+        assumption.obligation,
+        span=assumption.span,
+    )
 
 
 # ---- assumptions ---------------------------------------------------------------------------------

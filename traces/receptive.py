@@ -13,24 +13,19 @@ from dataclasses import dataclass, replace
 from rhscheck.spec.expr import TRUE, ClockCmp, Expr, Happens, Lit, StepKind, walk
 from rhscheck.spec.frames import UNREACHABLE
 from rhscheck.spec.ground import Ground, ground
-from rhscheck.spec.rules import weave
+from rhscheck.spec.rules import as_rule, weave
 from rhscheck.spec.system import (
     CALL_EXPIRED,
     CALL_IDLE,
     CALL_RUNNING,
     SELF,
     TIME,
-    Assumption,
     Can,
-    Early,
     Label,
     LeadsTo,
-    Never,
-    NeverAfter,
     NeverBefore,
     Param,
     Rule,
-    RuleKind,
     System,
     Transition,
     Update,
@@ -135,7 +130,7 @@ def receptive(
         for rule in system.rules
         if not isinstance(rule.obligation, Can) and rule.base not in false
     ]
-    promises = [_as_rule(assumption) for assumption in system.assumptions]
+    promises = [as_rule(assumption) for assumption in system.assumptions]
     # What only speaks of events that leave no line cannot be observed: nobody has to watch for it.
     watched = [
         one
@@ -260,30 +255,6 @@ def _bounded(rule: Rule) -> Rule:
             return replace(rule, obligation=Within(trigger, response, UNREACHABLE, later))
         case _:
             return rule
-
-
-def _as_rule(assumption: Assumption) -> Rule:
-    kind: RuleKind
-    match assumption.obligation:
-        case Never():
-            kind = "never"
-        case NeverBefore():
-            kind = "before"
-        case NeverAfter():
-            kind = "after"
-        case Within():
-            kind = "within"
-        case Early():
-            kind = "early"
-    return Rule(
-        assumption.id,
-        assumption.id,
-        assumption.sentence,
-        kind,
-        assumption.params,
-        assumption.obligation,
-        span=assumption.span,
-    )
 
 
 # ---- forced steps ------------------------------------------------------------------------------
