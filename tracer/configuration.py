@@ -21,6 +21,8 @@ LOCAL_NODE: Final = "node1"
 MAX_NODES: Final = 2  # who owns a group is settled between two; more would need an election
 _OWN: Final = " (own)"
 
+Kind = Literal["cluster", "group", "resource"]  # what a value of a configuration belongs to
+
 
 def own_monitor(resource: str) -> str:
     """The name of the monitor that a resource is moved to when it is isolated."""
@@ -177,12 +179,18 @@ def only(configuration: ClusterConfiguration, names: Sequence[str]) -> ClusterCo
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a configuration cannot be used. `kind`, `name`, `key` say which value is to blame."""
+    """Why a configuration cannot be used. `kind`, `name`, `key` say which value is to blame.
 
-    kind: Literal["cluster", "group", "resource"]
+    `at`: which element of it, where it is a list. `because`: the other values that make it wrong,
+    each as (kind, name, key).
+    """
+
+    kind: Kind
     name: str
     key: str
     message: str
+    at: int | None = None
+    because: tuple[tuple[Kind, str, str], ...] = ()
 
 
 def problems(configuration: ClusterConfiguration) -> tuple[Problem, ...]:
@@ -222,9 +230,7 @@ def _times(configuration: ClusterConfiguration) -> list[Problem]:
     ]
 
 
-def _twice(
-    kind: Literal["cluster", "group", "resource"], key: str, names: Iterable[str]
-) -> list[Problem]:
+def _twice(kind: Kind, key: str, names: Iterable[str]) -> list[Problem]:
     seen: set[str] = set()
     found = []
     for name in names:
@@ -236,8 +242,12 @@ def _twice(
 
 def _group(configuration: ClusterConfiguration, group: GroupConfiguration) -> list[Problem]:
     found = [
-        Problem("group", group.name, "nodes", f"there is no node `{node}`")
-        for node in group.nodes
+        Problem(
+            *("group", group.name, "nodes", f"there is no node `{node}`"),
+            at=at,
+            because=(("cluster", "", "nodes"),),
+        )
+        for at, node in enumerate(group.nodes)
         if node not in configuration.nodes
     ]
     if group.failovers < 0:
@@ -262,8 +272,11 @@ def _resource(
     for key, value in numbers.items():
         if value < 0:
             found.append(Problem("resource", resource.name, key, f"`{key}` must be 0 or more"))
-    for name in resource.depends_on:
+    for at, name in enumerate(resource.depends_on):
+        if name in resource.depends_on[:at]:
+            continue
         other = resources.get(name)
+        because: tuple[tuple[Kind, str, str], ...] = ()
         if other is None:
             message = f"`{resource.name}` depends on `{name}`, which does not exist"
         elif other.group != resource.group:
@@ -271,9 +284,12 @@ def _resource(
                 f"`{resource.name}` depends on `{name}` of another group (`{other.group}`); "
                 "a group is owned by one node as a whole, so put them into one group"
             )
+            because = (("resource", name, "group"), ("resource", resource.name, "group"))
         else:
             continue
-        found.append(Problem("resource", resource.name, "depends_on", message))
+        found.append(
+            Problem("resource", resource.name, "depends_on", message, at=at, because=because)
+        )
     if not resource.monitor:
         message = "a monitor needs a name"
         found.append(Problem("resource", resource.name, "monitor", message))

@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -44,12 +44,16 @@ _ENTRIES: Final[tuple[tuple[str, tuple[object, ...], dict[str, object]], ...]] =
 class PluginError(Exception):
     """A plug-in that cannot be used; the message says what to change.
 
-    `parameter`: the parameter of CLUSTER.toml that is at fault, if one is.
+    `parameter`: the parameter of CLUSTER.toml that is at fault, if one is. `each`: this error and
+    those that were found beside it.
     """
 
-    def __init__(self, message: str, parameter: str | None = None) -> None:
+    def __init__(
+        self, message: str, parameter: str | None = None, *, beside: Sequence[PluginError] = ()
+    ) -> None:
         super().__init__(message)
         self.parameter = parameter
+        self.each: tuple[PluginError, ...] = (self, *beside)
 
 
 def load_class(name: str, folder: Path) -> type[Resource]:
@@ -225,37 +229,77 @@ def parameter_type(found: type[Resource]) -> type[Any] | None:
 
 
 def convert_parameters(found: type[Resource], given: Mapping[str, object]) -> Any:
-    """The parameters as the class wants them. Raises PluginError naming the one that is wrong."""
+    """The parameters as the class wants them. Raises PluginError with each one that is wrong."""
     wanted = parameter_type(found)
-    known = [] if wanted is None else _fields(wanted)
-    for name in given:
-        if name not in known:
-            raise PluginError(_unknown_parameter(name, known), name)
+    known = {} if wanted is None else _fields(wanted)
+    wrong = [
+        PluginError(_unknown_parameter(name, tuple(known)), name)
+        for name in given
+        if name not in known
+    ]
+    if wanted is not None:
+        types = _types(wanted)
+        for name, required in known.items():
+            error = _wrong_parameter(name, given, required=required, types=types)
+            if error is not None:
+                wrong.append(error)
+    if wrong:
+        raise PluginError(str(wrong[0]), wrong[0].parameter, beside=wrong[1:])
     if wanted is None:
         return None
     try:
         return msgspec.convert(dict(given), wanted)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$.")
-        name = path.rstrip("`").partition(".")[0].partition("[")[0]
-        missing = what.startswith("Object missing required field")
-        if missing:
-            name = what.partition("`")[2].rstrip("`")
-            raise PluginError(f"parameter `{name}` is missing: add `{name} = …`", name) from None
-        what = what.replace("`", "")
-        raise PluginError(f"parameter `{name}`: {what[:1].lower()}{what[1:]}", name) from None
+    except msgspec.ValidationError as error:  # where the types of the fields could not be had
+        raise _wrong_value(error) from None
     except (TypeError, ValueError) as error:  # __post_init__ of the author's class
         raise PluginError(f"the parameters are refused: {error}") from error
 
 
-def _fields(wanted: type[Any]) -> list[str]:
-    """The names of a dataclass's or struct's fields."""
+def _wrong_parameter(
+    name: str, given: Mapping[str, object], *, required: bool, types: Mapping[str, Any]
+) -> PluginError | None:
+    """What is wrong with one parameter by itself, None if nothing is."""
+    if name not in given:
+        if not required:
+            return None
+        return PluginError(f"parameter `{name}` is missing: add `{name} = …`", name)
+    if name in types:
+        try:
+            msgspec.convert(given[name], types[name])
+        except msgspec.ValidationError as error:
+            return _wrong_value(error, name)
+        except (TypeError, ValueError):
+            return None  # no type of msgspec's, or a class of the author's that refuses
+    return None
+
+
+def _wrong_value(error: msgspec.ValidationError, name: str = "") -> PluginError:
+    what, _, path = str(error).partition(" - at `$")
+    name = name or path.strip("`.").partition(".")[0].partition("[")[0]
+    what = what.replace("`", "")
+    return PluginError(f"parameter `{name}`: {what[:1].lower()}{what[1:]}", name)
+
+
+def _types(wanted: type[Any]) -> Mapping[str, Any]:
+    """The types of the fields; none where annotations name what is not there."""
+    try:
+        return typing.get_type_hints(wanted, include_extras=True)
+    except Exception:  # an annotation may be any expression, and raise anything
+        return {}
+
+
+def _fields(wanted: type[Any]) -> Mapping[str, bool]:
+    """The names of a dataclass's or struct's fields, and whether each has to be given."""
     if issubclass(wanted, msgspec.Struct):
-        return list(wanted.__struct_fields__)
-    return [field.name for field in dataclasses.fields(wanted) if field.init]
+        return {one.encode_name: one.required for one in msgspec.structs.fields(wanted)}
+    return {
+        one.name: one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        for one in dataclasses.fields(wanted)
+        if one.init
+    }
 
 
-def _unknown_parameter(name: str, known: list[str]) -> str:
+def _unknown_parameter(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"there is no parameter `{name}`; did you mean `{near[0]}`?"

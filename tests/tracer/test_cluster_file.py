@@ -106,7 +106,7 @@ PLUGIN = 'plugin = "GenericApplication"\n'
         (f"[resource.a]\n{PLUGIN}isolate_after = true", "c.toml:3: `isolate_after` has to be a "),
         (f"[resource.a]\n{PLUGIN}depends_on = ['b']", "c.toml:3: `a` depends on `b`, which does "),
         (f"[resource.a]\n{PLUGIN}depends_on = ['a']", "c.toml:3: `a` depends on itself: a → a"),
-        (f"[resource.'a/b']\n{PLUGIN}", "c.toml:1: `a/b` is no name: use letters, digits, "),
+        (f"[resource.'a/b']\n{PLUGIN}", "c.toml:1: `a/b` is no name: use the letters a-z "),
         (f"[resource.a]\n{PLUGIN}[resource.A]\n{PLUGIN}", "c.toml:3: `A` and `a` differ only in "),
         (f"[resource.a]\n{PLUGIN}restart = 'none'", "c.toml:3: `restart` has to be a table: "),
         (
@@ -143,6 +143,98 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     with pytest.raises(ClusterFileError) as found:
         read_cluster(text, "c.toml")
     assert [one.line for one in found.value.mistakes] == [4, 11, 38]
+
+
+def told(text: str) -> list[tuple[int, str]]:
+    """Line and message of every mistake."""
+    with pytest.raises(ClusterFileError) as found:
+        read_cluster(text, "c.toml")
+    return [(one.line, one.message) for one in found.value.mistakes]
+
+
+def test_mistakes_of_every_kind_are_told_in_one_go() -> None:
+    """Names and types once hid clashes of capitals, and both what is wrong between resources."""
+    assert told(
+        '[timeouts]\ncall = 3\ndump = "0s"\n'
+        f'[resource.a]\n{PLUGIN}monitr = "x"\ndepends_on = [\n  "b",\n  "c",\n]\n'
+        f'[resource.A]\n{PLUGIN}depends_on = ["A"]\n'
+        f'[resource.b]\n{PLUGIN}group = "other"\n'
+        '[resource."d/e"]\ndepends_on = ["nobody"]\n'
+    ) == [
+        (
+            2,
+            '`call` has to be a time with its unit, as `"5m"` (us, ms, s, m, h), of 10 years at '
+            "most, not 3",
+        ),
+        (3, "the time-out `dump` must be more than 0"),
+        (6, "there is no `monitr` in `[resource.a]`; did you mean `monitor`?"),
+        (
+            8,
+            "`a` depends on `b` of another group (`other`); a group is owned by one node as a "
+            "whole, so put them into one group",
+        ),
+        (9, "`a` depends on `c`, which does not exist"),
+        (11, "`A` and `a` differ only in capitals; rename one"),
+        (13, "`A` depends on itself: A → A"),
+        (
+            17,
+            "`d/e` is no name: use the letters a-z and A-Z, digits, `_`, and inside of it also "
+            "blanks, `.`, `-`; 100 of them at most",
+        ),
+        (
+            17,
+            'resource `d/e` has no plug-in: add `plugin = "GenericApplication"`, '
+            '`"package.module:Class"` or `"./file.py:Class"`',
+        ),
+        (18, "`d/e` depends on `nobody`, which does not exist"),
+    ]
+
+
+def test_what_follows_from_another_mistake_alone_is_not_told() -> None:
+    """A group that cannot be read is not "another group"; nodes that cannot be, none of a group."""
+    assert told(
+        'nodes = "two"\n[group.g]\nnodes = ["two"]\n'
+        f'[resource.a]\n{PLUGIN}group = "g"\ndepends_on = ["b"]\n'
+        f"[resource.b]\n{PLUGIN}group = 7\n"
+    ) == [
+        (1, '`nodes` has to be a list of names: `nodes = ["…", "…"]`, not "two"'),
+        (10, '`group` has to be a text: `group = "…"`, not 7'),
+    ]
+
+
+def test_a_name_that_is_there_twice_in_a_list_is_one_mistake() -> None:
+    """What is wrong with it otherwise was told twice; what was right was taken without a word."""
+    assert told(f'[resource.a]\n{PLUGIN}depends_on = ["b", "b"]\n') == [
+        (3, "`b` is there twice; leave one out"),
+        (3, "`a` depends on `b`, which does not exist"),
+    ]
+
+
+def test_an_empty_list_of_nodes_is_refused() -> None:
+    """It was taken for "all"."""
+    text = f"nodes = []\n[group.g]\nnodes = []\n[resource.a]\n{PLUGIN}"
+    assert told(text) == [
+        (1, "`nodes` is empty: name at least one, or leave it out for `node1`"),
+        (3, "`nodes` is empty: name at least one, or leave it out for all nodes of the cluster"),
+    ]
+
+
+def test_a_line_end_in_a_name_ends_no_line_of_the_message() -> None:
+    text = f'nodes = ["n\\n1"]\n[resource."a\\nb\\u001b"]\n{PLUGIN}group = "g\\r\\n"\n'
+    with pytest.raises(ClusterFileError) as found:
+        read_cluster(text, "c.toml")
+    lines = str(found.value).split("\n")
+    assert [line.partition(" is no name")[0] for line in lines] == [
+        "c.toml:1: `n\\n1`",
+        "c.toml:2: `a\\nb\\x1b`",
+        "c.toml:4: `g\\r\\n`",
+    ]
+
+
+def test_a_number_that_python_does_not_read_is_a_mistake() -> None:
+    text = f"[resource.a]\n{PLUGIN}isolate_after = "
+    assert told(text + "9" * 5000) == [(0, "a number in it is too long")]
+    assert told(text + "0x" + "f" * 5000)[0][1].endswith("not a number as long as that")
 
 
 # ---- lines of keys: whatever tomllib accepts

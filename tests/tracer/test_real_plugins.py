@@ -427,6 +427,49 @@ def test_a_parameter_that_is_wrong_is_named_with_its_line(cluster: Start, tmp_pa
     )
 
 
+def test_all_wrong_parameters_of_all_monitors_are_told_at_once(
+    cluster: Start, tmp_path: Path
+) -> None:
+    """They were told one a run: the first of a resource, and those of one monitor."""
+    body = """
+    from dataclasses import dataclass
+    @dataclass
+    class Wanted:
+        port: int
+        folder: str
+        names: list[str] = ()
+    class Picky(Good):
+        params: Wanted
+    """
+    text = """
+    [resource.it]
+    plugin = "./plugin.py:Picky"
+    [resource.it.parameters]
+    prot = 1
+    folder = 2
+    names = ["a", 3]
+    [resource.good]
+    plugin = "./plugin.py:Good"
+    monitor = "good"
+    [resource.other]
+    plugin = "./plugin.py:Picky"
+    monitor = "other"
+    parameters = { port = "x", folder = "f" }
+    """
+    run = cluster(tmp_path, text, body)
+    with pytest.raises(ClusterFileError) as refused:
+        run.join()
+    assert [(one.line, one.message) for one in refused.value.mistakes] == [
+        (4, "resource `it`: parameter `port` is missing: add `port = …`"),
+        (5, "resource `it`: there is no parameter `prot`; did you mean `port`?"),
+        (6, "resource `it`: parameter `folder`: expected str, got int"),
+        (7, "resource `it`: parameter `names`: expected str, got int"),
+        (14, "resource `other`: parameter `port`: expected int, got str"),
+    ]
+    assert run.states("good") == []
+    assert run.left_running() == []
+
+
 @POSIX
 def test_a_stopped_monitor_does_not_answer_and_is_ended(cluster: Start, tmp_path: Path) -> None:
     body = "class Quiet(Good):\n    def online(self): return Handle()\n"  # nothing is due

@@ -221,7 +221,7 @@ class HostedResource:
             self._make_folder()
             self._resource = create(self._class, self.name, self._params, self)
         except PluginError as error:
-            raise ResourceError(str(error)) from error
+            raise ResourceError("; ".join(str(one) for one in error.each)) from error
         self._resource.open(recover=recover)
 
     def _make_folder(self) -> None:

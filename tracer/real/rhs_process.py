@@ -146,7 +146,8 @@ class Monitor:
             try:
                 self.resources[one.name].load()
             except PluginError as error:
-                self.writer.write(LoadFailed(one.name, str(error), error.parameter))
+                for each in error.each:
+                    self.writer.write(LoadFailed(one.name, str(each), each.parameter))
                 usable = False
             self.writer.write(Loaded(one.name))
         return usable

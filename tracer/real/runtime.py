@@ -77,6 +77,7 @@ from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 from rhscheck.tracer.recording import MONITOR_ENDED
 
 PING_S: Final = 0.2
+PATIENCE_US: Final = 10_000_000  # for the other monitors, when the plug-ins of one are refused
 ABORT_S: Final = 10.0  # how long processes that were killed are waited for
 
 # How late a deadline may be seen and still count as seen when it was due: a quarter of the shortest
@@ -164,6 +165,7 @@ class Runtime:
         self._serving = False  # every plug-in was loaded once
         self._held: list[_Process] = []  # until then: processes that are ready
         self._failed: list[ClusterFileError] = []
+        self._refused_us = 0  # when the first of them was known
         self._aborting = False
         self._pings = 0
         self._standstill = Standstill()
@@ -388,6 +390,8 @@ class Runtime:
         living = self._processes.values()
         self._serving = self._serving or (not self._failed and all(one.ready for one in living))
         if not self._serving:
+            if self._failed:
+                self._refuse(now_us)
             return
         held, self._held = self._held, []
         for one in held:
@@ -400,7 +404,17 @@ class Runtime:
         if self._serving:
             self._say(now_us, res, message)
         else:
+            self._refused_us = self._refused_us or now_us
             self._failed.append(self.file.error(res, message, parameter))
+
+    def _refuse(self, now_us: int) -> None:
+        """End a run that is refused, once every monitor has told what is wrong with its plug-ins.
+
+        One that takes very long to load is not waited for.
+        """
+        waits = any(not one.ready for one in self._processes.values())
+        if not waits or now_us - self._refused_us > PATIENCE_US:
+            self._abort()
 
     def _ended(self, name: str, known: _Process, status: int, now_us: int) -> None:
         process = known.process
@@ -420,7 +434,7 @@ class Runtime:
         if not known.ready and known.loading:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._aborting:
-                self._failed.append(self.file.error(known.loading, f"its monitor is gone: {why}"))
+                self._load_failed(known.loading, f"its monitor is gone: {why}", None, now_us)
         working = known.shadow.working if in_worker and said is None else None
         if working is not None:
             why = f"{why} (in the worker of {working})"
@@ -445,7 +459,9 @@ class Runtime:
         unexpected = (said, status) != ("stop", EXIT_STATUS["stop"])
         self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
         if self._failed and not self._serving:
-            self._abort()
+            self._refuse(now_us)
+            if not self._aborting:
+                return  # the core is not asked to start it again
         if self._aborting:
             if not self._processes:
                 self._outcome = Outcome.ABORTED
@@ -461,6 +477,8 @@ class Runtime:
         now_us = self._agenda.clock_us()
         self._pings += 1
         collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
+        if self._failed and not self._serving:
+            self._refuse(now_us)
         for one in self._processes.values():
             one.process.send(Ping(self._pings))
             one.process.bound_log()
