@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.established import Established
 from rhscheck.checker.independence import Reason
-from rhscheck.checker.model import Budget, Model
+from rhscheck.checker.model import Model
 from rhscheck.checker.recheck import Copy, recheck
 from rhscheck.checker.schedule import Reached
 from rhscheck.checker.smt.script import Script

@@ -1,12 +1,11 @@
 """A System with some of its rules woven in, and everything that is made from that only once.
 
 Owns the caching: grounding, compiling and abstracting cost more than many questions asked of the
-result. Decides nothing. Also owns the time budget of a verification.
+result. Decides nothing.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from rhscheck.checker.local import Dependence, Goal, LocalAbstraction, abstract, local_goal
@@ -15,31 +14,6 @@ from rhscheck.spec.expr import Expr
 from rhscheck.spec.ground import Ground, ground
 from rhscheck.spec.rules import weave
 from rhscheck.spec.system import Assumption, Rule, System
-
-
-class Budget:
-    """The wall-clock time a verification may take; None seconds: any.
-
-    `left_s`: what is left of it by now, where that is not all.
-    """
-
-    def __init__(self, timeout_s: float | None, left_s: float | None = None) -> None:
-        self._timeout_s = timeout_s
-        left = timeout_s if left_s is None else left_s
-        self._end = None if left is None else time.monotonic() + left
-
-    def over(self) -> bool:
-        """Whether it is used up."""
-        return self._end is not None and time.monotonic() >= self._end
-
-    def left(self) -> float | None:
-        """Seconds left, at least a little; None where there is no limit."""
-        return None if self._end is None else max(0.001, self._end - time.monotonic())
-
-    @property
-    def reason(self) -> str:
-        """What to say when it is used up."""
-        return f"time-out after {self._timeout_s:g} s"
 
 
 class Model:

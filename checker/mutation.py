@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rhscheck.checker.answer import Task
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.equivalence import Alike, alike
 from rhscheck.checker.explore import explore
 from rhscheck.checker.findings import refused
 from rhscheck.checker.independence import rule_dependence
 from rhscheck.checker.local import Dependence
-from rhscheck.checker.model import Budget
 from rhscheck.checker.narrow import Excluded, cone, narrow
 from rhscheck.checker.proofs import skeleton
 from rhscheck.checker.scenarios import play

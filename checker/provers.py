@@ -25,6 +25,7 @@ from typing import Literal
 
 from rhscheck.checker.answer import Confirmed, ProofMismatch, Task, Unconfirmed
 from rhscheck.checker.bmc import Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.budget import used_up
 from rhscheck.checker.explore import explore
 from rhscheck.checker.local import Dependence
 from rhscheck.checker.model import Model
@@ -147,7 +148,7 @@ def _ask(name: str, function: str, question: Question) -> object | Ended:
                     return message
                 case Sent():
                     pass
-    return Ended(f"time-out after {question.timeout_s:g} s")
+    return Ended(used_up(question.timeout_s or 0.0))
 
 
 class Induction:

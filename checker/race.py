@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rhscheck.checker.answer import Answer, Task
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.engines import TABLE, Engine, by_name
 from rhscheck.checker.established import Established
 from rhscheck.checker.fixed import Query
-from rhscheck.checker.model import Budget
 from rhscheck.checker.process import Child, ChildFailure, Crew, Done, Emit, Ended, Failed, Job, Sent
 from rhscheck.checker.verdict import BoundedUpTo, Unknown
 from rhscheck.spec.system import Assumption, Rule, System

@@ -26,9 +26,9 @@ from typing import IO
 
 from rhscheck.checker.answer import Answer, Open, Task
 from rhscheck.checker.bounded_rules import by_bounded_checking
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN, for_every_number
-from rhscheck.checker.model import Budget
 from rhscheck.checker.process import end_with_parent
 from rhscheck.spec.system import Assumption, Early, Rule, System, Within
 

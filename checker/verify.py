@@ -17,13 +17,13 @@ from types import MappingProxyType
 from rhscheck.checker import engines, fixed, pairs
 from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
 from rhscheck.checker.bounded_rules import by_bounded_checking
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN, for_every_number
 from rhscheck.checker.finding import Finding
 from rhscheck.checker.findings import find
 from rhscheck.checker.instances import DEFAULT_INSTANCES, numbers_of
 from rhscheck.checker.liveness import Liveness
-from rhscheck.checker.model import Budget
 from rhscheck.checker.protection import Protected, protected
 from rhscheck.checker.race import Question, race
 from rhscheck.checker.scenarios import Played, not_played, play

@@ -17,6 +17,8 @@ from typing import Literal
 
 import z3
 
+from rhscheck.checker.budget import used_up
+
 # QF_FD: Booleans and bit-vectors, by SAT. QF_LRA: Booleans and reals. QF_RDL: differences of reals.
 Logic = Literal["QF_FD", "QF_LRA", "QF_RDL"]
 # Z3's older arithmetic takes a fifth less time, and up to a half, where all is about differences.
@@ -81,7 +83,7 @@ class Deadline:
     @property
     def reason(self) -> str:
         """What to say when it has passed."""
-        return f"time-out after {self.timeout_s:g} s"
+        return used_up(self.timeout_s or 0.0)
 
 
 class Solver:

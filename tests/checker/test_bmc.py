@@ -11,6 +11,7 @@ from random_systems import TASK, Shape, rules, systems
 
 from rhscheck.checker import bmc
 from rhscheck.checker.bmc import EncodingMismatch, Found, NoneUpTo, Stopped, bounded
+from rhscheck.checker.budget import Left
 from rhscheck.checker.focus import Focus
 from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
 from rhscheck.checker.smt.atoms import constants
@@ -382,6 +383,12 @@ def test_a_system_without_transitions_has_runs_of_length_nought_only() -> None:
 def test_out_of_time_is_said_with_what_was_excluded() -> None:
     model = small(go(TRUE, Lit(1)))
     assert bounded(model, {"bad": V}, 3, timeout_s=0) == {"bad": Stopped(-1, "time-out after 0 s")}
+
+
+def test_out_of_time_names_the_limit_that_was_asked_for_and_not_what_was_left_of_it() -> None:
+    model = small(go(TRUE, Lit(1)))
+    late = bounded(model, {"bad": V}, 3, timeout_s=Left(0, 5))
+    assert late == {"bad": Stopped(-1, "time-out after 5 s")}
 
 
 def test_an_exception_from_the_callback_ends_the_search() -> None:

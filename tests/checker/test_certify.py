@@ -20,6 +20,7 @@ from poll_spec import POLL
 from random_systems import Shape, rules, systems
 
 from rhscheck.checker.answer import Task
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.certificate import build, write
 from rhscheck.checker.certify import cvc5_script, form
 from rhscheck.checker.certify.certify import Certification, certify
@@ -31,7 +32,7 @@ from rhscheck.checker.established import established
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.explore import explore
 from rhscheck.checker.local import LocalAbstraction
-from rhscheck.checker.model import Budget, Model
+from rhscheck.checker.model import Model
 from rhscheck.checker.realise import instance_maps
 from rhscheck.checker.recheck import Copy, identity, recheck
 from rhscheck.checker.verdict import Unknown

@@ -22,10 +22,10 @@ from rhscheck.checker.answer import (
     Unconfirmed,
 )
 from rhscheck.checker.answer import confirm as really_confirm
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.local import LocalAbstraction
 from rhscheck.checker.local_time import check_local_time
-from rhscheck.checker.model import Budget
 from rhscheck.checker.project import Projection, project
 from rhscheck.checker.recheck import Copy
 from rhscheck.checker.verdict import (

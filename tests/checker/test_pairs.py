@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from random_systems import Shape, rules, systems
 
 from rhscheck.checker.answer import Answer, Task
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.fixed import Query
-from rhscheck.checker.model import Budget
 from rhscheck.checker.pairs import Refused, decide, enough
 from rhscheck.checker.schedule import Reached, refine
 from rhscheck.checker.verdict import ProvedFor, ProvedForEvery, Verdict, Violated

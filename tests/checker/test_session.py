@@ -9,7 +9,7 @@ import pytest
 
 from rhscheck.checker import engines, paranoid, race, session
 from rhscheck.checker.answer import Answer, Task
-from rhscheck.checker.model import Budget
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.paranoid import Disagreement, Excluded, Fact, Reached, contradictions
 from rhscheck.checker.process import ChildFailure
 from rhscheck.checker.race import Question

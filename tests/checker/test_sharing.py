@@ -13,8 +13,8 @@ from hosted import RULES, hosted
 
 from rhscheck.checker import sharing
 from rhscheck.checker.answer import Task
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.every_n import EveryN
-from rhscheck.checker.model import Budget
 from rhscheck.checker.sharing import SecondProcess, second_share
 from rhscheck.checker.verdict import Violated, Witnessed, sentence
 from rhscheck.checker.verify import Options, Report, verify
@@ -111,7 +111,7 @@ def test_a_process_that_ends_has_no_answer() -> None:
 FIRST = """
 import os, signal, sys
 from rhscheck.checker.answer import Task
-from rhscheck.checker.model import Budget
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.sharing import SecondProcess
 from rhscheck.spec.load import load
 from rhscheck.spec.system import LeadsTo

@@ -29,12 +29,13 @@ from hypothesis import strategies as st
 from random_systems import Shape, rules, systems
 
 from rhscheck.checker.answer import ProofMismatch, Task, confirm
+from rhscheck.checker.budget import Budget
 from rhscheck.checker.every_n import EveryN
 from rhscheck.checker.explore import explore
 from rhscheck.checker.finding import Finding
 from rhscheck.checker.invariant import Invariant
 from rhscheck.checker.local import LocalAbstraction
-from rhscheck.checker.model import Budget, Model
+from rhscheck.checker.model import Model
 from rhscheck.checker.realise import EvidenceMismatch, evidence
 from rhscheck.checker.recheck import identity
 from rhscheck.checker.schedule import Reached, Unreachable, refine
