@@ -53,4 +53,4 @@ class Budget:
     @property
     def reason(self) -> str:
         """What to say when it is used up."""
-        return used_up(self._timeout_s or 0.0)
+        return used_up(0.0 if self._timeout_s is None else self._timeout_s)
