@@ -6,6 +6,7 @@ over-approximates what can happen. Knows no rendering, and none of the other fin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -18,11 +19,26 @@ from rhscheck.checker.model import Model
 from rhscheck.checker.verdict import Result, Witnessed
 from rhscheck.checker.verdict import sentence as said
 from rhscheck.checker.view import View
-from rhscheck.spec.expr import TRUE, And, Exists, Expr, Happens, Or, Post, walk
+from rhscheck.spec.expr import (
+    TRUE,
+    And,
+    Exists,
+    Expr,
+    Forall,
+    Happens,
+    Index,
+    Or,
+    Post,
+    Same,
+    conj,
+    disj,
+    walk,
+)
 from rhscheck.spec.rules import as_rule
 from rhscheck.spec.system import (
     Can,
     Early,
+    Label,
     LeadsTo,
     Never,
     NeverAfter,
@@ -51,7 +67,7 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
     """Rules whose premise is never true: they say nothing.
 
     A premise is never true if in each of its cases something is never so: an event that never
-    happens, or a condition on states that no reachable state fulfils.
+    happens, a condition on states that no reachable state fulfils, or both, but never together.
     """
     happening = _happening(view)
     cases = {
@@ -63,10 +79,18 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
             for at, part in enumerate(case):
                 if not any(isinstance(node, Happens | Post) for node in walk(part)):
                     goals[f"{rule.id} {number}.{at}"] = view.somewhere(rule, part)
+            # That `never P and Q` keeps them apart is what it says.
+            apart = isinstance(rule.obligation, Never)
+            meeting = None if apart else _meeting(rule, case, view)
+            if meeting is not None:
+                goals[f"{rule.id} {number}"] = meeting
     found = view.reached(task, goals).found if goals else {}
 
     def never(name: str, part: Expr) -> bool:
         return name not in found if name in goals else _no_event(part, happening)
+
+    def never_meet(name: str) -> bool:
+        return name in goals and name not in found
 
     for rule in rules:
         says_nothing = f"rule {rule.id} says nothing"
@@ -76,9 +100,12 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
             sentence = f"{says_nothing}: what comes first never happens (proved {view.scope})"
         elif rule.id in cases and (
             all(
-                any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
-                # `never in Bad` says what it says, if Bad is never reached.
-                and not (isinstance(rule.obligation, Never) and len(case) == 1)
+                (
+                    any(never(f"{rule.id} {number}.{at}", part) for at, part in enumerate(case))
+                    # `never in Bad` says what it says, if Bad is never reached.
+                    and not (isinstance(rule.obligation, Never) and len(case) == 1)
+                )
+                or never_meet(f"{rule.id} {number}")
                 for number, case in enumerate(cases[rule.id])
             )
             or _never_triggered(task, rule, view)
@@ -87,6 +114,55 @@ def vacuous(task: Task, rules: Sequence[Rule], view: View) -> Iterator[Finding]:
         else:
             continue
         yield Finding("vacuous", rule.id, sentence, error=False, span=rule.span)
+
+
+def _meeting(rule: Rule, case: Sequence[Expr], view: View) -> Expr | None:
+    """A state formula: a step may be taken here that is an event of `case`, and the rest holds.
+
+    Weaker than `case`, so that what is never reached is never so. None where this cannot be told:
+    a case without both, or about more than one instance.
+    """
+    names = {param.name: 1 for param in rule.params}
+    alternatives = [found for part in case if (found := _events(part)) is not None]
+    conditions = [part for part in case if _of_one_state(part)]
+    family = view.model.independent.family if view.n is None else None
+    if not alternatives or not conditions or len(names) > 1:
+        return None
+    if view.n is None and any(param.family != family for param in rule.params):
+        return None
+    cases: list[Expr] = []
+    for _, transition in view.own():
+        labels = (transition.label, *transition.also)
+        for chosen in itertools.product(*alternatives):
+            met = [[label for label in labels if _is(event, label)] for event in chosen]
+            if not all(met):
+                continue
+            numbers = {label.index for found in met for label in found} - {None}
+            if len(numbers) > 1 or not all(isinstance(number, int) for number in numbers):
+                return None  # a step of two: which of them is meant is not told here
+            if names and (not numbers or (view.n is None and numbers != {1})):
+                return None
+            binding: dict[str, Index] = dict.fromkeys(names, next(iter(numbers), None))
+            holds = (view.ground.expand(condition, binding) for condition in conditions)
+            cases.append(conj((transition.guard, *holds)))
+    return disj(cases)
+
+
+def _events(part: Expr) -> tuple[Happens, ...] | None:
+    """The events one of which `part` asks for; None if it asks for something else."""
+    parts = part.args if isinstance(part, Or) else (part,)
+    events = tuple(one for one in parts if isinstance(one, Happens) and one.kind != "reset")
+    return events if len(events) == len(parts) else None
+
+
+def _of_one_state(part: Expr) -> bool:
+    """Whether `part` is a condition on the state before the step, and about no other instance."""
+    return not any(isinstance(e, Happens | Post | Exists | Forall | Same) for e in walk(part))
+
+
+def _is(event: Happens, label: Label) -> bool:
+    alike = (event.kind, event.name) == (label.kind, label.name)
+    return alike and event.value in (None, label.value)
 
 
 def _no_event(formula: Expr, happening: Callable[[Happens], bool]) -> bool:

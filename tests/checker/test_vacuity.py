@@ -131,3 +131,44 @@ def test_what_never_comes_first_makes_a_rule_empty_and_what_is_denied_does_not()
         "Early": "rule Early says nothing: what comes first never happens (proved for every N)",
         "Absent": "rule Absent says nothing: what it is about is never so (proved for every N)",
     }
+
+
+APART = """spec apart "An event here, a state there"
+actors { A }
+machine M[i in 1..N] {
+  var hot : bool = false
+  initial state S0 {
+    by A: go -> S1
+    by A: heat -> S0 { hot = true }
+  }
+  state S1 {
+    by A: back -> S0
+  }
+}
+rules M {
+  rule Never "they are kept apart, which is what it says": never event go and in S1
+  rule Trigger "never answered": when event go and in S1 leads to in S0 within 3s
+  rule Lasting "nor in the end": when event go and in S1 leads to in S0
+  rule Before "nor first": never event back and in S0 before event go
+  rule Early "nor too soon": never event heat and in S1 within 2s of event go
+  rule Either "no event of them": never (event go or event heat) and in S1 after event go
+  rule One "one of them": never (event go or event back) and in S1 after event go
+  rule Hot "there are runs of it": never event go and hot and in S0 after event heat
+}
+"""
+
+
+def test_an_event_and_a_state_that_never_meet_are_a_premise_that_is_never_so() -> None:
+    report = verify(load_source(Source("apart.sm", APART)).system)
+    sentences = {one.subject: one.sentence for one in report.findings if one.kind == "vacuous"}
+    assert sentences == {
+        name: f"rule {name} says nothing: what it is about is never so (proved for every N)"
+        for name in ("Trigger", "Lasting", "Before", "Early", "Either")
+    }
+
+
+def test_what_one_instance_does_while_another_is_elsewhere_is_not_called_never() -> None:
+    others = APART.replace("and in S1 leads", "and exists k in M: (in k.S1) leads")
+    report = verify(load_source(Source("apart.sm", others)).system)
+    found = [one.subject for one in report.findings if one.kind == "vacuous"]
+    assert found == ["Before", "Early", "Either"]
