@@ -29,7 +29,7 @@ from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
 from rhscheck.tracer.real.news import LogNews, News
 from rhscheck.tracer.real.runtime import Outcome, Runtime
-from rhscheck.tracer.real.scale import scaled
+from rhscheck.tracer.real.scale import hint, scaled
 from rhscheck.tracer.real.state_directory import StateDirectory, StateDirectoryError
 from rhscheck.tracer.real.step_log import StepFile
 from rhscheck.tracer.real.trace_file import TraceFile
@@ -82,6 +82,9 @@ def host(request: Request, out: Out) -> int:
         directory.check_folders([one.name for one in configuration.resources])
     except StateDirectoryError as error:
         raise api.InputError(str(error)) from None
+    short = hint(configuration.timeouts, request.time_scale)
+    if short:
+        terminal.write_message(short)
     board = Board(
         {
             one.name: Line(one.group, one.monitor, "Initializing", 0, "")

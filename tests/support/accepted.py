@@ -112,5 +112,5 @@ def everything_is_accepted(
     with simulated_runs_seen(monkeypatch) as seen:
         yield
     check_simulated(seen)
-    if folder is not None:
+    if folder is not None and request.node.get_closest_marker("breaks_rules") is None:
         check_recordings(folder, () if marker is None else marker.args)

@@ -12,6 +12,7 @@ from rhscheck.tracer.configuration import (
     Timeouts,
     problems,
 )
+from rhscheck.tracer.real.scale import hint
 
 
 def messages(configuration: ClusterConfiguration) -> list[str]:
@@ -70,6 +71,15 @@ def test_a_circle_is_reported_once() -> None:
         "`a` depends on itself: a → b → c → a",
         "`d` depends on itself: d → d",
     ]
+
+
+def test_a_scale_that_a_machine_may_not_keep_is_told() -> None:
+    assert hint(Timeouts().scaled(200), 200) == ""
+    assert hint(Timeouts(call_us=1), 1) == ""
+    assert hint(Timeouts().scaled(10_000), 10_000) == (
+        "--time-scale 10000 leaves 18 ms for a call and 0.5 ms between polls, which a busy machine "
+        "may not keep: what hangs, does not load or is late may do so for that alone"
+    )
 
 
 def test_times_are_scaled_and_never_vanish() -> None:

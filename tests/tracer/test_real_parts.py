@@ -20,7 +20,7 @@ from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.dump import Frame, crashed_operation, guilty, read_dump
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, NoteEntry, RcmEntry
-from rhscheck.tracer.real.standstill import Standstill
+from rhscheck.tracer.real.standstill import Span, Standstill, common_standstill, overslept
 
 DUMP = """\
 the Terminate call did not return (it)
@@ -176,11 +176,40 @@ def test_no_call_is_invented_for_a_process_that_was_dead_when_it_was_due() -> No
     assert shadow.conclude(3_000, None, "", dumped=True) == []
 
 
-def test_a_standstill_of_everything_is_told_from_a_wait() -> None:
+def test_a_standstill_of_a_loop_is_told_from_a_wait() -> None:
+    assert overslept(1_000_000, 200_000, 1_600_000) is None
+    assert overslept(2_000_000, 200_000, 7_200_000) == Span(2_200_000, 7_200_000)
+
+
+def test_a_watchdog_that_fired_behind_a_standstill_is_explained_by_it() -> None:
     one = Standstill()
-    assert one.waited(1_000_000, 200_000, 1_600_000) == 0
     assert one.explains(1_600_000, 100) is None
-    assert one.waited(2_000_000, 200_000, 7_200_000) == 5_000_000
+    one.ended(7_200_000, 5_000_000)
     assert one.explains(7_210_000, 1_000_000) == 5_000_000
     assert one.explains(8_200_000, 1_000_000) is None  # the watchdog was started anew since
     assert one.explains(7_210_000, 11_000_000) is None  # it had waited for much longer
+
+
+def test_only_time_in_which_all_stood_still_is_left_out() -> None:
+    own = Span(2_000_000, 9_000_000)
+    other = Span(3_000_000, 8_000_000)
+    assert common_standstill(own, []) == own
+    assert common_standstill(own, [lambda: other]) == other
+    assert common_standstill(own, [lambda: other, lambda: "gone"]) == other
+    assert common_standstill(own, [lambda: other, lambda: "went on"]) is None
+    assert common_standstill(own, [lambda: Span(8_600_000, 9_900_000)]) is None
+    assert common_standstill(own, [lambda: None], patience_s=0.0) is None
+
+
+def test_a_clock_leaves_out_a_time_and_nothing_else() -> None:
+    one = agenda(tolerance_us=0)
+    one.submit("before")
+    now_us = one.clock_us()
+    one.submit("after")
+    one.leave_out(Span(now_us - 400_000, now_us - 100_000))
+    before, after = one.next(None, 0.0), one.next(None, 0.0)
+    assert isinstance(before, Happened)
+    assert isinstance(after, Happened)
+    assert now_us - 400_000 <= before.now_us <= now_us - 300_000
+    assert before.now_us <= after.now_us <= one.clock_us()
+    assert [Span(5, 9).without(at) for at in (4, 5, 7, 9, 12)] == [4, 5, 5, 5, 8]

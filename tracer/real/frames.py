@@ -57,7 +57,14 @@ class Ping(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
-ToProcess = Setup | Ping | Command | Stop
+class LeaveOut(msgspec.Struct, frozen=True, tag=True):
+    """Everything stood still in this time: the clock leaves it out. Empty: it does not."""
+
+    since_us: int
+    until_us: int
+
+
+ToProcess = Setup | Ping | LeaveOut | Command | Stop
 
 
 class Loading(msgspec.Struct, frozen=True, tag=True):
@@ -94,6 +101,13 @@ class Pong(msgspec.Struct, frozen=True, tag=True):
     now_us: int
 
 
+class Overslept(msgspec.Struct, frozen=True, tag=True):
+    """The main loop stood still in this time, and does nothing before it has a LeaveOut."""
+
+    since_us: int
+    until_us: int
+
+
 class Stepped(msgspec.Struct, frozen=True, tag=True):
     """A step of the core. `late_us`: by how much the loop was late for a Tick."""
 
@@ -111,7 +125,7 @@ class Said(msgspec.Struct, frozen=True, tag=True):
     now_us: int
 
 
-FromProcess = Loading | LoadFailed | Loaded | Ready | Pong | Stepped | Said
+FromProcess = Loading | LoadFailed | Loaded | Ready | Pong | Overslept | Stepped | Said
 
 
 class FrameWriter:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,19 @@ import msgspec
 
 from rhscheck.tracer.events import Operation
 from rhscheck.tracer.real.dump import guilty, read_dump
-from rhscheck.tracer.real.frames import FrameWriter, FromProcess, Setup, ToProcess, read_lines
+from rhscheck.tracer.real.frames import (
+    FrameWriter,
+    FromProcess,
+    LeaveOut,
+    Overslept,
+    Pong,
+    Setup,
+    ToProcess,
+    read_lines,
+)
 from rhscheck.tracer.real.leftovers import marked_environment
 from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
+from rhscheck.tracer.real.standstill import PATIENCE_S, Span
 
 # Why a monitor ends itself, as it tells RCM before; and the status that it ends with then.
 Farewell = Literal["deadlock", "crash", "stop", "manager-gone", "load-failed"]
@@ -71,6 +82,8 @@ class MonitorProcess:
         self._ended = False  # its number may belong to another process now
         self._room = threading.Semaphore(MAX_UNREAD)
         self._told = 0  # frames, so far
+        self._ponged = 0
+        self._overslept: Overslept | None = None
         self._done = threading.Event()
 
     @property
@@ -117,6 +130,8 @@ class MonitorProcess:
 
     def send(self, frame: ToProcess) -> None:
         """Send a frame; it is lost if the process is gone."""
+        if isinstance(frame, LeaveOut):
+            self._overslept = None  # it is answered; what it says is of a clock that was set back
         if self._writer is not None:
             self._writer.write(frame)
 
@@ -155,9 +170,36 @@ class MonitorProcess:
                 # A plug-in that found the pipe and wrote into it; RCM cannot rely on it any more.
                 self.kill("what came over its pipe is no frame", 0.0)
                 return
+            if isinstance(frame, Overslept):
+                self._overslept = frame
+            elif isinstance(frame, Pong):
+                self._ponged = frame.number
             self._room.acquire()
             self._told += 1
             self._deliver(self, frame)
+
+    def stood_still(self, ping: int, since_us: int) -> Span | Literal["went on", "gone"] | None:
+        """Whether its loop stood still after `since_us`; None: it has not said so yet.
+
+        `ping`: the number of a ping that it was sent after that: who answers had gone on. Its
+        watchdog may have ended it before it could say anything.
+        """
+        told = self._overslept
+        if told is not None and told.until_us > since_us:
+            return Span(told.since_us, told.until_us)
+        if self._ponged >= ping:
+            return "went on"
+        if self._done.is_set():
+            return "gone" if self._ended_just_now() else "went on"
+        return None
+
+    def _ended_just_now(self) -> bool:
+        """Whether its watchdog ended it in the last moments, by the time of what it wrote."""
+        try:
+            written = Path(self.setup.dump_file).stat()
+        except OSError:
+            return False
+        return written.st_size > 0 and abs(time.time() - written.st_mtime) < 2 * PATIENCE_S
 
     def taken(self) -> None:
         """RCM has dealt with a frame: the next one may come.
@@ -207,6 +249,10 @@ class MonitorProcess:
         if self.killed_because:
             return True  # it did not answer
         return status >= 0 or -status in _CRASHES
+
+    def ended_by_watchdog(self, status: int) -> bool:
+        """Whether its C-level watchdog ended it."""
+        return status == 1 and "Timeout" in self.dump_text()
 
     # ---- words ----
     def dump_text(self) -> str:
@@ -264,7 +310,7 @@ class MonitorProcess:
                 f"its main loop could not go on (then the end of {self.log_file} says why), or a "
                 f"plug-in ended it with status {status}"
             )
-        if status == 1 and "Timeout" in self.dump_text():
+        if self.ended_by_watchdog(status):
             if stood_us is not None:
                 return (
                     f"this machine or program stood still for {stood_us / 1_000_000:.1f} s, RCM "

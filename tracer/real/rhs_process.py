@@ -45,9 +45,11 @@ from rhscheck.tracer.plugin_loading import PluginError
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.frames import (
     FrameWriter,
+    LeaveOut,
     Loaded,
     LoadFailed,
     Loading,
+    Overslept,
     Ping,
     Pong,
     Ready,
@@ -59,6 +61,7 @@ from rhscheck.tracer.real.frames import (
 )
 from rhscheck.tracer.real.hosting import HostedResource, Tickets
 from rhscheck.tracer.real.log_limit import LogLimit, shortened
+from rhscheck.tracer.real.standstill import PATIENCE_S, Span
 from rhscheck.tracer.rhs_core import RhsCore
 
 # Exit statuses, below 128: above it shells and Windows mean something else.
@@ -76,7 +79,10 @@ class Monitor:
         self.setup = setup
         self.writer = writer
         self.dump = dump
-        self.agenda: Agenda[RhsEvent | Ping] = Agenda(setup.origin_ns, setup.tolerance_us)
+        self.agenda: Agenda[RhsEvent | Ping] = Agenda(
+            setup.origin_ns, setup.tolerance_us, self.stood_still
+        )
+        self.told_to_leave_out = threading.Event()
         self.tickets = Tickets()
         self.limits = {one.name: LogLimit(time.monotonic) for one in setup.resources}
         self.core = RhsCore(
@@ -130,11 +136,21 @@ class Monitor:
         decoder: msgspec.json.Decoder[ToProcess] = msgspec.json.Decoder(ToProcess)
         for line in lines:
             frame = decoder.decode(line)
-            if not isinstance(frame, Setup):  # the set-up frame came first and comes once
+            if isinstance(frame, LeaveOut):
+                if frame.until_us > frame.since_us:
+                    self.agenda.leave_out(Span(frame.since_us, frame.until_us))
+                self.told_to_leave_out.set()
+            elif not isinstance(frame, Setup):  # the set-up frame came first and comes once
                 self.agenda.submit(frame)
         self.agenda.submit(ManagerGone())
 
     # ---- the loop ----
+    def stood_still(self, span: Span) -> None:
+        """Ask RCM whether the others did, too, before anything is done late for it."""
+        self.told_to_leave_out.clear()
+        self.writer.write(Overslept(span.since_us, span.until_us))
+        self.told_to_leave_out.wait(2 * PATIENCE_S)
+
     def load(self) -> bool:
         """Load the plug-ins of this monitor; RCM is told which one is loaded, and of failures."""
         usable = True

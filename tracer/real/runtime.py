@@ -11,6 +11,7 @@ import enum
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -48,9 +49,11 @@ from rhscheck.tracer.real.dump import crashed_in_worker, crashed_operation, read
 from rhscheck.tracer.real.frames import (
     FromProcess,
     HostedSetup,
+    LeaveOut,
     Loaded,
     LoadFailed,
     Loading,
+    Overslept,
     Ping,
     Pong,
     Ready,
@@ -72,7 +75,7 @@ from rhscheck.tracer.real.monitor_process import Ended, Farewell, MonitorProcess
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
-from rhscheck.tracer.real.standstill import Standstill
+from rhscheck.tracer.real.standstill import Span, Standstill, common_standstill
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 from rhscheck.tracer.recording import MONITOR_ENDED
 
@@ -152,8 +155,9 @@ class Runtime:
         self._listener = listener
         times = self.configuration.timeouts
         self._tolerance_us = min(MAX_TOLERANCE_US, min(times.call_us, times.report_due_us) // 4)
-        self._origin_ns = time.monotonic_ns()
-        self._agenda: Agenda[_Item] = Agenda(self._origin_ns, self._tolerance_us)
+        self._agenda: Agenda[_Item] = Agenda(
+            time.monotonic_ns(), self._tolerance_us, self._stood_still
+        )
         self._core = RcmCore(self.configuration, node)
         self._journal = Journal(sinks)
         self._processes: dict[str, _Process] = {}
@@ -220,9 +224,7 @@ class Runtime:
             next_ping = time.monotonic()
             while self._outcome is None:
                 wait_s = max(next_ping - time.monotonic(), 0.0)
-                since_us = self._agenda.clock_us()
                 item = self._agenda.next(self._core.next_due_us, wait_s)
-                self._waited(since_us, wait_s)
                 match item:
                     case Due(now_us, late_us):
                         self._step(Tick(), now_us, late_us)
@@ -247,12 +249,38 @@ class Runtime:
             self._end_all()
             self._journal.close(RCM)
 
-    def _waited(self, since_us: int, wait_s: float) -> None:
-        """A time in which this process stood still, too, is no silence of the others."""
-        wait_us = round(wait_s * 1_000_000)
-        lost_us = self._standstill.waited(since_us, wait_us, self._agenda.clock_us())
+    def _stood_still(self, own: Span) -> None:
+        """This process stood still: a silence of the others in that time is none.
+
+        If the others stood still, too, it is no time of the run at all.
+        """
+        self._pings += 1
+        ping = self._pings
         for one in self._processes.values():
-            one.answered_us += lost_us
+            one.process.send(Ping(ping))
+        span = common_standstill(
+            own,
+            [
+                partial(one.process.stood_still, ping, own.since_us)
+                for one in self._processes.values()
+                if one.ready
+            ],
+        )
+        if span is None:
+            self._standstill.ended(own.until_us, own.length_us)
+            for one in self._processes.values():
+                one.answered_us += own.length_us
+            return
+        for one in self._processes.values():
+            one.process.send(LeaveOut(span.since_us, span.until_us))
+        self._agenda.leave_out(span)
+        now_us = self._agenda.clock_us()
+        self._standstill.ended(now_us, span.length_us)
+        text = (
+            f"this machine or program stood still for {span.length_us / 1_000_000:.1f} s: that "
+            "time is left out"
+        )
+        self._say(now_us, None, text)
 
     def _step(self, event: RcmEvent, now_us: int, late_us: int = 0) -> None:
         effects = self._core.step(event, now_us)
@@ -327,7 +355,7 @@ class Runtime:
             state_dir=str(self._directory.resources),
             dump_file=str(self._directory.monitors / f"{monitor}-{epoch}.dump"),
             time_scale=self._time_scale,
-            origin_ns=self._origin_ns,
+            origin_ns=self._agenda.origin_ns,
             # Behind the core's own deadline, before the dump would have to be finished.
             watchdog_s=(times.call_us + times.dump_us / 2) / 1_000_000,
             tolerance_us=self._tolerance_us,
@@ -366,6 +394,9 @@ class Runtime:
             case Pong(_, reached_us):
                 known.answered_us = now_us
                 self._journal.reach(name, reached_us)
+            case Overslept():
+                # Answered already if all had stood still; else its time is that of the others.
+                process.send(LeaveOut(0, 0))
             case Said(res, text, said_us):
                 self._listener(LogNews(now_us, res, text))
                 self._journal.note(name, NoteEntry(said_us, text, monitor, epoch, res))
@@ -438,16 +469,18 @@ class Runtime:
         working = known.shadow.working if in_worker and said is None else None
         if working is not None:
             why = f"{why} (in the worker of {working})"
-        culprit = None if call is None or self._aborting else call.call
+        # Its watchdog knows nothing of a standstill; what it found running is not to blame.
+        blameless = self._aborting or (stood_us is not None and process.ended_by_watchdog(status))
+        culprit = None if call is None or blameless else call.call
         crashed = process.crashed(status)
         for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
             entry = RhsEntry(monitor, epoch, at_us, event, effects, concluded=True)
             self._journal.add(name, entry)
             for effect in effects:
                 # What it would have said: RCM has to know whose doing it was (Isolation).
-                if isinstance(effect, Notice) and crashed and not self._aborting:
+                if isinstance(effect, Notice) and crashed and not blameless:
                     self._step(Received(monitor, epoch, effect), now_us)
-        if working is not None and crashed and not self._aborting:
+        if working is not None and crashed and not blameless:
             # No call of it runs, so its core has no step for this; the Isolation is RCM's.
             notice = Notice(working, "Failed", why, dying=True)
             self._step(Received(monitor, epoch, notice), now_us)

@@ -6,8 +6,14 @@ Owns which values of a configuration are times. Plug-ins are told the scale and 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from rhscheck.tracer.configuration import ClusterConfiguration, divided
+from rhscheck.tracer.configuration import ClusterConfiguration, Timeouts, divided
+
+# Less than this a busy machine does not keep: a process starts in 0.3 s and more, and a deadline
+# may be seen some milliseconds late.
+_LEAST_CALL_US: Final = 500_000
+_LEAST_POLL_US: Final = 10_000
 
 
 def scaled(configuration: ClusterConfiguration, divisor: float) -> ClusterConfiguration:
@@ -42,4 +48,20 @@ def scaled(configuration: ClusterConfiguration, divisor: float) -> ClusterConfig
             )
             for resource in configuration.resources
         ),
+    )
+
+
+def hint(times: Timeouts, divisor: float) -> str:
+    """What to think of a run with these times, which were divided; empty if they are long enough.
+
+    Those of a cluster that is written so (`divisor` 1) are what somebody wanted.
+    """
+    call_us = min(times.call_us, times.report_due_us)
+    poll_us = min(times.looks_alive_us, times.is_alive_us)
+    if divisor == 1 or (call_us >= _LEAST_CALL_US and poll_us >= _LEAST_POLL_US):
+        return ""
+    return (
+        f"--time-scale {divisor:g} leaves {call_us / 1000:g} ms for a call and "
+        f"{poll_us / 1000:g} ms between polls, which a busy machine may not keep: what hangs, does "
+        "not load or is late may do so for that alone"
     )
