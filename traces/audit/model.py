@@ -89,6 +89,8 @@ class Incident:
     `blame`: the actor, or None where the log does not tell; `because` says why. `causes`: what the
     plug-in itself said before. `collateral`: resources that lost their monitor by it. `since_us`:
     of a call that was not back in time, when it must have begun if its limit is that of the spec.
+    `op`: the call that was not back in time. `ended`: whether its monitor ended by it, None: no
+    line says so. `last_us`: the time of the last line that proves it.
     """
 
     kind: IncidentKind
@@ -102,6 +104,9 @@ class Incident:
     causes: tuple[Saying, ...] = ()
     collateral: list[str] = field(default_factory=list)
     since_us: int | None = None
+    op: str | None = None
+    ended: bool | None = None
+    last_us: int | None = None
 
 
 @dataclass(slots=True)

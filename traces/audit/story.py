@@ -47,6 +47,10 @@ MAX_INCIDENTS: Final = 2_000
 LONG, SHORT, TOTAL = 200, 8, 20_000
 MAX_SAYINGS: Final = 4
 MAX_EVIDENCE: Final = 50
+# Lines that a monitor has ended belong to one of so many incidents, the last line of which is no
+# longer ago than this (writing a dump takes a while).
+END_US: Final = 600_000_000
+_RECENT: Final = 20
 # What the DLL said counts as a likely cause for so long.
 CAUSE_US: Final = 60_000_000
 # So many usual lines wait to be told, resource by resource.
@@ -411,13 +415,16 @@ class Story:
         if resource is None:
             return
         op, failed = told.op, bool(told.rc)
+        late = None if not failed or op in resource.open else self._given_up(resource, op, place)
         if resource.pending == op:
             self._heard(resource, place)
         elif resource.pending is None:
             self._closed(resource, op, place)
         resource.open.pop(op, None)
         settle(resource)
-        if failed:
+        if late is not None:
+            _prove(late, sighting)  # RHS says so, because it waits no longer
+        elif failed:
             self._incident(
                 "failed",
                 resource,
@@ -471,6 +478,8 @@ class Story:
             "DLL",
             "RHS waited for the entry point until the call's time was up",
             sighting,
+            op,
+            ended=True if op not in WITH_PENDING else None,  # RHS gives up these two, and goes on
         )
 
     def _exit(
@@ -486,11 +495,12 @@ class Story:
             self._names.pop(pid, None)
         if why == _SERVICE_GONE:
             self._service_gone(place, sighting)
-        else:
-            latest = self._latest(("timed-out", "crashed"), None)
-            if latest is not None:
-                _prove(latest, sighting)
         monitor = "" if pid is None else f"{pid}#{self.monitors[pid]}"
+        if why != _SERVICE_GONE:
+            ended = self._ended_by(resource, monitor or None)
+            if ended is not None:
+                ended.ended = True
+                _prove(ended, sighting)
         for other in self._hosts.pop(monitor, {}).values():
             if other.monitor == monitor:
                 other.open.clear()
@@ -521,7 +531,7 @@ class Story:
         add_entry(resource, told, place)
         match what:
             case "its monitor has ended" if resource is not None:
-                latest = self._latest(("timed-out", "crashed"), None)
+                latest = self._ended_by(resource, self._monitor_of(resource))
                 if latest is not None:
                     _prove(latest, sighting)
                     if resource.name not in (latest.resource, *latest.collateral):
@@ -530,10 +540,8 @@ class Story:
                 settle(resource)
             case "crashed or deadlocked: marked to run in a separate monitor":
                 latest = self._latest(("timed-out", "crashed"), resource)
-                if latest is not None:
-                    _prove(latest, sighting)
-                else:
-                    self._incident(
+                if latest is None or (latest.ended is False and not _near(latest.place, place)):
+                    latest = self._incident(
                         "crashed",
                         resource,
                         place,
@@ -542,9 +550,13 @@ class Story:
                         "RCM names this resource; the line of RHS that says which call is not here",
                         sighting,
                     )
+                else:
+                    _prove(latest, sighting)
+                latest.ended = True
             case "RHS cleans up the operation and goes on":
                 latest = self._latest(("timed-out",), resource)
                 if latest is not None:
+                    latest.ended = latest.ended or False
                     _prove(latest, sighting)
             case "a call timed out":
                 self._incident(
@@ -634,12 +646,48 @@ class Story:
         self, kinds: tuple[IncidentKind, ...], resource: Resource | None
     ) -> Incident | None:
         """The last incident of these kinds (of `resource`, if given) that a line may belong to."""
-        for incident in reversed(self.incidents[-20:]):
+        for incident in reversed(self.incidents[-_RECENT:]):
             if incident.kind in kinds and (resource is None or incident.resource == resource.name):
                 if self._now is not None and incident.place.time_us is not None:
                     return incident if self._now - incident.place.time_us < 3_600_000_000 else None
                 return incident
         return None
+
+    def _given_up(self, resource: Resource, op: str, place: Place) -> Incident | None:
+        """The time-out of `op` because of which RHS reports just now that it failed."""
+        latest = self._latest(("timed-out",), resource)
+        same = latest is not None and latest.op == op and _near(latest.place, place)
+        return latest if same else None
+
+    def _monitor_of(self, resource: Resource) -> str | None:
+        """The monitor of the resource; None: unknown, or it has ended before."""
+        monitor = resource.monitor
+        if monitor is not None and self._names.get(int(monitor.partition("#")[0])) != monitor:
+            ended = [one for one in self.incidents[-_RECENT:] if one.monitor == monitor]
+            return monitor if ended else None
+        return monitor
+
+    def _ended_by(self, resource: Resource | None, monitor: str | None) -> Incident | None:
+        """Because of which incident the monitor (of `resource`) has ended; None: none, or several.
+
+        A call that was given up in a process that went on ends none, nor does one in another.
+        """
+        found: dict[str | None, Incident] = {}
+        for one in self.incidents[-_RECENT:]:
+            last = one.place.time_us if one.last_us is None else one.last_us
+            old = None not in (last, self._now) and cast(int, self._now) - cast(int, last) > END_US
+            itself = resource is not None and one.resource == resource.name
+            if one.kind not in ("timed-out", "crashed", "exception") or old or (one.ended is False):
+                continue
+            if monitor is None or one.monitor is None:
+                # Nobody says in which process it was: there must be a line that one has ended.
+                if itself or one.ended or resource is None:
+                    found[one.resource] = one
+            elif monitor == one.monitor:
+                found[one.resource] = one
+        if resource is not None and resource.name in found:
+            return found[resource.name]
+        return next(iter(found.values())) if len(found) == 1 else None
 
     def _incident(
         self,
@@ -650,15 +698,31 @@ class Story:
         blame: str | None,
         because: str,
         sighting: Sighting,
-    ) -> None:
+        op: str | None = None,
+        *,
+        ended: bool | None = None,
+    ) -> Incident:
         causes = () if resource is None else self._causes(resource, place, sighting)
         name = None if resource is None else resource.name
-        monitor = None if resource is None else resource.monitor
-        incident = Incident(kind, name, monitor, place, what, blame, because, causes=causes)
+        pid = None if sighting.reading.rcm else sighting.pid
+        monitor = self._names.get(pid or 0) if resource is None else resource.monitor
+        incident = Incident(
+            kind,
+            name,
+            monitor,
+            place,
+            what,
+            blame,
+            because,
+            causes=causes,
+            op=op,
+            ended=ended,
+        )
         if kind == "timed-out" and place.time_us is not None:
             incident.since_us = max(0, place.time_us - self.limits.call_us)
         _prove(incident, sighting)
         self._add(incident)
+        return incident
 
     def _add(self, incident: Incident) -> None:
         if len(self.incidents) < MAX_INCIDENTS:
@@ -683,6 +747,7 @@ def _prove(incident: Incident, sighting: Sighting) -> None:
         level = sighting.reading.level
         text = f"{level} {sighting.reading.message}" if level else sighting.reading.message
         incident.lines.append(Evidence(sighting.line, text[:500]))
+    incident.last_us = sighting.time_us
 
 
 def _near(earlier: Place, later: Place) -> bool:

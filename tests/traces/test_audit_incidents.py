@@ -1,0 +1,112 @@
+"""Whom an incident is about, and who lost a monitor by it: nothing that the lines do not show."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.read import LogReader
+
+RCM = "00000fe4.00001a10::2024/05/06-10:{} INFO  [RCM] {}\n"
+RHS = "{}.00001b10::2024/05/06-10:{} ERR   [RHS] {}\n"
+ONE, TWO = "00001a00", "00001b00"
+TIMED_OUT = "RhsCall::DeadlockMonitor: Call {} timed out by 16 milliseconds for resource '{}'."
+GIVEN_UP = "Resource {} handling deadlock. Cleaning current operation."
+DUMPED = "WER report is submitted. Result : WerReportQueued."
+RESTART = "rcm::RcmMonitor::RestartResources: Monitor restart for resource {}"
+ONLINE = "Resource {} has come online. RHS is about to report status change to RCM."
+
+
+def story_of(*lines: str) -> Story:
+    reader, story = LogReader(load_map("clusterlog")), Story(Limits())
+    for sighting in reader.read(BytesIO("".join(lines).encode())):
+        story.take(sighting)
+    story.finish()
+    return story
+
+
+def incidents(*lines: str) -> list[tuple[str, str | None, list[int], list[str]]]:
+    return [
+        (one.kind, one.resource, [line.line for line in one.lines], one.collateral)
+        for one in story_of(*lines).incidents
+    ]
+
+
+def test_a_failed_check_of_a_resource_with_blanks_in_its_name_is_seen() -> None:
+    story = story_of(
+        RHS.format(ONE, "00:00.000", "Resource Cluster IP Address IsAlive has indicated failure."),
+        RHS.format(ONE, "00:01.000", "Resource File Share LooksAlive has indicated failure."),
+    )
+    found = [(one.resource, one.what) for one in story.incidents]
+    assert found == [
+        ("Cluster IP Address", "IsAlive reported that the resource is not healthy"),
+        ("File Share", "LooksAlive reported that the resource is not healthy"),
+    ]
+
+
+def test_the_failure_that_rhs_reports_of_a_call_it_has_given_up_is_not_the_dlls_word() -> None:
+    late = (
+        RHS.format(ONE, "05:00.016", TIMED_OUT.format("ONLINERESOURCE", "a b")),
+        RHS.format(ONE, "05:00.016", GIVEN_UP.format("a b")),
+    )
+    failed = RHS.format(ONE, "05:00.020", "Online for resource a b failed.")
+    again = RCM.format("05:00.018", "Issuing Online(a b) to RHS.")
+    other = RHS.format(ONE, "05:00.020", "Offline for resource a b failed.")
+    assert incidents(*late, failed) == [("timed-out", "a b", [1, 2, 3], [])]
+    of_its_own = [("timed-out", "a b", [1, 2], []), ("failed", "a b", [4], [])]
+    assert incidents(*late, again, failed) == of_its_own
+    assert incidents(*late, other)[1:] == [("failed", "a b", [3], [])]
+
+
+def test_a_call_that_was_given_up_ends_no_other_process() -> None:
+    assert incidents(
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        RHS.format(TWO, "00:00.000", ONLINE.format("b")),
+        RHS.format(ONE, "05:00.016", TIMED_OUT.format("OFFLINERESOURCE", "a")),
+        RHS.format(ONE, "05:00.016", GIVEN_UP.format("a")),
+        RHS.format(TWO, "05:30.000", DUMPED),
+        RCM.format("05:30.010", RESTART.format("b")),
+        RCM.format("05:30.010", RESTART.format("c")),
+    ) == [("timed-out", "a", [3, 4], [])]
+
+
+def test_who_is_in_another_process_does_not_lose_its_monitor() -> None:
+    ended = (
+        RHS.format(ONE, "05:00.016", TIMED_OUT.format("ISALIVE", "a")),
+        RHS.format(TWO, "05:00.116", TIMED_OUT.format("ISALIVE", "b")),
+        RHS.format(TWO, "05:01.000", DUMPED),
+        RCM.format("05:02.000", RESTART.format("neighbour of b")),
+        # Nobody knows where this one was.
+        RCM.format("05:02.000", RESTART.format("unknown")),
+    )
+    assert incidents(
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        RHS.format(TWO, "00:00.000", ONLINE.format("neighbour of b")),
+        *ended,
+    ) == [
+        ("timed-out", "a", [3], []),
+        ("timed-out", "b", [4, 5, 6], ["neighbour of b"]),
+    ]
+
+
+def test_who_was_in_the_process_in_which_an_exception_was_thrown_lost_it() -> None:
+    broken = "RhsCall::Perform_NativeEH: STATUS_ACCESS_VIOLATION(5)' because of 'x'"
+    assert incidents(
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        RHS.format(ONE, "05:00.000", broken),
+        RHS.format(ONE, "05:01.000", DUMPED),
+        RCM.format("05:02.000", RESTART.format("a")),
+    ) == [("exception", None, [2, 3, 4], ["a"])]
+
+
+def test_a_crash_long_after_a_call_was_given_up_is_another_matter() -> None:
+    marked = (
+        "rcm::RcmResource::HandleMonitorReply: Resource 'a' has crashed or deadlocked; marking it "
+        "to run in a separate monitor."
+    )
+    assert incidents(
+        RHS.format(ONE, "05:00.016", TIMED_OUT.format("ONLINERESOURCE", "a")),
+        RHS.format(ONE, "05:00.016", GIVEN_UP.format("a")),
+        RCM.format("35:00.000", marked),
+    ) == [("timed-out", "a", [1, 2], []), ("crashed", "a", [3], [])]
