@@ -11,7 +11,7 @@ Owns this taking apart and putting together. What a part is worth is `traces`' t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -33,6 +33,7 @@ from rhscheck.traces.format import (
     UnknownLine,
 )
 from rhscheck.traces.judge import Judge, Options, setting_of
+from rhscheck.traces.numbering import Numbering
 from rhscheck.traces.replay import replay
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, TraceVerdict, overall
 
@@ -82,7 +83,12 @@ class HostJudge:
         if header is None or shape is None or all(one.event.mon is None for one in loaded.events):
             return replay(self._system, loaded, file=file, options=self._options)
         reports: list[tuple[_Part, TraceReport]] = []
-        for part in _parts(loaded.events):
+        numbering = Numbering(begins=header.start == "initial")
+        lines = list(_with_gaps(loaded.events, numbering))
+        if not numbering.uncounted:
+            # Where lines are missing is known, and said.
+            loaded = replace(loaded, finish=replace(loaded.finish, claimed=None))
+        for part in _parts(lines):
             report = self._judge_part(header, shape, part, loaded, file)
             if report is not None:
                 reports.append((part, report))
@@ -102,7 +108,8 @@ class HostJudge:
         setting = setting_of(own, self._options)
         single = replace(setting, n=None)
         engine = self._engines.get((families, single)) or self._engines.get((families, setting))
-        judge = Judge(system, own, self._options, file=file, engine=engine)
+        options = replace(self._options, counted=False)
+        judge = Judge(system, own, options, file=file, engine=engine)
         lines: list[EventLine | Malformed | UnknownLine] = [
             *part.lines,
             *loaded.problems,
@@ -190,6 +197,18 @@ def _first_process(system: System, families: Sequence[str]) -> System:
             replace(one, guard=transform(one.guard, known)) for one in system.transitions
         ),
     )
+
+
+def _with_gaps(lines: Iterable[EventLine], numbering: Numbering) -> Iterator[EventLine]:
+    """The lines, and gaps where their numbers say that some are missing or in the wrong place."""
+    for line in lines:
+        event = line.event
+        misfit = None if isinstance(event, GapEvent) else numbering.take(event)
+        if misfit is not None and misfit.kind != "alike":
+            time = event.ts_lo if event.ts is None else event.ts
+            gap = GapEvent(ts=time, seq=event.seq, host=event.host, why=misfit.text)
+            yield EventLine(line.line, gap)
+        yield line
 
 
 def _parts(lines: Iterable[EventLine]) -> list[_Part]:

@@ -319,12 +319,20 @@ class Finish:
     missing    there is no end line: the run may have gone on
     truncated  the last line has no line end and cannot be read: the file was cut
     mismatch   the end line disagrees: the file was changed after it was written
+
+    `claimed`: how many events the end line counts, if there are not as many.
     """
 
     ending: Ending
     lines: int
     events: int
     message: str
+    claimed: int | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether there are not as many events as the recorder wrote."""
+        return self.claimed is not None
 
 
 Record = HeaderLine | EventLine | UnknownLine | Malformed | Finish
@@ -477,7 +485,8 @@ def after_end(
         message = f"the end line counts {end.events} events, the file has {reader.events}"
     elif end.sha256 != reader.sum.hexdigest():
         ending, message = "mismatch", "the checksum differs: a line was changed after recording"
-    yield Finish(ending, number, reader.events, message)
+    claimed = None if beyond or end.events == reader.events else end.events
+    yield Finish(ending, number, reader.events, message, claimed)
 
 
 @dataclass(frozen=True, slots=True)

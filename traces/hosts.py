@@ -19,13 +19,13 @@ from rhscheck.traces.format import Clock
 
 @dataclass(slots=True)
 class Hosts:
-    """`clocks`: what the header says of each host's; `last`: number and time of its last event.
+    """`clocks`: what the header says of each host's; `last`: the time of its last event.
 
     `newest`: the latest time of all; `swept`: until then all units have been followed.
     """
 
     clocks: Mapping[str, Clock]
-    last: dict[str, tuple[int, int]] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
     newest: int = -1
     swept: int = -1
     _mixed: bool = False  # lines of one host do not ascend
@@ -47,7 +47,7 @@ class Hosts:
         """All hosts have told all before that time; None if one has not been heard at all."""
         if not self.last or any(host not in self.last for host in self.clocks):
             return None
-        return min(time for _, time in self.last.values()) - self.widest
+        return min(self.last.values()) - self.widest
 
     @property
     def widest(self) -> int:
@@ -61,21 +61,21 @@ class Hosts:
         both = (self.clocks.get(one) for one in (host, other) if one is not None)
         return sum(one.skew_us for one in both if one is not None)
 
-    def hear(self, host: str, number: int, time: int) -> None:
+    def hear(self, host: str, time: int) -> None:
         """The next event is one of `host`."""
         known, watched = self.last.get(host), self.are_watched
-        if known is not None and time < known[1]:
+        if known is not None and time < known:
             self._mixed = True
-            time = known[1]
-        self.last[host] = (number, time)
+            time = known
+        self.last[host] = time
         if not watched and self.are_watched:
             self.swept = self.newest + 1  # of the lines so far nobody has noted when they were
         self.newest = max(self.newest, time)
 
-    def set_back(self, host: str, number: int, time: int) -> None:
+    def set_back(self, host: str, time: int) -> None:
         """The same, and the host's clock was set to an earlier time."""
-        self.last[host] = (number, time)
-        self.newest = max(time for _, time in self.last.values())
+        self.last[host] = time
+        self.newest = max(self.last.values())
         self.swept = self._shared = -1
 
     def share(self, time: int) -> None:

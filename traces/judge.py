@@ -34,6 +34,7 @@ from rhscheck.traces.format import (
     Event,
     EventLine,
     Finish,
+    GapEvent,
     Header,
     Malformed,
     ReturnEvent,
@@ -44,6 +45,7 @@ from rhscheck.traces.habit import Usual
 from rhscheck.traces.hosts import Hosts
 from rhscheck.traces.inspect import Inspector, Window
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary, trace_parameters
+from rhscheck.traces.numbering import Numbering
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding, TraceReport
 from rhscheck.traces.steady import Steady
@@ -71,12 +73,14 @@ class Options:
     (kind, name or None for all of the kind) that may happen without a line about them, because
     the log does not always have one; the trace block's `hide` comes on top. With it, a header that
     does not claim to be complete lacks these events only. `n`: the number of instances; None: what
-    the header says, or else as many as are mentioned.
+    the header says, or else as many as are mentioned. `counted`: numbers that are left out are
+    those of lines that are missing; in a part of a recording they are not.
     """
 
     slack_us: int | None = None
     unseen: tuple[tuple[StepKind, str | None], ...] = ()
     n: int | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class Judge:
     _readings: dict[object, Observation | Ignored | Gap] = field(default_factory=dict, repr=False)
     _roles: dict[str, tuple[Role, str]] = field(default_factory=dict, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
+    _numbering: Numbering = field(init=False, repr=False)
     _window: Window = field(default_factory=Window, repr=False)
     _inspector: Inspector = field(init=False, repr=False)
     _steady: Steady = field(init=False, repr=False)
@@ -152,6 +157,7 @@ class Judge:
     def _set_out(self, setting: Setting) -> None:
         header = self.header or Header()
         self._hosts = Hosts(header.clock)
+        self._numbering = Numbering(begins=header.start == "initial")
         self._engine = self.engine or Engine(self.system, setting)
         self.engine = self._engine
         world = self._engine.world
@@ -162,7 +168,7 @@ class Judge:
         self._inspector = Inspector(
             self._engine, self._wording, self._recording, self._window, self._add
         )
-        self._steady = Steady(self._engine, self._meaning, self._hosts.last)
+        self._steady = Steady(self._engine, self._meaning, self._hosts.last, self._numbering)
         self._begin(header)
 
     # ---- what the header promises --------------------------------------------------------------
@@ -249,6 +255,8 @@ class Judge:
         recording = self._recording
         recording.events += 1
         recording.last_line = line
+        if self.options.counted and not isinstance(event, GapEvent):
+            self._check_number(line, event)
         role, instance = self._role(event)
         reading = self._read(event, role, instance)
         if isinstance(reading, Ignored):
@@ -372,8 +380,9 @@ class Judge:
             and not self._lossy
             and self._unread is None
             and self._missing is None
+            and self.options.counted
             and not self._recording.stopped
-            and self._hosts.is_in_order(self._hosts.last[self._steady.host][1])
+            and self._hosts.is_in_order(self._hosts.last[self._steady.host])
         )
 
     def _meaning(self, event: Event) -> tuple[Observation, tuple[int, ...]] | None:
@@ -399,7 +408,15 @@ class Judge:
         for unit in (*self._units.values(), *self._blank.values()):
             self._inspector.close(unit)
         if self._hosts.several and ending.ending != "complete" and not self._lossy:
-            self._doubt_the_end()
+            self._doubt_the_end(
+                self._hosts.slowest,
+                "what was found after the last line of some host is not proven: its next lines are "
+                "missing",
+            )
+        if ending.is_short and (self._numbering.uncounted or not self.options.counted):
+            self._doubt_the_end(
+                None, "lines are missing or repeated, and no numbers tell where: nothing is proven"
+            )
         for unit in self._units.values():
             unit.events += unit.steady
             unit.judged += unit.steady
@@ -411,15 +428,11 @@ class Judge:
         units = list(self._units.values())
         return report_of(recording, units or list(self._blank.values()), self._wording, ending)
 
-    def _doubt_the_end(self) -> None:
-        """Some host may have told more, at a time that others have passed."""
-        since = self._hosts.slowest
+    def _doubt_the_end(self, since: int | None, reason: str) -> None:
+        """What was found since then (None: ever) may have an explanation that is missing."""
         for unit in (*self._units.values(), *self._blank.values()):
             if any(since is None or time >= since for _, time in unit.proven):
-                self._recording.doubt(
-                    "what was found after the last line of some host is not proven: its next "
-                    "lines are missing"
-                )
+                self._recording.doubt(reason)
                 unit.retract(-1 if since is None else since)
         self._recording.doubt_since(since)
         self._recount()
@@ -500,22 +513,31 @@ class Judge:
             else (self.header or Header()).resources.get(event.res, event.res)
         )
 
+    def _check_number(self, line: int, event: Event) -> None:
+        """Check whether the line is the one that follows those before."""
+        misfit = self._numbering.take(event)
+        if misfit is None or self._recording.stopped:
+            return
+        if misfit.kind == "ahead":
+            if self._unread is None:
+                self._missing = self._missing or misfit.what(line)
+            return
+        self._recording.doubt(f"line {line}: {misfit.text}, so the order of events is doubtful")
+        if misfit.kind == "behind":
+            self._missing = self._missing or misfit.what(line)
+
     def _check_order(self, line: int, event: Event, time: int, late: int) -> None:
-        """Check sequence numbers and the clock of the event's host: whether lines are in order."""
+        """Check the clock of the event's host: whether lines are in order."""
         recording, hosts = self._recording, self._hosts
         known = hosts.last.get(event.host)
-        if known is not None and event.seq <= known[0]:
-            recording.doubt(
-                f"line {line}: event {event.seq} of {event.host or 'the host'} comes after "
-                f"event {known[0]}, so the order of events is doubtful"
-            )
-            if event.seq < known[0]:
-                self._lose(line, time, late, f"line {line} may not be in its place")
-        before = None if known is None or time >= known[1] else self._last_own(event)
+        before = None if known is None or time >= known else self._last_own(event)
+        if known is not None and time < known and self._missing is not None:
+            self._set_back(event.host, time)  # a line in the wrong place is nobody's fault
+            return
         if before is None or time >= before:
             # Of what others on this host do the order is open, if their stamps contradict it.
             watched = hosts.are_watched
-            hosts.hear(event.host, event.seq, time)
+            hosts.hear(event.host, time)
             if hosts.are_watched and not watched:
                 for unit in (*self._units.values(), *self._blank.values()):
                     unit.heard = {}
@@ -528,8 +550,15 @@ class Judge:
                 recording.doubt(f"line {line}: {text}")  # somebody has set it
             else:
                 self._accuse(event, Site(line, event.res, time, "the time before the event"), text)
-        hosts.set_back(event.host, event.seq, time)
+        self._set_back(event.host, time)
         self._lose(line, time, late, f"line {line}: {text}")
+
+    def _set_back(self, host: str, time: int) -> None:
+        """The clock of `host` shows an earlier time than before. Whoever calls this loses lines."""
+        self._sweep()
+        self._hosts.set_back(host, time)
+        if self._now is not None:
+            self._now = self._hosts.newest  # nobody is followed to what it showed before
 
     def _accuse(self, event: Event, site: Site, text: str) -> None:
         """Something is wrong with a line, whatever the spec says."""
@@ -674,6 +703,10 @@ class Judge:
                 self.header = msgspec.structs.replace(self.header, start="unknown")
             return
         self._sweep()
+        self._steady.release_all()
+        for unit in self._units.values():
+            unit.own = -1  # lines that stand in the wrong place may have been its
+        self._own_times.clear()
         self._share(_Shared(line, time, late, Site(line, None, time, reason), None))
 
     def _catch_up(self, unit: Unit) -> None:
@@ -725,7 +758,7 @@ class Judge:
         for unit in units:
             until = now
             if at_end and self._hosts.several and unit.host in last and self._engine.alone:
-                until = last[unit.host][1]
+                until = last[unit.host]
             if until is not None and self._steady.rests(unit, until):
                 continue
             self._steady.release(unit)

@@ -20,6 +20,7 @@ from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import CallEvent, Event, ReturnEvent
 from rhscheck.traces.habit import CALL, Line
 from rhscheck.traces.mapping import Observation
+from rhscheck.traces.numbering import Numbering
 from rhscheck.traces.paths import Paths, Walker, rests
 from rhscheck.traces.tables import NO_CALL_ID, Table
 from rhscheck.traces.units import Unit
@@ -36,12 +37,13 @@ Meaning = Callable[[Event], tuple[Observation, tuple[int, ...]] | None]
 class Steady:
     """The units on the path, by host and the resource's name, and the events that are known.
 
-    `hosts`: the number and time of the last event of each host. `now`, `host`: of the last event.
+    `hosts`: the time of the last event of each host. `now`, `host`: of the last event.
     """
 
     engine: Engine
     meaning: Meaning
-    hosts: dict[str, tuple[int, int]]
+    hosts: dict[str, int]
+    numbering: Numbering
     now: int = -1
     host: str = ""
     _walkers: dict[str | None, dict[str | None, Walker]] = field(default_factory=dict)
@@ -98,7 +100,8 @@ class Steady:
         calls, returns, walk = self._calls, self._returns, self._paths.walk
         now, host = self.now, self.host
         walkers = self._walkers.get(host, _NOBODY)
-        seq = self.hosts[host][0]
+        numbers = self.numbering.last
+        seq = numbers.get(host, -1)
         odd = None
         for event in rest:
             time = event.ts
@@ -106,12 +109,13 @@ class Steady:
                 odd = event
                 break
             if event.host != host:
-                known = self.hosts.get(event.host)
-                if known is None:
+                if event.host not in self.hosts:
                     odd = event
                     break
-                self.hosts[host] = (seq, now)
-                host, seq = event.host, known[0]
+                self.hosts[host], numbers[host] = now, seq
+                # One count for all hosts together goes on as well as one for each.
+                seq = max(numbers[event.host], seq if event.seq == seq + 1 else -1)
+                host = event.host
                 walkers = self._walkers.get(host, _NOBODY)
             walker = walkers.get(event.res)
             if walker is None or event.mon != walker.monitor:
@@ -139,7 +143,7 @@ class Steady:
             else:
                 odd = event
                 break
-            if event.seq <= seq or number < 0:
+            if event.seq != seq + 1 or number < 0:
                 odd = event
                 break
             way = walker.node.paths.get(number)
@@ -154,7 +158,7 @@ class Steady:
             walker.count += 1
             now, seq = time, event.seq
         self.now, self.host = now, host
-        self.hosts[host] = (seq, now)
+        self.hosts[host], numbers[host], self.numbering.previous = now, seq, seq
         return odd
 
     def run_usual(self, rest: Iterator[Line]) -> bool:
@@ -162,16 +166,17 @@ class Steady:
         calls, returns = self._calls, self._returns
         now, host = self.now, self.host
         walkers = self._walkers.get(host, _NOBODY)
-        seq = self.hosts[host][0]
+        numbers = self.numbering.last
+        seq = numbers.get(host, -1)
         odd = True
         for line in rest:
             time, op, rc = line.ts, line.op, line.rc
             if line.host != host:
-                known = self.hosts.get(line.host)
-                if known is None or time < now:
+                if line.host not in self.hosts or time < now:
                     break
-                self.hosts[host] = (seq, now)
-                host, seq = line.host, known[0]
+                self.hosts[host], numbers[host] = now, seq
+                seq = max(numbers[line.host], seq if line.seq == seq + 1 else -1)
+                host = line.host
                 walkers = self._walkers.get(host, _NOBODY)
             try:
                 walker = walkers[line.res]
@@ -193,7 +198,7 @@ class Steady:
                 break
             if time < now or line.mon != walker.monitor:
                 break
-            if line.seq <= seq or not way(walker, time):
+            if line.seq != seq + 1 or not way(walker, time):
                 break
             if rc is None and line.cid is not None:
                 if walker.op != op:
@@ -205,7 +210,7 @@ class Steady:
         else:
             odd = False
         self.now, self.host = now, host
-        self.hosts[host] = (seq, now)
+        self.hosts[host], numbers[host], self.numbering.previous = now, seq, seq
         return odd
 
     def run_table(self, table: Table, start: int, stop: int) -> int:
@@ -213,7 +218,8 @@ class Steady:
         calls, returns, kinds = self._calls, self._returns, table.kinds
         now, host = self.now, self.host
         walkers = self._walkers.get(host, _NOBODY)
-        seq = self.hosts[host][0]
+        numbers = self.numbering.last
+        seq = numbers.get(host, -1)
         stop = min(stop, len(table))
         at = start - 1
         for at, time, number, cid, kind in zip(  # noqa: B007  where it stopped is the answer
@@ -226,11 +232,11 @@ class Steady:
         ):
             is_call, res, op, rc, its_host, monitor = kinds[kind]
             if its_host != host:
-                known = self.hosts.get(its_host)
-                if known is None or time < now:
+                if its_host not in self.hosts or time < now:
                     break
-                self.hosts[host] = (seq, now)
-                host, seq = its_host, known[0]
+                self.hosts[host], numbers[host] = now, seq
+                seq = max(numbers[its_host], seq if number == seq + 1 else -1)
+                host = its_host
                 walkers = self._walkers.get(host, _NOBODY)
             try:
                 walker = walkers[res]
@@ -248,7 +254,7 @@ class Steady:
                 break
             if time < now or monitor != walker.monitor:
                 break
-            if number <= seq or not way(walker, time):
+            if number != seq + 1 or not way(walker, time):
                 break
             if is_call and cid != NO_CALL_ID:
                 if walker.op != op:
@@ -260,7 +266,7 @@ class Steady:
         else:
             at = stop
         self.now, self.host = now, host
-        self.hosts[host] = (seq, now)
+        self.hosts[host], numbers[host], self.numbering.previous = now, seq, seq
         return at
 
     def _number(self, event: Event) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from planted_bugs import BUGS, CLUSTER
+from trace_mutants import renumbered
 
 from rhscheck.hosted_runs import HostJudge
 from rhscheck.output import finding_text
@@ -72,7 +73,8 @@ def test_a_finding_quotes_what_the_recorder_noted_near_its_line() -> None:
         note("monitor ended: killed by SIGSEGV at web.py line 7", None),
         *trace.events[at + 1 :],
     )
-    noted = Trace(trace.header, tuple(one for one in lines if not isinstance(one, ExitEvent)))
+    told = renumbered([one for one in lines if not isinstance(one, ExitEvent)], ids=True)
+    noted = Trace(trace.header, tuple(told))
     finding = host_judge.report(load_trace(BytesIO(noted.encode())), "t").findings[0]
     line = first.line
     assert finding.told == (

@@ -231,7 +231,7 @@ def test_an_empty_file_has_neither_header_nor_events() -> None:
 def test_a_dropped_line_disagrees_with_the_end_line() -> None:
     lines = Trace(HEADER, EVENTS).encode().splitlines(keepends=True)
     assert records(*lines[:2], *lines[3:])[-1] == Finish(
-        "mismatch", 3, 1, "the end line counts 2 events, the file has 1"
+        "mismatch", 3, 1, "the end line counts 2 events, the file has 1", 2
     )
 
 

@@ -9,7 +9,7 @@ resource only if the log has an event of it that the rule speaks of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from rhscheck.spec.expr import StepKind
@@ -141,7 +141,8 @@ class StrictBench:
 
     def _made(self) -> Judge:
         if self._judge is None:
-            options = options_of(self.logmap)
+            # What no rule speaks of was left out above.
+            options = replace(options_of(self.logmap), counted=False)
             self._judge = Judge(self.system, self.header, options, self.file, self.engine)
         return self._judge
 
