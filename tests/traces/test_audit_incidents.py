@@ -26,7 +26,10 @@ def story_of(*lines: str) -> Story:
     return story
 
 
-def incidents(*lines: str) -> list[tuple[str, str | None, list[int], list[str]]]:
+Found = list[tuple[str, str | None, list[int], list[str]]]
+
+
+def incidents(*lines: str) -> Found:
     return [
         (one.kind, one.resource, [line.line for line in one.lines], one.collateral)
         for one in story_of(*lines).incidents
@@ -54,7 +57,7 @@ def test_the_failure_that_rhs_reports_of_a_call_it_has_given_up_is_not_the_dlls_
     again = RCM.format("05:00.018", "Issuing Online(a b) to RHS.")
     other = RHS.format(ONE, "05:00.020", "Offline for resource a b failed.")
     assert incidents(*late, failed) == [("timed-out", "a b", [1, 2, 3], [])]
-    of_its_own = [("timed-out", "a b", [1, 2], []), ("failed", "a b", [4], [])]
+    of_its_own: Found = [("timed-out", "a b", [1, 2], []), ("failed", "a b", [4], [])]
     assert incidents(*late, again, failed) == of_its_own
     assert incidents(*late, other)[1:] == [("failed", "a b", [3], [])]
 
