@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from rhscheck.traces.logmap.check import check_map, told_text
+from rhscheck.traces.logmap.language import told
 from rhscheck.traces.logmap.load import MapNotFound, load_map, shipped_maps
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.parse import MapErrors, parse_map
 from rhscheck.traces.logmap.pattern import (
     PatternError,
     clock_micros,
+    finder,
     iso_micros,
     normalised,
     parse_pattern,
@@ -183,3 +187,60 @@ def test_which_mappings_there_are() -> None:
     assert shipped_maps() == ("clusterlog", "entrypoints")
     with pytest.raises(MapNotFound, match=r"did you mean `clusterlog`"):
         load_map("clusterlogs")
+
+
+def test_patterns_find_the_same_by_an_expression_as_field_by_field() -> None:
+    # Every pattern that is shipped, on every sample and on what damage makes of it; and patterns
+    # where a way back would find more.
+    rng = random.Random(3)
+    maps = [load_map(name) for name in shipped_maps()]
+    tables = {name: table for one in maps for name, table in one.tables.items()}
+    written = (
+        "<{a}> {a}",
+        "x{a}.{b:last}..",
+        "{a}, {b}.",
+        "{a:last}, {b:int}.",
+        "{a}..",
+        "{a}a{b}b!",
+    )
+    patterns = [pattern for one in maps for rule in one.rules for pattern in rule.patterns]
+    patterns += [parse_pattern(one, tables) for one in written]
+    texts = [normalised(line) for one in maps for sample in one.samples for line in sample.lines]
+    texts = [text[max(0, text.find("[")) :] for text in texts]
+    texts += [
+        "<x> x",
+        "<x> y",
+        "x..y...",
+        "x...",
+        "x.. ..",
+        ", a, 5.",
+        "a, b, 5",
+        "a..",
+        "a.",
+        "aab!",
+        "",
+    ]
+    for text in list(texts):
+        at = rng.randrange(len(text) + 1)
+        texts += [text[:at], text[:at] + text, text + ".", text[:at] + "\n. " + text[at:]]
+    found = 0
+    for pattern in patterns:
+        find = finder(pattern, tables)
+        for text in texts:
+            fields = pattern.match(text, tables)
+            assert find(text) == fields, (pattern.source, text)
+            found += fields is not None
+    assert found > 150
+
+
+def test_events_are_equal_by_what_they_say() -> None:
+    matcher = Matcher(load_map("clusterlog"))
+    twice = [matcher.read(f"[RCM] TransitionToState({name}) Offline-->Online.") for name in "aba"]
+    events = [one[1][0] for one in twice if one is not None]
+    assert events[0] == events[2] == told("state", {"res": "a", "from": "Offline", "to": "Online"})
+    assert hash(events[0]) == hash(events[2])
+    assert events[0].once
+    assert events[1] == told("state", {"res": "b", "from": "Offline", "to": "Online"})
+    assert (events[1].res, events[1].source, events[1].target) == ("b", "Offline", "Online")
+    assert events[0] != events[1]
+    assert events[0] != "a"

@@ -183,7 +183,7 @@ class Ways:
 
 def saying_of(told: Told) -> Saying:
     """What an event says, but for the resource."""
-    return (told.kind, told.inferred, *(one for one in told.keys if one[0] != "res"))
+    return (told.kind, told.inferred, *[one for one in told.keys if one[0] != "res"])
 
 
 def _route(reading: Reading, told: Told) -> Route:

@@ -7,8 +7,10 @@ patterns, tables of values, the events they stand for, and which facts about a r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from rhscheck.traces.logmap.pattern import Pattern, Value
 
@@ -47,7 +49,6 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "says": ("text",),
 }
 MAX_NAME: Final = 300  # characters of a resource's name
-_OWN: Final = ("res", "text")  # keys whose values are mostly different
 NUMBERS: Final = ("rc", "ckpt", "limit_ms")
 
 
@@ -81,23 +82,30 @@ class Rule:
     emits: tuple[Emit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False, eq=False):
     """An event as a mapping tells it: no time, no place. Keys in the order of `KEYS`.
 
     `res`, `op`, `rc`, `source` (from) and `target` (to, or the state reported) repeat what `keys`
-    has, for speed.
+    has, for speed; with `once` they are no part of what makes two events equal.
     """
 
     kind: Kind
     keys: tuple[tuple[str, Value], ...]
     inferred: bool = False
-    once: bool = field(default=False, compare=False)
-    res: str | None = field(default=None, compare=False)
-    op: str = field(default="", compare=False)
-    rc: Value | None = field(default=None, compare=False)
-    source: str = field(default="", compare=False)
-    target: str = field(default="", compare=False)
+    once: bool = False
+    res: str | None = None
+    op: str = ""
+    rc: Value | None = None
+    source: str = ""
+    target: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Told):
+            return NotImplemented
+        return (self.kind, self.keys, self.inferred) == (other.kind, other.keys, other.inferred)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.keys, self.inferred))
 
     def get(self, key: str) -> Value | None:
         """The value of a key, None if it has none."""
@@ -116,38 +124,35 @@ class Told:
 Pair = tuple[str, Value]
 
 
-def told(
-    kind: Kind,
-    values: Mapping[str, Value],
-    *,
-    inferred: bool = False,
-    once: bool = False,
-    same: dict[Pair, Pair] | None = None,
-) -> Told:
-    """An event with the values of its keys, in any order.
+def told(kind: Kind, values: Mapping[str, Value], *, inferred: bool = False) -> Told:
+    """An event with the values of its keys, in any order."""
+    keys = [
+        (key, values[key] if key in NUMBERS else str(values[key]))
+        for key in KEYS[kind]
+        if key in values
+    ]
+    return told_of(kind, tuple(keys), inferred=inferred, once=False)
 
-    `same`: pairs of earlier events, which are used again where they are equal, to save memory.
-    """
-    keys: list[Pair] = []
-    for key in KEYS[kind]:
-        if key in values:
-            pair = (key, values[key] if key in NUMBERS else str(values[key]))
-            if same is not None and key not in _OWN:
-                pair = same.setdefault(pair, pair)
-            keys.append(pair)
-    found = dict(keys)
-    res = None if "res" not in found else str(found["res"])[:MAX_NAME]
-    return Told(
-        kind,
-        tuple(keys),
-        inferred,
-        once,
-        res,
-        str(found.get("op", "")),
-        found.get("rc"),
-        str(found.get("from", "")),
-        str(found.get("to", found.get("state", ""))),
-    )
+
+def told_of(kind: Kind, keys: tuple[Pair, ...], *, inferred: bool, once: bool) -> Told:
+    """An event with these keys, which are in order."""
+    res: str | None = None
+    op, rc, source, target = "", None, "", ""
+    for key, value in keys:
+        match key:
+            case "res":
+                res = str(value)[:MAX_NAME]
+            case "op":
+                op = str(value)
+            case "rc":
+                rc = value
+            case "from":
+                source = str(value)
+            case "to" | "state":
+                target = str(value)
+            case _:
+                pass
+    return Told(kind, keys, inferred, once, res, op, rc, source, target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ web pages and mail programs lose both. It knows nothing of what a field is for.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +20,7 @@ Value = str | int
 Tables = Mapping[str, Mapping[str, str]]
 
 TYPES = ("text", "rest", "last", "label", "word", "int", "hex", "iso", "clock")
+_ANY_TEXT = ("rest", "text", "last")
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[a-z][a-z_]*")
 # Times say themselves where they end. A time with an offset from UTC is converted.
@@ -89,6 +91,58 @@ class Pattern:
                 return None
             at = end + len(literal)
         return found if at >= len(text) else None
+
+
+def finder(pattern: Pattern, tables: Tables) -> Callable[[str], dict[str, Value] | None]:
+    """`pattern.match` with these tables, faster: by one regular expression where that will do."""
+    kinds = [field.kind for field, _ in pattern.parts]
+    if not kinds or "iso" in kinds or "clock" in kinds:
+        return functools.partial(pattern.match, tables=tables)
+    # Made when they are first asked for: most patterns never are. Of a message that ends without
+    # a full stop, that of the pattern is missing.
+    made: dict[bool, Callable[[str], re.Match[str] | None]] = {}
+    fields = [field for field, _ in pattern.parts]
+    filled = [number for number, kind in enumerate(kinds) if kind in ("text", "last")]
+    checked = [
+        (number, field) for number, field in enumerate(fields) if kinds[number] not in _ANY_TEXT
+    ]
+    names = tuple([field.name for field in fields])
+    repeated = len(set(names)) < len(names)
+
+    def find(text: str) -> dict[str, Value] | None:
+        whole = text.endswith(".")
+        match = made.get(whole)
+        if match is None:
+            source = _expression(pattern, "" if whole else ".")
+            match = made[whole] = re.compile(source, re.DOTALL).match
+        found = match(text)
+        if found is None:
+            return None
+        texts = found.groups()
+        for number in filled:
+            if not texts[number]:
+                return None
+        values: list[Value] = list(texts)
+        for number, field in checked:
+            value = _value(field, texts[number], tables)
+            if value is None:
+                return None
+            values[number] = value
+        result = dict(zip(names, values, strict=True))
+        if repeated and any(result[name] != one for name, one in zip(names, values, strict=True)):
+            return None
+        return result
+
+    return find
+
+
+def _expression(pattern: Pattern, lost: str) -> str:
+    """The pattern as an expression with a group for each field, in which there is no way back."""
+    parts = [re.escape(pattern.head)]
+    for field, literal in pattern.parts[:-1]:
+        some = "(.*)" if field.kind == "last" else "(.*?)"
+        parts.append(f"(?>{some}{re.escape(literal)})")
+    return "".join(parts) + rf"(.*){re.escape(pattern.parts[-1][1].removesuffix(lost))}\Z"
 
 
 def _anchored(text: str, literal: str, at: int) -> int:
