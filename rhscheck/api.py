@@ -257,7 +257,9 @@ def states(
 
 
 def refuse_device(path: str) -> None:
-    """Raise InputError for a device: reading one may never end."""
+    """Raise InputError for a device (reading one may never end) and for `-`, which is no file."""
+    if path == "-" and not Path(path).exists():
+        raise InputError("`-` is no file; standard input is read as /dev/stdin")
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError):  # whoever opens it says why it cannot be

@@ -126,6 +126,11 @@ def audit(
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     if follow and (len(files) != 1 or trace_path is not None):
         raise api.InputError("--follow reads one log, and writes no --trace")
+    inputs = [*files, map_name, *(() if spec is None else (spec,))]
+    for written in (trace_path, out.path):
+        terminal.check_writable(written, inputs)
+    if trace_path is not None and out.path is not None and _same_place(trace_path, out.path):
+        raise api.InputError(f"--trace and -o both write {out.path}: name two files")
     alone = follow or trace_path is not None or not logmap.facts.lossy
     if jobs > 1 and alone and not out.quiet:
         why = "--follow" if follow else "--trace" if trace_path is not None else "lossy=no"
@@ -165,11 +170,15 @@ def audit(
                 reports, court.summary, names, quiet=out.quiet, width=width
             )
     if trace_path is not None:
-        terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=files)
-    out.write(content, inputs=files)
+        terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=inputs)
+    out.write(content, inputs=inputs)
     for message in refused:
-        terminal.write_message(f"error: {message}")
+        terminal.write_message(f"error: {terminal.safe(message)}")
     return EXIT_INPUT if refused else status
+
+
+def _same_place(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def load_mapping(name: str) -> LogMap:

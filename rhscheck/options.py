@@ -169,7 +169,8 @@ def common(product: str, *, ci: bool = False) -> Callable[[Callable[..., int]], 
 
                 message = diagnostics_text(errors.diagnostics, errors.sources)
             except (api.InputError, terminal.OutputError) as error:
-                message = click.style("error:", fg="red", bold=True) + f" {error}"
+                said = terminal.safe(str(error))
+                message = f"{click.style('error:', fg='red', bold=True)} {said}"
             terminal.write_message(message, color=terminal.wants_color(choice, None, error=True))
             return EXIT_INPUT
 

@@ -8,7 +8,7 @@ a test asks for it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import pytest
 
@@ -52,9 +52,10 @@ class Conformance:
         self._settings = dict(settings or {})
         self._require = require
         self._recordings: list[Recording] = []
+        self._judged = False
 
     def recording(self, *, slack_us: int | None = None) -> Recording:
-        """A new recording; it is judged when the test is over, unless it is empty then.
+        """A new recording; it is judged when the test is over. One without events fails.
 
         `slack_us`: how late an event may have been recorded, in microseconds (default 100 ms).
         """
@@ -77,18 +78,23 @@ class Conformance:
 
         recordings, self._recordings = self._recordings, []
         if not traces and not recordings:
+            if not self._judged:
+                pytest.fail("rhscheck: nothing was recorded, and no trace is named", pytrace=False)
             return
+        self._judged = True
+        problem: str | None
         try:
             paths = [str(self._base / trace) for trace in traces]
             paths += [str(self._write(one, number)) for number, one in enumerate(recordings, 1)]
             reports = [api.replay(path, spec=self._spec, settings=self._settings) for path in paths]
         except api.InputError as error:
-            pytest.fail(f"rhscheck: {error}", pytrace=False)
+            problem = f"rhscheck: {error}"
         except SpecErrors as errors:
-            pytest.fail(
-                click.unstyle(output.diagnostics_text(errors.diagnostics, errors.sources)),
-                pytrace=False,
-            )
+            problem = click.unstyle(output.diagnostics_text(errors.diagnostics, errors.sources))
+        else:
+            problem = None
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
         status = output.replay_status(reports, require_all=self._require == "all")
         if status:
             text = click.unstyle(output.replay_text(reports, quiet=False))
@@ -120,19 +126,38 @@ def _conformance(item: pytest.Item, folder: Path) -> Conformance:
     options = {} if marker is None else dict(marker.kwargs)
     unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
-        names = ", ".join(_OPTIONS)
-        raise pytest.UsageError(f"the marker {MARKER} has no option {unknown[0]}; it has: {names}")
+        _misused(f"has no option {unknown[0]}; it has: {', '.join(_OPTIONS)}")
+    if options.get("require", "any") not in ("any", "all"):
+        _misused(f"takes require='any' or 'all', not {options['require']!r}")
     options.pop("traces", None)
     return Conformance(folder, Path(item.path).parent, **options)
+
+
+def _traces(item: pytest.Item) -> tuple[str | Path, ...]:
+    """The traces that the marker names."""
+    marker = item.get_closest_marker(MARKER)
+    if marker is None:
+        return ()
+    named = marker.kwargs.get("traces", ())
+    found = (*marker.args, *((named,) if isinstance(named, str | Path) else named))
+    for one in found:
+        if not isinstance(one, str | Path):
+            _misused(f"takes names of traces, not {one!r}")
+    return found
+
+
+def _misused(how: str) -> NoReturn:
+    pytest.fail(f"the marker {MARKER} {how}", pytrace=False)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """After the test itself has passed: judge its traces and recordings."""
-    fixtures = getattr(item, "funcargs", {})
-    found = fixtures.get("conformance")
-    marker = item.get_closest_marker(MARKER)
-    if found is None and marker is None:
-        return
-    judge = found if isinstance(found, Conformance) else _conformance(item, Path())
-    judge.check(*(() if marker is None else (*marker.args, *marker.kwargs.get("traces", ()))))
+    found = getattr(item, "funcargs", {}).get("conformance")
+    traces = _traces(item)
+    if isinstance(found, Conformance):
+        found.check(*traces)
+    elif traces:
+        _conformance(item, Path()).check(*traces)
+    elif item.get_closest_marker(MARKER) is not None:
+        _conformance(item, Path())  # for its options

@@ -6,6 +6,7 @@ whether the run was allowed, is found out when it is judged.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Recording:
 
     Times are taken from `clock_us` (microseconds, rising) unless a method is given `at_us`, the
     time since the beginning of the run. `slack_us`: how late an event may have been recorded.
+    Any thread may record. Raises ValueError for a time before the beginning of the run.
     """
 
     clock_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000
@@ -42,23 +44,24 @@ class Recording:
     _began: int | None = None
     _open: dict[tuple[str, str], int] = field(default_factory=dict)
     _calls: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def call(self, resource: str, op: str, *, at_us: int | None = None) -> None:
         """The entry point `op` of `resource` is called."""
-        self._calls += 1
-        self._open[(resource, op)] = self._calls
-        ts, seq = self._next(resource, at_us)
-        self.events.append(
-            CallEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=self._calls)
-        )
+        with self._lock:
+            ts, seq = self._next(resource, at_us)
+            self._calls += 1
+            self._open[(resource, op)] = cid = self._calls
+            self.events.append(CallEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=cid))
 
     def returned(self, resource: str, op: str, code: int = 0, *, at_us: int | None = None) -> None:
         """The entry point returns with the result `code`."""
-        ts, seq = self._next(resource, at_us)
-        cid = self._open.pop((resource, op), None)
-        self.events.append(
-            ReturnEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=cid, rc=code)
-        )
+        with self._lock:
+            ts, seq = self._next(resource, at_us)
+            cid = self._open.pop((resource, op), None)
+            self.events.append(
+                ReturnEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=cid, rc=code)
+            )
 
     def status(
         self,
@@ -69,14 +72,20 @@ class Recording:
         at_us: int | None = None,
     ) -> None:
         """The plug-in calls back with argument `state` (in the words of the spec)."""
-        ts, seq = self._next(resource, at_us)
-        self.events.append(StatusEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, state=state))
+        with self._lock:
+            ts, seq = self._next(resource, at_us)
+            self.events.append(
+                StatusEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, state=state)
+            )
 
     def timeout(self, resource: str, op: str, *, at_us: int | None = None) -> None:
         """The host notices that the time of `op` is up: a call's, or a timer's of that name."""
-        ts, seq = self._next(resource, at_us)
-        cid = self._open.get((resource, op))
-        self.events.append(TimeoutEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=cid))
+        with self._lock:
+            ts, seq = self._next(resource, at_us)
+            cid = self._open.get((resource, op))
+            self.events.append(
+                TimeoutEvent(ts=ts, seq=seq, host=HOST, res=resource, op=op, cid=cid)
+            )
 
     def event(
         self,
@@ -87,13 +96,16 @@ class Recording:
         at_us: int | None = None,
     ) -> None:
         """An event that is no call happens, caused by `actor` if that matters."""
-        ts, seq = self._next(resource, at_us)
-        self.events.append(
-            NamedEvent(ts=ts, seq=seq, host=HOST, res=resource, name=name, actor=actor)
-        )
+        with self._lock:
+            ts, seq = self._next(resource, at_us)
+            self.events.append(
+                NamedEvent(ts=ts, seq=seq, host=HOST, res=resource, name=name, actor=actor)
+            )
 
     def _next(self, resource: str | None, at_us: int | None) -> tuple[int, int]:
         """The time and the number of the next event."""
+        if at_us is not None and at_us < 0:
+            raise ValueError(f"at_us counts from the beginning of the run: {at_us} is before it")
         if resource is not None:
             self.resources[resource] = None
         if at_us is None:

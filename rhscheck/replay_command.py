@@ -86,6 +86,8 @@ def replay(
     """
     from rhscheck import output
 
+    inputs = traces if spec is None else (*traces, spec)
+    terminal.check_writable(out.path, inputs)
     slack_us = None if slack is None else _microseconds(slack)
     request = _Request(spec, tuple(sorted(settings.items())), slack_us, strict)
     if follow:
@@ -108,7 +110,7 @@ def replay(
         text = output.replay_json(replayed, status)
     else:
         text = output.replay_text(replayed, quiet=out.quiet)
-    out.write(text, inputs=traces)
+    out.write(text, inputs=inputs)
     return status
 
 

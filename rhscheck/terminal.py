@@ -54,6 +54,11 @@ def harmless(line: str) -> str:
     return f"{line[:at]}\\x{ord(line[at]):02x}{line[at + 1 :]}"
 
 
+def safe(text: str) -> str:
+    """A message whose lines may hold any names, so that nobody obeys or takes them for commands."""
+    return "\n".join(harmless(printable(line)) for line in text.split("\n"))
+
+
 def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -> bool:
     """Whether to colour text: as asked; else on a terminal, unless NO_COLOR or TERM=dumb.
 

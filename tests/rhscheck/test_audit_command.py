@@ -213,6 +213,40 @@ def test_bad_input(tmp_path: Path, arguments: tuple[str, ...], message: str) -> 
     assert done.stdout == ""
 
 
+def test_no_result_is_written_over_what_was_read_or_written(tmp_path: Path) -> None:
+    log, result = write(tmp_path, "a.log", CALLS), str(tmp_path / "r")
+    shipped = files("rhscheck.traces.logmap") / "library" / "entrypoints.map"
+    logmap = write(tmp_path, "e.map", shipped.read_text(encoding="utf-8"))
+    spec = write(
+        tmp_path, "s.sm", (files("rhscheck.spec") / "library" / "rhs.sm").read_text("utf-8")
+    )
+    for path, options in ((logmap, ()), (spec, ("--spec", spec))):
+        before = Path(path).read_bytes()
+        for into in ("-o", "--trace"):
+            done = run("audit", log, "--map", logmap, *options, into, path)
+            assert done.return_value == 2
+            assert "this is the input; writing the result there would destroy it" in done.stderr
+        assert Path(path).read_bytes() == before
+    done = run("audit", log, "--map", logmap, "--trace", result, "-o", str(tmp_path / "." / "r"))
+    assert (done.return_value, Path(result).exists()) == (2, False)
+    assert f"--trace and -o both write {result}: name two files" in done.stderr
+
+
+def test_a_minus_sign_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("audit", "replay"):
+        done = run(command, "-")
+        assert done.return_value == 2
+        assert done.stderr == "error: `-` is no file; standard input is read as /dev/stdin\n"
+
+
+def test_the_name_of_a_file_is_no_command_for_a_machine(tmp_path: Path) -> None:
+    path = write(tmp_path, "a\n::error::b\x1b[2J", "junk")
+    done = run("replay", path)
+    assert done.return_value == 2
+    assert "\n\\x3a:error::b\\x1b[2J is no rhs-trace/1" in done.stderr
+
+
 def test_map_test(tmp_path: Path) -> None:
     good = 'map m "x"\nform {text:rest}\non a\nemit gap why=x\n'
     none = run("map", "test", write(tmp_path, "none.map", good))

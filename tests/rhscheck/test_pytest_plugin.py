@@ -6,7 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+import pytest
 
 from rhscheck.recording import Recording
 
@@ -98,6 +101,25 @@ def test_less_than_half_a_second_late(conformance):
 
 def test_does_not_use_it():
     pass
+
+
+@pytest.mark.rhscheck(spec="store.sm")
+def test_marker_without_a_trace():
+    pass
+
+
+def test_records_nothing_at_all(conformance):
+    pass
+
+
+@pytest.mark.rhscheck(require="some")
+def test_wrong_require():
+    pass
+
+
+@pytest.mark.rhscheck(17)
+def test_wrong_name():
+    pass
 """
 
 BROKEN = (
@@ -131,12 +153,20 @@ def test_a_project_that_uses_it(tmp_path: Path) -> None:
         "test_settings": "FAILED",
         "test_less_than_half_a_second_late": "PASSED",
         "test_does_not_use_it": "PASSED",
+        "test_marker_without_a_trace": "PASSED",
+        "test_records_nothing_at_all": "FAILED",
+        "test_wrong_require": "FAILED",
+        "test_wrong_name": "FAILED",
     }, done.stdout + done.stderr
     assert "Opened violated" in done.stdout
     assert "rhscheck: nothing was judged" in done.stdout
     assert "assert (1 + 1) == 3" in done.stdout
     assert "there is no shipped spec and no file called nowhere" in done.stdout
     assert "the marker rhscheck has no option speck" in done.stdout
+    assert "rhscheck: nothing was recorded, and no trace is named" in done.stdout
+    assert "the marker rhscheck takes require='any' or 'all', not 'some'" in done.stdout
+    assert "the marker rhscheck takes names of traces, not 17" in done.stdout
+    assert "During handling of the above exception" not in done.stdout
 
 
 def test_loading_it_costs_nothing() -> None:
@@ -158,6 +188,31 @@ def test_times_come_from_the_clock() -> None:
     trace = run.trace("rhs", "Resource", {})
     assert trace.header.resources == {"disk": "Resource[1]"}
     assert trace.header.slack_us == 100_000
+
+
+def test_threads_that_record_at_once_take_turns() -> None:
+    run = Recording()
+
+    def calls(name: str) -> None:
+        for _ in range(500):
+            run.call(name, "Read")
+            run.returned(name, "Read")
+
+    threads = [threading.Thread(target=calls, args=(name,)) for name in ("a", "b", "c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [event.seq for event in run.events] == list(range(1, 3001))
+    times = [event.ts or 0 for event in run.events]
+    assert times == sorted(times)
+
+
+def test_nothing_is_recorded_before_the_run_begins() -> None:
+    run = Recording()
+    with pytest.raises(ValueError, match="at_us counts from the beginning of the run: -1 is"):
+        run.call("disk", "Open", at_us=-1)
+    assert run.events == []
 
 
 def test_resources_are_numbered_as_they_appear() -> None:
