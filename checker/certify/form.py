@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ MAIN, SEAL = "certificate.json", "certificate.sha256"
 FOLDERS = ("spec", "invariants", "rankings", "queries")
 MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
 MAX_INSTANCES = 64
+_STEP: Final = re.compile(rb"\(declare-fun step\.([0-9]+) ")
 
 T = TypeVar("T", bound=msgspec.Struct)
 Place = int | Literal["self"] | None  # of a variable: its instance; None where it exists once
@@ -323,6 +325,9 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
     if named != certificate.files.keys():
         odd = min(named ^ certificate.files.keys())
         raise Refusal("hash", f"{odd} is named without a hash, or has a hash and no use")
+    odd = min(_present(folder) - {MAIN, SEAL, *named}, default="")
+    if odd:
+        raise Refusal("hash", f"{odd} is no file of the certificate; nothing vouches for it")
     files: dict[str, bytes] = {}
     for path, expected in sorted(certificate.files.items()):
         if not _inside(path):
@@ -333,7 +338,30 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
             raise Refusal("hash", f"{path} is missing: it is incomplete") from None
         if sha256(files[path]) != expected:
             raise Refusal("hash", f"{path} is not what {MAIN} says")
+    for argument in certificate.arguments:
+        _require_steps(argument, files)
     return certificate, files
+
+
+def _require_steps(argument: Argument, files: Mapping[str, bytes]) -> None:
+    """Raise Refusal unless `steps` names just the transitions that the scripts speak of."""
+    texts = (files[query.file] for query in argument.queries)
+    spoken = {int(number) for text in texts for number in _STEP.findall(text)}
+    if spoken and spoken != set(range(len(argument.steps))):
+        raise Refusal(
+            f"argument {argument.id}", "its steps are not those that its scripts ask about"
+        )
+
+
+def _present(folder: Path) -> set[str]:
+    """All that is there, as certificates name it, folders as far as they are not ours."""
+    found: set[str] = set()
+    for entry in folder.iterdir():
+        if entry.name in FOLDERS and entry.is_dir() and not entry.is_symlink():
+            found |= {f"{entry.name}/{inner.name}" for inner in entry.iterdir()}
+        elif entry.name not in FOLDERS:  # what stands in the place of a folder is refused later
+            found.add(entry.name)
+    return found
 
 
 def has_parts(folder: Path) -> bool:

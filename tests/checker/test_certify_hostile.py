@@ -196,6 +196,34 @@ def test_a_half_full_directory_is_incomplete(tmp_path: Path, missing: str) -> No
     assert "incomplete" in done.refused[0].reason
 
 
+@pytest.mark.parametrize("extra", ["queries/more.smt2", "notes.txt", "more"])
+def test_a_file_that_no_hash_covers_is_refused(tmp_path: Path, extra: str) -> None:
+    folder = Path(shutil.copytree(on_disk(), tmp_path / "c"))
+    (folder / extra).write_bytes(b"")
+    with pytest.raises(Refusal) as refused:
+        form.read(folder)
+    assert (refused.value.query, refused.value.reason) == (
+        "hash",
+        f"{extra} is no file of the certificate; nothing vouches for it",
+    )
+
+
+@pytest.mark.parametrize("change", ["dropped", "added"])
+def test_steps_that_are_not_those_of_the_scripts_are_refused(tmp_path: Path, change: str) -> None:
+    certificate, files = made()
+    steps = certificate.arguments[0].steps
+    forged = argument(certificate, steps=steps[:-1] if change == "dropped" else (*steps, "more"))
+    folder = tmp_path / "c"
+    folder.mkdir()
+    form.write(folder, forged, files)
+    with pytest.raises(Refusal) as refused:
+        form.read(folder)
+    assert (refused.value.query, refused.value.reason) == (
+        "argument A1",
+        "its steps are not those that its scripts ask about",
+    )
+
+
 def test_a_directory_without_its_main_file_is_incomplete(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(on_disk(), tmp_path / "c"))
     (folder / form.MAIN).unlink()
