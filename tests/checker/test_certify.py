@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from crew_here import certified_here
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from poll_spec import POLL
@@ -102,8 +103,7 @@ def put(
 
 
 def judged(folder: Path, expected: Loaded | None = None) -> Certification:
-    wanted = None if expected is None else fingerprint(expected.system)
-    return certify(folder, wanted, lambda _line: None)
+    return certified_here(folder, None if expected is None else fingerprint(expected.system))
 
 
 def refusals(done: Certification) -> list[tuple[str, str]]:
@@ -114,7 +114,8 @@ def refusals(done: Certification) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("n", [None, 2])
 def test_everything_that_was_shown_is_accepted(tmp_path: Path, n: int | None) -> None:
     certificate, files = made(n)
-    done = judged(put(tmp_path / "c", certificate, files, {}), read())
+    folder = put(tmp_path / "c", certificate, files, {})
+    done = certify(folder, fingerprint(read().system), lambda _line: None)
     assert done.holds
     assert [one.name.split(" ")[0] for one in done.checkers] == ["enumeration", *SOLVERS]
     scope = "every" if n is None else n
@@ -410,7 +411,8 @@ def test_a_script_is_not_what_a_claim_rests_on_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("silly", [b"", b"(get-info :name)\n(check-sat)\n", b"\xff(check-sat"])
 def test_a_script_that_is_none_is_refused(tmp_path: Path, silly: bytes) -> None:
     certificate, files = made()
-    done = judged(put(tmp_path / "c", certificate, files, {"queries/A1-initiation.smt2": silly}))
+    folder = put(tmp_path / "c", certificate, files, {"queries/A1-initiation.smt2": silly})
+    done = certify(folder, None, lambda _line: None)
     assert refusals(done) == [(solver, "A1: initiation") for solver in SOLVERS]
 
 
@@ -462,7 +464,7 @@ def test_a_script_states_first_and_asks_then(text: str) -> None:
 def test_a_script_that_prints_its_own_answers_is_refused(tmp_path: Path) -> None:
     certificate, files = made()
     forged = {"queries/A1-initiation.smt2": b'(set-logic QF_LRA)\n(echo "unsat")\n'}
-    done = judged(put(tmp_path / "c", certificate, files, forged))
+    done = certify(put(tmp_path / "c", certificate, files, forged), None, lambda _line: None)
     assert refusals(done) == [(solver, "A1: initiation") for solver in SOLVERS]
     assert {one.reason for one in done.refused} == {"`echo` has no place in a script"}
 

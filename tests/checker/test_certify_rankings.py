@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from crew_here import certified_here
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 from liveness_referee import Referee, TooLarge
@@ -16,7 +17,7 @@ from random_systems import Shape, fair_rules, systems
 
 from rhscheck.checker.certificate import build
 from rhscheck.checker.certify import cvc5_script, form
-from rhscheck.checker.certify.certify import Certification, certify
+from rhscheck.checker.certify.certify import Certification
 from rhscheck.checker.certify.enumeration import by_enumeration
 from rhscheck.checker.certify.form import Certificate, Layer, RankingFile, Refusal
 from rhscheck.checker.certify.possible import NotExpressible
@@ -67,7 +68,7 @@ def judged(
     hashes = {path: form.sha256(data) for path, data in files.items()}
     folder.mkdir()
     form.write(folder, msgspec.structs.replace(certificate, files=hashes), files)
-    done: Certification = certify(folder, None, lambda _line: None)
+    done: Certification = certified_here(folder)
     return [(one.by.split(" ")[0], one.query) for one in (*done.refused, *done.undecided)]
 
 
