@@ -15,7 +15,7 @@ from rhscheck.github import github
 from rhscheck.junit import junit
 from rhscheck.spec.load import load
 from rhscheck.terminal import harmless, printable
-from rhscheck.traces.audit import story
+from rhscheck.traces.audit import monitors, story
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.report import LogReport
@@ -154,7 +154,7 @@ def test_more_resources_than_are_followed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_more_processes_than_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "MAX_RESOURCES", 3)
+    monkeypatch.setattr(monitors, "MAX_PROCESSES", 3)
     ends = "{:08x}.00001b10::2024/05/06-10:00:00.000 ERR   [RHS] WER report is submitted. "
     lines = [ends.format(at) + f"Result : x{at}.\n" for at in range(50)]
     says = "{:08x}.00001b10::2024/05/06-10:00:00.000 " + SAYS.format("w", "x")

@@ -240,6 +240,6 @@ def _notes(tally: Tally, about: About, story: Story, mapping: str) -> list[str]:
             f"{story.too_many_resources:,} events belong to resources beyond the first "
             f"{len(story.resources):,}, which are not followed"
         )
-    if story.too_many_incidents:
-        notes.append(f"{story.too_many_incidents:,} further incidents are not listed")
+    if story.troubles.too_many:
+        notes.append(f"{story.troubles.too_many:,} further incidents are not listed")
     return notes

@@ -3,7 +3,7 @@
 Most lines of a log show a resource on its usual way: called, pending, online, offline, and nothing
 wrong. They wait until there are many for one resource, and are told in one loop, each by a step of
 `audit.ways`. Owns that loop, with what it shares with the lines that are told one by one
-(`audit.story`).
+(`audit.telling`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def play(story: Story, resource: Resource) -> None:
         hosts, row, what, at_most, opens, inferred, closes, then, case, bit = effects
         if hosts and entry[2] != host:
             host = entry[2]
-            story.host(resource, host)
+            story.monitors.host(resource, host)
         if row != NEXT:
             recent += waiting[shown:at]
             shown = at + 1

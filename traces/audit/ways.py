@@ -3,8 +3,8 @@
 A resource stands by what is pending, its check point, the calls in flight, and by what its timeline
 ends with; a line takes it to where it stands next, by a step that says what is to be noted: a
 duration, a case, nothing. Owns these tables, made as they are needed and bounded. It knows no line
-numbers and no times: `audit.usual` takes the steps. Lines that are told one by one (`audit.story`)
-must come to the same: the tests compare.
+numbers and no times: `audit.usual` takes the steps. Lines that are told one by one
+(`audit.telling`) must come to the same: the tests compare.
 """
 
 from __future__ import annotations

@@ -1,0 +1,205 @@
+"""What went wrong in a log, the lines that prove it, and what the plug-in said shortly before.
+
+Owns the incidents found so far, their bound, and which later line belongs to which. What a line
+says is for the caller to know; nobody is blamed here who was not named to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from rhscheck.traces.audit.model import (
+    Evidence,
+    Incident,
+    IncidentKind,
+    Place,
+    Resource,
+    Saying,
+)
+from rhscheck.traces.audit.monitors import Monitors
+from rhscheck.traces.logmap.reading import Sighting
+
+MAX_INCIDENTS: Final = 2_000
+MAX_SAYINGS: Final = 4
+MAX_EVIDENCE: Final = 50
+# Lines that a monitor has ended belong to one of so many incidents, the last line of which is no
+# longer ago than this (writing a dump takes a while).
+END_US: Final = 600_000_000
+_RECENT: Final = 20
+# Of other lines none belongs to an incident that began so long ago.
+_LATE_US: Final = 3_600_000_000
+# What the DLL said counts as a likely cause for so long.
+CAUSE_US: Final = 60_000_000
+
+
+@dataclass(slots=True)
+class Incidents:
+    """The incidents of one log. `call_us`: how long a call may last.
+
+    `too_many`: how many there were beyond MAX_INCIDENTS.
+    """
+
+    call_us: int
+    monitors: Monitors
+    found: list[Incident] = field(default_factory=list)
+    too_many: int = 0
+    _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
+    _gone: Incident | None = None
+
+    def add(
+        self,
+        kind: IncidentKind,
+        resource: Resource | None,
+        place: Place,
+        what: str,
+        blame: str | None,
+        because: str,
+        sighting: Sighting,
+        op: str | None = None,
+        *,
+        ended: bool | None = None,
+    ) -> Incident:
+        """Something went wrong, as the line shows."""
+        causes = () if resource is None else self._causes(resource, place, sighting)
+        name = None if resource is None else resource.name
+        pid = None if sighting.reading.rcm else sighting.pid
+        monitor = self.monitors.name(pid or 0) if resource is None else resource.monitor
+        incident = Incident(
+            kind,
+            name,
+            monitor,
+            place,
+            what,
+            blame,
+            because,
+            causes=causes,
+            op=op,
+            ended=ended,
+        )
+        if kind == "timed-out" and place.time_us is not None:
+            incident.since_us = max(0, place.time_us - self.call_us)
+        prove(incident, sighting)
+        self._add(incident)
+        return incident
+
+    def service_gone(self, place: Place, sighting: Sighting) -> None:
+        """The cluster service ended, as each of its processes says."""
+        if self.explained(place, sighting):
+            return
+        self._gone = Incident(
+            "service-gone",
+            None,
+            None,
+            place,
+            "the cluster service ended, and RHS with it",
+            None,
+            "no resource DLL did it; the reason stands above, in what the service wrote",
+        )
+        prove(self._gone, sighting)
+        self._add(self._gone)
+
+    def explained(self, place: Place, sighting: Sighting) -> bool:
+        """Whether the line belongs to the end of the cluster service: then it proves that."""
+        if self._gone is None or not near(self._gone.place, place):
+            return False
+        prove(self._gone, sighting)
+        return True
+
+    # ---- which of them a line belongs to -------------------------------------------------------
+    def latest(
+        self, kinds: tuple[IncidentKind, ...], resource: Resource | None, now: int | None
+    ) -> Incident | None:
+        """The last incident of these kinds (of `resource`, if given) that a line may belong to."""
+        for incident in reversed(self.found[-_RECENT:]):
+            if incident.kind in kinds and (resource is None or incident.resource == resource.name):
+                if now is not None and incident.place.time_us is not None:
+                    return incident if now - incident.place.time_us < _LATE_US else None
+                return incident
+        return None
+
+    def given_up(
+        self, resource: Resource, op: str, place: Place, now: int | None
+    ) -> Incident | None:
+        """The time-out of `op` because of which RHS reports just now that it failed."""
+        latest = self.latest(("timed-out",), resource, now)
+        same = latest is not None and latest.op == op and near(latest.place, place)
+        return latest if same else None
+
+    def monitor_of(self, resource: Resource) -> str | None:
+        """The monitor of the resource; None: unknown, or it has ended before."""
+        monitor = resource.monitor
+        if monitor is not None and not self.monitors.lives(monitor):
+            ended = [one for one in self.found[-_RECENT:] if one.monitor == monitor]
+            return monitor if ended else None
+        return monitor
+
+    def ended_by(
+        self, resource: Resource | None, monitor: str | None, now: int | None
+    ) -> Incident | None:
+        """Because of which incident the monitor (of `resource`) has ended; None: none, or several.
+
+        A call that was given up in a process that went on ends none, nor does one in another.
+        """
+        found: dict[str | None, Incident] = {}
+        for one in self.found[-_RECENT:]:
+            last = one.place.time_us if one.last_us is None else one.last_us
+            old = last is not None and now is not None and now - last > END_US
+            itself = resource is not None and one.resource == resource.name
+            if one.kind not in ("timed-out", "crashed", "exception") or old or (one.ended is False):
+                continue
+            if monitor is None or one.monitor is None:
+                # Nobody says in which process it was: there must be a line that one has ended.
+                if itself or one.ended or resource is None:
+                    found[one.resource] = one
+            elif monitor == one.monitor:
+                found[one.resource] = one
+        if resource is not None and resource.name in found:
+            return found[resource.name]
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    # ---- what was said before ------------------------------------------------------------------
+    def note_saying(self, resource: Resource | None, pid: int | None, saying: Saying) -> None:
+        """A warning or an error that the plug-in wrote, of a resource or without a name."""
+        if resource is None:
+            self._nameless.append((pid, saying))
+            del self._nameless[:-MAX_SAYINGS]
+        else:
+            resource.sayings.append(saying)
+            del resource.sayings[:-MAX_SAYINGS]
+
+    def forget_sayings(self) -> None:
+        """What was said without a name explains nothing that comes now."""
+        self._nameless.clear()
+
+    def _add(self, incident: Incident) -> None:
+        if len(self.found) < MAX_INCIDENTS:
+            self.found.append(incident)
+        else:
+            self.too_many += 1
+
+    def _causes(self, resource: Resource, place: Place, sighting: Sighting) -> tuple[Saying, ...]:
+        """What the DLL said shortly before, of this resource or in its process without a name."""
+        found = [one for one in resource.sayings if near(one.place, place)]
+        found += [
+            one
+            for pid, one in self._nameless
+            if pid is not None and pid == sighting.pid and near(one.place, place)
+        ]
+        return tuple(sorted(found, key=lambda one: one.place.line)[-MAX_SAYINGS:])
+
+
+def prove(incident: Incident, sighting: Sighting) -> None:
+    """The line is part of what shows the incident."""
+    if len(incident.lines) < MAX_EVIDENCE:
+        level = sighting.reading.level
+        text = f"{level} {sighting.reading.message}" if level else sighting.reading.message
+        incident.lines.append(Evidence(sighting.line, text[:500]))
+    incident.last_us = sighting.time_us
+
+
+def near(earlier: Place, later: Place) -> bool:
+    """Whether the later place is near enough for what it tells to belong to the earlier one."""
+    if earlier.time_us is None or later.time_us is None:
+        return later.line - earlier.line <= 200
+    return 0 <= later.time_us - earlier.time_us <= CAUSE_US

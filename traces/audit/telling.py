@@ -1,0 +1,324 @@
+"""What an event does to its resource, one at a time, and whether something is wrong with it.
+
+Owns the meaning of each kind of event for a timeline: what it begins and ends, how long that took,
+and which events are incidents. A failure is blamed on the DLL only where the line says so. What
+most lines are, one resource on its usual way, is told by `audit.usual`, to the same effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from rhscheck.traces.audit.incidents import near, prove
+from rhscheck.traces.audit.model import Place, Resource, Saying
+from rhscheck.traces.audit.usual import add_entry, call, latest_entry, measure, settle
+from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, SILENCE, WITH_PENDING
+from rhscheck.traces.logmap.language import Told
+from rhscheck.traces.logmap.reading import Sighting
+
+if TYPE_CHECKING:
+    from rhscheck.traces.audit.story import Story
+
+_SERVICE_GONE: Final = "the cluster service has gone"
+_LOUD: Final = ("WARN", "ERR")
+
+
+def tell(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    """Tell one event; `resource`: whose it is, if anybody's and one that is followed."""
+    _ACTIONS[told.kind](story, told, resource, place, sighting)
+
+
+def _call(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    if resource is not None:
+        call(resource, told.op, (place.line, place.time_us), inferred=told.inferred)
+
+
+def _return(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    if resource is None:
+        return
+    op, code = told.op, told.rc
+    _closed(story, resource, op, place)
+    if op in WITH_PENDING and code == PENDING:
+        resource.pending = op
+        resource.quiet_since = (place.line, place.time_us)
+        return
+    if op in ("IsAlive", "LooksAlive") and code:
+        story.troubles.add(
+            "unhealthy",
+            resource,
+            place,
+            f"{op} reported that the resource is not healthy",
+            None,
+            "the check did its work; what it found is wrong with the application, or with it",
+            sighting,
+        )
+
+
+def _closed(story: Story, resource: Resource, op: str, place: Place) -> None:
+    opened = resource.open.pop(op, None)
+    if opened is not None:
+        end = (place.line, place.time_us)
+        measure(resource, op, opened[0], end, story.limits.call_us, at_most=opened[1])
+
+
+def _heard(story: Story, resource: Resource, place: Place) -> None:
+    """A pending operation has said something: how long was it silent?"""
+    if resource.quiet_since is not None:
+        start, end = resource.quiet_since, (place.line, place.time_us)
+        measure(resource, SILENCE, start, end, story.limits.silence_us, at_most=False)
+
+
+def _status(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    if resource is None:
+        return
+    _heard(story, resource, place)
+    if told.target in ("pending", "repeated"):
+        op = "Offline" if told.source.startswith("Off") else "Online"
+        resource.pending = resource.pending or op
+        resource.quiet_since = (place.line, place.time_us)
+        checkpoint = told.get("ckpt")
+        resource.checkpoint = checkpoint if isinstance(checkpoint, int) else None
+    else:
+        settle(resource)
+
+
+def _ends(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    if resource is None:
+        return
+    op, failed = told.op, bool(told.rc)
+    late = (
+        None
+        if not failed or op in resource.open
+        else story.troubles.given_up(resource, op, place, story.now)
+    )
+    if resource.pending == op:
+        _heard(story, resource, place)
+    elif resource.pending is None:
+        _closed(story, resource, op, place)
+    resource.open.pop(op, None)
+    settle(resource)
+    if late is not None:
+        prove(late, sighting)  # RHS says so, because it waits no longer
+    elif failed:
+        story.troubles.add(
+            "failed",
+            resource,
+            place,
+            f"{op} failed",
+            "DLL",
+            "the DLL reported it, by the result of its call or by a status report",
+            sighting,
+        )
+
+
+def _state(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    if resource is None:
+        return
+    last = latest_entry(resource) if told.once else None
+    if last is not None and last.told.kind == "state" and last.told.keys == told.keys:
+        story.events -= 1
+        return  # the same change, printed in another form
+    add_entry(resource, told, place)
+    if told.target in PENDING_STATES and resource.pending is None:
+        op = told.target.removesuffix("Pending")
+        _closed(story, resource, op, place)
+        resource.pending = op
+        resource.quiet_since = (place.line, place.time_us)
+    elif told.source in PENDING_STATES:
+        settle(resource)
+
+
+def _timeout(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    if resource is None:
+        return
+    op = told.op
+    opened = resource.open.pop(op, None)
+    took = ""
+    if opened is not None and opened[0][1] is not None and place.time_us is not None:
+        took = f"; it was asked for in line {opened[0][0]}"
+    stuck = (
+        "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
+    )
+    settle(resource)
+    story.troubles.add(
+        "timed-out",
+        resource,
+        place,
+        f"{stuck} was not back in time{took}",
+        "DLL",
+        "RHS waited for the entry point until the call's time was up",
+        sighting,
+        op,
+        ended=True if op not in WITH_PENDING else None,  # RHS gives up these two, and goes on
+    )
+
+
+def _exit(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+    monitor, hosted = story.monitors.end(sighting.pid)
+    if told.text("why") == _SERVICE_GONE:
+        story.troubles.service_gone(place, sighting)
+    else:
+        ended = story.troubles.ended_by(resource, monitor, story.now)
+        if ended is not None:
+            ended.ended = True
+            prove(ended, sighting)
+    for other in hosted:
+        other.open.clear()
+        settle(other)
+        if other is not resource:
+            add_entry(other, told, place)
+
+
+def _note(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    what = told.text("what")
+    add_entry(resource, told, place)
+    match what:
+        case "its monitor has ended" if resource is not None:
+            latest = story.troubles.ended_by(
+                resource, story.troubles.monitor_of(resource), story.now
+            )
+            if latest is not None:
+                prove(latest, sighting)
+                if resource.name not in (latest.resource, *latest.collateral):
+                    latest.collateral.append(resource.name)
+            resource.open.clear()
+            settle(resource)
+        case "crashed or deadlocked: marked to run in a separate monitor":
+            latest = story.troubles.latest(("timed-out", "crashed"), resource, story.now)
+            if latest is None or (latest.ended is False and not near(latest.place, place)):
+                latest = story.troubles.add(
+                    "crashed",
+                    resource,
+                    place,
+                    "its monitor crashed, or one of its calls was stuck",
+                    None,
+                    "RCM names this resource; the line of RHS that says which call is not here",
+                    sighting,
+                )
+            else:
+                prove(latest, sighting)
+            latest.ended = True
+        case "RHS cleans up the operation and goes on":
+            latest = story.troubles.latest(("timed-out",), resource, story.now)
+            if latest is not None:
+                latest.ended = latest.ended or False
+                prove(latest, sighting)
+        case "a call timed out":
+            story.troubles.add(
+                "timed-out",
+                resource,
+                place,
+                f"{told.text('detail')} was not back in time",
+                "DLL",
+                "RHS waited for the entry point until the call's time was up",
+                sighting,
+            )
+        case "the resource DLL cannot be loaded":
+            story.troubles.add(
+                "not-loaded",
+                resource,
+                place,
+                f"{told.text('detail')} cannot be loaded (error {told.text('rc')})",
+                None,
+                "the file, or one that it needs, is not there or does not fit this Windows",
+                sighting,
+            )
+        case "the DLL's worker failed":
+            story.troubles.add(
+                "failed",
+                resource,
+                place,
+                f"{told.text('detail')} failed in the DLL's worker (error {told.text('rc')})",
+                "DLL",
+                "the DLL itself says so",
+                sighting,
+            )
+        case "an exception in an entry point":
+            story.troubles.add(
+                "exception",
+                resource,
+                place,
+                f"an exception left an entry point: {told.text('detail')}",
+                "DLL",
+                "an entry point must handle its own exceptions",
+                sighting,
+            )
+        case "the cluster service shuts down: quorum was lost (event 1177)":
+            story.troubles.service_gone(place, sighting)
+        case "an RHS process was terminated and will be restarted (event 1146)":
+            if not story.troubles.explained(place, sighting):
+                story.troubles.add(
+                    "crashed",
+                    None,
+                    place,
+                    "an RHS process was terminated",
+                    None,
+                    "the line does not say for which resource; the debug log around it may",
+                    sighting,
+                )
+        case _:
+            return
+
+
+def _says(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    level = sighting.reading.level or ""
+    if level not in _LOUD and level:
+        return
+    saying = Saying(place, level or "?", told.text("text")[:500])
+    add_entry(resource, told, place)
+    story.troubles.note_saying(resource, sighting.pid, saying)
+
+
+def _notify(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    add_entry(resource, told, place)
+
+
+def _gap(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    story.gap(place)
+
+
+_Action = Callable[["Story", Told, "Resource | None", Place, Sighting], None]
+_ACTIONS: Final[dict[str, _Action]] = {
+    "call": _call,
+    "return": _return,
+    "status": _status,
+    "ends": _ends,
+    "state": _state,
+    "timeout": _timeout,
+    "exit": _exit,
+    "note": _note,
+    "notify": _notify,
+    "says": _says,
+    "gap": _gap,
+}
