@@ -87,7 +87,8 @@ class Options:
 class _Shared:
     """Something that more than one unit sees, in the order of the recording.
 
-    `reading` None: events are missing here. `owner`: the unit whose own event it is.
+    `reading` None: events are missing here; `until`: up to then nobody lacks any. `owner`: the unit
+    whose own event it is.
     """
 
     line: int
@@ -97,6 +98,7 @@ class _Shared:
     reading: Observation | None
     owner: Unit | None = None
     host: str = ""
+    until: int | None = None
 
 
 Role = Literal["own", "shared", "unknown"]
@@ -579,6 +581,7 @@ class Judge:
         if unit is None:
             return self._own_times.get((event.host, event.res))
         self._steady.release(unit)
+        self._catch_up(unit)
         return unit.own if unit.host == event.host else None
 
     def _in_own_time(self, unit: Unit, host: str, time: int, late: int) -> tuple[int, int]:
@@ -702,12 +705,14 @@ class Judge:
             if self.header is not None:
                 self.header = msgspec.structs.replace(self.header, start="unknown")
             return
-        self._sweep()
-        self._steady.release_all()
-        for unit in self._units.values():
-            unit.own = -1  # lines that stand in the wrong place may have been its
+        # Each unit notices when its turn comes: there may be many of them, and of lost lines.
+        until = self._present()
+        self._hosts.swept = max(self._hosts.swept, -1 if until is None else until)
+        self._hosts.share(late)
         self._own_times.clear()
-        self._share(_Shared(line, time, late, Site(line, None, time, reason), None))
+        self._steady.release_all()
+        site = Site(line, None, time, reason)
+        self._log.append(_Shared(line, time, late, site, None, until=until))
 
     def _catch_up(self, unit: Unit) -> None:
         """Bring a unit to the end of the shared log."""
@@ -716,11 +721,14 @@ class Judge:
             unit.seen += 1
             if entry.owner is unit:
                 continue
-            if entry.reading is None or self._lossy:
-                self._inspector.lose(unit, entry.time, entry.late)
-            if entry.reading is None or (self._lossy and entry.owner is not None):
+            if entry.reading is None:
+                self._miss(unit, entry)
                 continue
-            if not self._lossy:
+            if self._lossy:
+                self._inspector.lose(unit, entry.time, entry.late)
+                if entry.owner is not None:
+                    continue
+            else:
                 until = self._unordered(unit, entry.line, entry.host, entry.time, entry.late)
                 if until is not None:
                     self._unjudge(entry.line)
@@ -731,10 +739,31 @@ class Judge:
             elif not self._inspector.observe(unit, entry.site, entry.reading, time, late):
                 self._unjudge(entry.line)
 
+    def _miss(self, unit: Unit, entry: _Shared) -> None:
+        """Lines are missing; of several such places without a line between only the last counts."""
+        if entry.until is not None and not self._lossy:
+            self._inspector.pass_time(unit, entry.until)
+        unit.own = -1  # lines that stand in the wrong place may have been its
+        while unit.seen < self._dropped + len(self._log):
+            following = self._log[unit.seen - self._dropped]
+            if following.reading is not None:
+                break
+            unit.seen += 1
+            entry = following
+        self._inspector.lose(unit, entry.time, entry.late)
+
     def _unjudge(self, line: int) -> None:
         """Somebody's states refuse a line about what is shared, or say nothing about it."""
         if self._shared_lines.pop(line, 0) is None:
             self._recording.judged -= 1
+
+    def _present(self, *, at_end: bool = False) -> int | None:
+        """Until when all has been told; None: nothing yet."""
+        if not self._hosts.several:
+            return self._now
+        # What happens at that moment may still be told.
+        slowest = self._hosts.slowest
+        return None if slowest is None else slowest if at_end else slowest - 1
 
     def _sweep(self, *, at_end: bool = False) -> None:
         """Bring every unit to the present, so that missed deadlines are noticed, and forget.
@@ -742,13 +771,9 @@ class Judge:
         `at_end`: the recording is whole, so no host will tell more. Until when a host ran is known
         by its own lines: nobody is late by the clock of another.
         """
-        now = self._now
-        if now is None:
+        if self._now is None:
             return
-        if self._hosts.several:
-            # What happens at that moment may still be told.
-            slowest = self._hosts.slowest
-            now = None if slowest is None else slowest if at_end else slowest - 1
+        now = self._present(at_end=at_end)
         self._hosts.swept = max(self._hosts.swept, -1 if now is None else now)
         units = list(self._units.values())
         blank = self._blank.get("")

@@ -139,3 +139,15 @@ def test_lines_missing_from_the_recording_of_several_processes_accuse_nobody() -
         assert accused(judge.report(load_trace(BytesIO(short)), "t")) == []
         twice = b"".join(lines[: cut[1]] + lines[cut[0] :])
         assert accused(judge.report(load_trace(BytesIO(twice)), "t")) == []
+
+
+def test_lines_missing_everywhere_among_many_resources() -> None:
+    """Whoever has no line between two such places looks once: the time does not multiply."""
+    head = msgspec.structs.replace(HEADER, start="unknown")
+    opened = [
+        CallEvent(ts=at * 1000, seq=2 * at, host="A", res=f"r{at % 200}", op="Open")
+        for at in range(1000)
+    ]
+    report = judged(opened, head)
+    assert accused(report) == []
+    assert (report.events, report.judged) == (1000, 1000)
