@@ -15,7 +15,8 @@ from rhscheck.ci_report import Check, CiReport, FlowStep, Place
 from rhscheck.terminal import harmless, printable
 from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.trace_checks import JUDGED, run_checks
-from rhscheck.traces.audit.model import Incident, Resource, Span
+from rhscheck.traces.audit.across import Journey, Stay, journeys
+from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
 from rhscheck.traces.audit.opinion import SpecSummary
 from rhscheck.traces.audit.report import LogReport, entry_text
 from rhscheck.traces.logmap.check import MapResult
@@ -25,6 +26,8 @@ MAX_SHOWN = 200  # resources, incidents and findings each in text; JSON has all
 MAX_NAMES = 12
 MAX_REASONS = 3  # of a finding in text
 MAX_EVIDENCE = 8  # lines of an incident in text
+MAX_STAYS = 20  # of a resource, on nodes
+_ACROSS = "by the clocks of the nodes, which may differ: nothing is concluded from this order"
 MARGIN, TITLED = 4, 16  # columns before titles (`blame:`), and before what they stand for
 NEAR = 0.8  # from this part of a limit on a duration is worth a warning
 _COLORS = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
@@ -68,7 +71,29 @@ def audit_json(
         if names and isinstance(resources, list):
             log["resources"] = [one for one in resources if one["name"] in names]
         logs.append(log)
-    return json_bytes("audit", {"spec": spec.name, "logs": logs, "exit": status})
+    across = [
+        {
+            "resource": one.resource,
+            "ordered": one.ordered,
+            "stays": [
+                {
+                    "file": stay.report.file,
+                    "node": stay.report.node,
+                    "from_line": stay.first.line,
+                    "from": stay.report.clock(stay.first.time_us),
+                    "first": entry_text(stay.first.told),
+                    "to_line": stay.last.line,
+                    "to": stay.report.clock(stay.last.time_us),
+                    "last": entry_text(stay.last.told),
+                }
+                for stay in one.stays
+            ],
+        }
+        for one in journeys(reports)
+        if not names or one.resource in names
+    ]
+    found = {"spec": spec.name, "logs": logs, "across": across, "exit": status}
+    return json_bytes("audit", found)
 
 
 def map_json(results: Sequence[MapResult], status: int) -> bytes:
@@ -129,6 +154,13 @@ def audit_text(
         for report in reports:
             for line in _log(report, spec, names):
                 lines += fitted(line, width, _indent(line))
+        travelled = [one for one in journeys(reports) if not names or one.resource in names]
+        if travelled:
+            lines.append(click.style("Where resources went", bold=True))
+            lines += fitted(f"  {_ACROSS}", width)
+            for journey in travelled[:MAX_SHOWN]:
+                lines += _journey(journey)
+            lines += [*_more(len(travelled), "resources"), ""]
     verdicts = _tally(report.judgement.verdict for report in reports)
     incidents = sum(len(report.incidents) for report in reports)
     last = (
@@ -179,6 +211,24 @@ def _log(report: LogReport, spec: SpecSummary, names: Sequence[str]) -> Iterator
     yield ""
     yield from _limits_of_the_log(report, spec)
     yield ""
+
+
+def _journey(journey: Journey) -> Iterator[str]:
+    doubt = "" if journey.ordered else " (these clocks cannot be compared: in no order)"
+    yield f"  {printable(journey.resource)}{doubt}"
+    for stay in journey.stays[:MAX_STAYS]:
+        yield f"    {printable(stay.report.node or 'unknown node')}"
+        yield _moment(stay, stay.first)
+        if stay.last is not stay.first:
+            yield _moment(stay, stay.last)
+    if len(journey.stays) > MAX_STAYS:
+        yield f"    … and {len(journey.stays) - MAX_STAYS:,} more changes (--format json has all)"
+
+
+def _moment(stay: Stay, entry: Entry) -> str:
+    time = stay.report.clock(entry.time_us) or "no time"
+    where = f"{printable(stay.report.file)}:{entry.line}"
+    return f"      {time}  {where}  {printable(entry_text(entry.told))}"
 
 
 def _more(count: int, what: str) -> Iterator[str]:

@@ -232,6 +232,35 @@ def test_no_result_is_written_over_what_was_read_or_written(tmp_path: Path) -> N
     assert f"--trace and -o both write {result}: name two files" in done.stderr
 
 
+NODE = "Current node: name ({}) id (1)\n{}[=== Cluster Logs ===]\n"
+ASKED = "00000fe4.00001000::2022/03/01-10:{}.000 INFO  [RCM] Issuing {}(Disk A) to RHS.\n"
+
+
+def test_where_a_resource_went_is_told_across_the_logs_of_nodes(tmp_path: Path) -> None:
+    here = ASKED.format("00:00", "Online") + ASKED.format("20:00", "Offline")
+    one = write(tmp_path, "1.log", NODE.format("A", "") + here + ASKED.format("50:00", "Online"))
+    two = write(tmp_path, "2.log", NODE.format("B", "") + ASKED.format("20:03", "Online"))
+    found = json.loads(run("audit", str(tmp_path), "--format", "json").stdout)["across"]
+    stays = [(one["node"], one["from_line"], one["to_line"]) for one in found[0]["stays"]]
+    assert (len(found), found[0]["resource"], found[0]["ordered"]) == (1, "Disk A", True)
+    assert stays == [("A", 3, 4), ("B", 3, 3), ("A", 5, 5)]
+    text = run("audit", str(tmp_path)).stdout
+    assert (
+        f"    A\n      2022-03-01T10:00:00.000Z  {one}:3  RCM asks for Online\n"
+        f"      2022-03-01T10:20:00.000Z  {one}:4  RCM asks for Offline\n"
+        f"    B\n      2022-03-01T10:20:03.000Z  {two}:3  RCM asks for Online\n"
+    ) in text
+    assert "Where resources went" not in run("audit", one).stdout
+    # Two recordings of one node are no journey; local times say nothing about another node's.
+    write(tmp_path, "2.log", NODE.format("A", "") + ASKED.format("20:03", "Online"))
+    assert "Where resources went" not in run("audit", str(tmp_path)).stdout
+    local = "The logs were generated using local time.\n"
+    write(tmp_path, "2.log", NODE.format("B", local) + ASKED.format("20:03", "Online"))
+    assert "  Disk A (these clocks cannot be compared: in no order)\n    A\n" in (
+        run("audit", str(tmp_path)).stdout
+    )
+
+
 def test_a_minus_sign_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for command in ("audit", "replay"):
