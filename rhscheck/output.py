@@ -12,8 +12,9 @@ from typing import assert_never
 
 import click
 
-from rhscheck.api import Explanation, FormattedFile
+from rhscheck.api import FormattedFile
 from rhscheck.checker.explicit import Count, Stopped
+from rhscheck.explanation import Explanation
 from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
