@@ -56,7 +56,8 @@ def harmless(line: str) -> str:
 
 def safe(text: str) -> str:
     """A message whose lines may hold any names, so that nobody obeys or takes them for commands."""
-    return "\n".join(harmless(printable(line)) for line in text.split("\n"))
+    known = text.encode("utf-8", "replace").decode("utf-8")  # `?` for what is no text, as everywhere
+    return "\n".join(harmless(printable(line)) for line in known.split("\n"))
 
 
 def wants_color(choice: ColorChoice, path: str | None, *, error: bool = False) -> bool:
