@@ -148,7 +148,7 @@ def host(request: Request, out: Out) -> int:
         if trace is not None and outcome is Outcome.ORDERLY:
             with _writing(request.trace):
                 trace.close()
-    unclean = dict(runtime.unclean)
+    unclean = {name: board.explained(name, why) for name, why in runtime.unclean}
     return _finish(request, out, board, outcome, unclean, time.monotonic() - began)
 
 
@@ -297,8 +297,8 @@ def _finish(
         out.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         return status
     lines = [] if judged is None or out.quiet else [f"{one}\n" for one in judged.findings]
-    if not out.quiet:
-        lines += [f"{name}: not in order: {why}\n" for name, why in unclean.items()]
+    # With --quiet, too: the exit status alone does not say what it is about.
+    lines += [f"{name}: not in order: {why}\n" for name, why in unclean.items()]
     words = [
         f"{request.cluster}: ran for {seconds:.1f} s",
         _count(len(board.resources), "resource"),

@@ -42,6 +42,9 @@ class Board:
 
     resources: dict[str, Line]
     pids: dict[str, int] = field(default_factory=dict)
+    # By resource: what it said last, and by its reason for a state what it had said before that.
+    said: dict[str, str] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
     deaths: int = 0  # of monitor processes that did not end when asked to
 
     def count(self, step: Entry) -> None:
@@ -55,10 +58,16 @@ class Board:
         """Note what changed."""
         match news:
             case ResourceNews():
+                if news.state.endswith("CallIssued"):
+                    self.said.pop(news.resource, None)
+                elif news.resource in self.said:
+                    self.reasons[news.resource, news.why] = self.said[news.resource]
                 failures = self.resources[news.resource].failures
                 self.resources[news.resource] = Line(
                     news.group, news.monitor, news.state, news.at_us, news.why, failures
                 )
+            case LogNews(resource=resource, text=text) if resource:
+                self.said[resource] = text.partition("\n")[0]
             case MonitorNews(pid=None):
                 self.pids.pop(news.monitor, None)
                 self.deaths += news.unexpected
@@ -66,6 +75,13 @@ class Board:
                 self.pids[news.monitor] = pid
             case _:
                 pass
+
+    def explained(self, resource: str, why: str) -> str:
+        """A reason with what the plug-in itself had said before, if it had said anything."""
+        for (name, reason), said in self.reasons.items():
+            if name == resource and reason and why.endswith(reason):
+                return f"{why}; the last it said: {said}"
+        return why
 
 
 def news_text(news: News) -> str:

@@ -28,6 +28,7 @@ SHIPPED: Final = {
     "GenericApplication": "rhscheck.tracer.resources.generic_application:GenericApplication",
     "GenericScript": "rhscheck.tracer.resources.generic_script:GenericScript",
 }
+_FILE_MODULE: Final = "rhscheck_plugin_"
 # Entry point, and the keyword or positional arguments that the host passes after `self`.
 _ENTRIES: Final[tuple[tuple[str, tuple[object, ...], dict[str, object]], ...]] = (
     ("open", (), {"recover": False}),
@@ -114,7 +115,7 @@ def _load_module(where: str, folder: Path) -> ModuleType:
 
 def _import_file(path: Path) -> ModuleType:
     """Import a file under a name of its own, so that two files called alike do not meet."""
-    name = f"rhscheck_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{_FILE_MODULE}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -129,6 +130,13 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _where(found: type[Resource]) -> str:
+    """The module of a class as people call it: a file has a name of its own only in here."""
+    if not found.__module__.startswith(_FILE_MODULE):
+        return found.__module__
+    return Path(sys.modules[found.__module__].__file__ or found.__module__).name
 
 
 def _find_beside(folder: Path) -> None:
@@ -211,7 +219,7 @@ def _and(names: list[str]) -> str:
 # ---- parameters ----------------------------------------------------------------------------------
 def parameter_type(found: type[Resource]) -> type[Any] | None:
     """The type that `params` is annotated with, None where there is none. Raises PluginError."""
-    called = f"`{found.__module__}:{found.__qualname__}`"
+    called = f"`{_where(found)}:{found.__qualname__}`"
     try:
         hint = typing.get_type_hints(found).get("params", Any)
     except Exception as error:  # an annotation may be any expression, and raise anything

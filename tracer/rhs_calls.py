@@ -64,6 +64,11 @@ class RhsCalls:
         """The resources whose worker runs, as far as the core was told."""
         return tuple(one.name for one in self._resources.values() if one.worker)
 
+    @property
+    def hosted(self) -> tuple[str, ...]:
+        """The resources that commands have named."""
+        return tuple(self._resources)
+
     def _is_current(self, kind: Timer, resource: Hosted | None, number: int) -> bool:
         if self._dying is not None or self._gone:
             return kind == "dump" and not self._gone

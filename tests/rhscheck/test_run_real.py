@@ -147,14 +147,14 @@ class Fails(Resource):
 """
 
 
-def failing(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+def failing(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
     """A run of one resource that fails at what it is named after."""
     (folder / "fails.py").write_text(FAILS, encoding="utf-8")
     (folder / "cluster.toml").write_text(
         f'[resource.{name}]\nplugin = "./fails.py:Fails"\nrestart = {{ threshold = 1 }}\n',
         encoding="utf-8",
     )
-    words = command(folder, "--seconds", "4", "--trace", str(folder / "t.jsonl"))
+    words = command(folder, "--seconds", "4", "--trace", str(folder / "t.jsonl"), *options)
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -162,7 +162,10 @@ def test_a_resource_that_has_failed_is_told_by_the_exit_status(tmp_path: Path) -
     done = failing(tmp_path, "online")
     assert done.returncode == 1
     *lines, why, last = done.stdout.splitlines()
-    assert why == "online: not in order: it had failed: Online returned 5"
+    assert why == (
+        "online: not in order: it had failed: Online returned 5; "
+        "the last it said: Online failed: first"
+    )
     assert ", 2 failures, 0 monitors died, 1 resource not in order, the trace " in last
     assert last.endswith(" conforms")
     # Every line of a message of many lines says when, and of whom.
@@ -173,11 +176,22 @@ def test_a_resource_that_has_failed_is_told_by_the_exit_status(tmp_path: Path) -
     assert not any("online: Initializing" in line for line in lines)
 
 
+def test_a_quiet_run_names_what_had_failed_and_why(tmp_path: Path) -> None:
+    """It said "1 resource not in order", neither which nor why."""
+    done = failing(tmp_path, "online", "--quiet")
+    assert done.returncode == 1
+    why, last = done.stdout.splitlines()
+    assert why.startswith("online: not in order: it had failed: Online returned 5; ")
+    assert ", 1 resource not in order, " in last
+
+
 def test_an_offline_that_fails_at_the_end_is_told_by_the_exit_status(tmp_path: Path) -> None:
     done = failing(tmp_path, "offline")
     assert done.returncode == 1
     *_, why, last = done.stdout.splitlines()
-    assert why == "offline: not in order: Offline returned 6"
+    assert why == (
+        "offline: not in order: Offline returned 6; the last it said: Offline failed: it cannot"
+    )
     assert ", 1 failure, 0 monitors died, 1 resource not in order, the trace " in last
 
 

@@ -254,6 +254,77 @@ def test_exceptions_in_every_entry_point_are_failures_of_the_call(
     assert run.verdict().verdict in CONFORMS
 
 
+def test_a_stack_trace_is_the_plug_ins_alone_and_is_shown_once(
+    cluster: Start, tmp_path: Path
+) -> None:
+    """Frames of the host stood above it, a deep one filled the log, each failure repeated it."""
+    body = """
+    class Bad(Good):
+        def online(self): self.up = True
+        def looks_alive(self): return self.down(50)
+        def down(self, n): return self.further(n) if n else 1 / 0
+        def further(self, n): return self.down(n - 1)
+        def is_alive(self): return True
+    """
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until(lambda: run.log().count("LooksAlive raised ZeroDivisionError: division by zero") > 1)
+    run.finish()
+    log = run.log()
+    assert log.count("Traceback (most recent call last):") == 1
+    assert "(the stack trace is that of before)" in log
+    assert "  (82 frames are left out)\n" in log
+    first = log.partition("last):\n")[2].partition("\n")[0]
+    assert first == f'  File "{tmp_path / "plugin.py"}", line 14, in looks_alive'
+    assert "hosting.py" not in log
+    assert run.verdict().verdict in CONFORMS
+
+
+def test_a_thread_that_ends_the_process_is_the_only_resources(
+    cluster: Start, tmp_path: Path
+) -> None:
+    body = ONCE + (
+        "    def online(self):\n"
+        "        if self.once():\n"
+        "            def leak(): time.sleep(0.2); os._exit(9)\n"
+        "            threading.Thread(target=leak).start()\n"
+        "        return Handle()\n"  # so that no call runs when it ends
+    )
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    (end,) = run.ends()
+    assert end.why == (
+        "a plug-in ended the process with status 9 (in a thread of it, the only resource here)"
+    )
+    assert run.states("it").count("DelayRestartingResource") == 1  # a failure of its own
+    assert run.verdict().verdict in CONFORMS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+def test_used_up_memory_is_no_deadlock(cluster: Start, tmp_path: Path) -> None:
+    """The thread of the call died of it, and the one for the next call never began: "a plug-in
+    holds Python's lock"."""
+    body = ONCE + (
+        "    held = []\n"
+        "    def is_alive(self):\n"
+        "        if not self.once(): return self.up\n"
+        "        import resource\n"
+        "        resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))\n"
+        "        size = 1 << 20\n"
+        "        while True:\n"
+        "            try: self.held.append(bytearray(size))\n"
+        "            except MemoryError:\n"
+        "                if size < 64: raise\n"
+        "                size //= 2\n"
+    )
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online", 2)
+    run.finish()
+    ends = [one.why for one in run.ends()]
+    assert all(why.startswith("there was no memory left in it") for why in ends), ends
+    assert run.verdict().verdict in CONFORMS
+
+
 def test_an_exception_in_terminate_ends_the_monitor(cluster: Start, tmp_path: Path) -> None:
     body = ONCE + (
         "    def online(self):\n"
@@ -355,6 +426,22 @@ def test_a_daemon_that_a_plugin_started_does_not_outlive_the_run(
         ("./plugin.py:Bad", "class Bad(Good):\n    def open(self): ...\n", "`def open(self, *, "),
         ("./plugin.py:Bad", "class Bad(Resource): ...\n", "lacks `is_alive`, `offline`, "),
         ("./other.py:Bad", "", "there is no file"),
+        (
+            "./plugin.py:Bad",
+            "class Bad(Good):\n    params: 'Nothing'\n",
+            "`plugin.py:Bad`: its annotations cannot be read: name 'Nothing' is not defined",
+        ),
+        (
+            "./plugin.py:Bad",
+            "import ctypes; ctypes.string_at(0)\n",
+            "loaded); import it in a Python",
+        ),
+        (
+            "./plugin.py:Bad",
+            "time.sleep(1000)\n",
+            "an import may take 3.3 s (`call` and half of `dump` in [timeouts], divided by "
+            "--time-scale): leave what is slow to open() and online()",
+        ),
         ("GenericScipt", "", "did you mean `GenericScript`?"),
         ("nowhere.at_all:It", "", "there is no module `nowhere`, neither in the environment of "),
     ],
@@ -390,7 +477,8 @@ def test_a_plugin_that_ends_the_process_behind_one_that_does_not_load_is_named_t
     assert "parameter `agent`" in told[1][1]
     assert told[2][1] == (
         "resource `c`: its monitor is gone: a plug-in ended the process with status 103 "
-        "(while the plug-in of c was loaded)"
+        "(while the plug-in of c was loaded); leave what ends a process to "
+        "`if __name__ == '__main__':`"
     )
     assert run.left_running() == []
 

@@ -105,3 +105,9 @@ class Shadow:
         """The resource whose worker runs, if there is one and no other."""
         names = self._core.working
         return names[0] if len(names) == 1 else None
+
+    @property
+    def only(self) -> str | None:
+        """The resource that is hosted, if there is one and no other."""
+        names = self._core.hosted
+        return names[0] if len(names) == 1 else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Final
 
@@ -111,6 +112,17 @@ def crashed_in_worker(stacks: tuple[ThreadStack, ...]) -> bool:
         if stack.current and at:
             return stack.frames[at].function == "_work"
     return False
+
+
+def starting_a_thread(stacks: tuple[ThreadStack, ...]) -> bool:
+    """Whether the host waits for a thread to begin: without memory for it, it never does."""
+    return any(
+        PurePath(above.file).name == "threading.py"
+        and above.function == "start"
+        and PurePath(frame.file).name == "hosting.py"
+        for stack in stacks
+        for above, frame in pairwise(stack.frames)
+    )
 
 
 def _is_host(frame: Frame) -> bool:

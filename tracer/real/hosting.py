@@ -8,10 +8,10 @@ workers and a running Online or Offline are over. Decides nothing of when someth
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,7 @@ from rhscheck.tracer.plugin import (
     Worker,
 )
 from rhscheck.tracer.plugin_loading import PluginError, convert_parameters, create, load_class
+from rhscheck.tracer.real.plugin_trace import plugin_trace
 
 NOT_ALIVE: Final = 1  # LooksAlive, IsAlive: FALSE
 RECORD_SUFFIX: Final = ".process"
@@ -130,6 +131,7 @@ class HostedResource:
         self._operation: _Operation | None = None  # the latest: what reports are about
         self._workers: list[threading.Thread] = []
         self._checkpoints: Iterator[int] = itertools.count(1)
+        self._trace = ""  # of the latest exception
 
     # ---- loading ----
     def load(self) -> None:
@@ -161,7 +163,7 @@ class HostedResource:
         except TerminatedError:  # the plug-in reported within the call, and was told to stop
             event = Returned(effect.call, ERROR_INTERNAL_ERROR)
         except ResourceError as error:
-            self.log(f"{effect.op} failed: {_text_of(error)}")
+            self._tell(f"{effect.op} failed: {_text_of(error)}")
             event = Returned(effect.call, error.code)
         except BaseException as error:
             event = self._raised(effect, error)
@@ -175,13 +177,26 @@ class HostedResource:
         if isinstance(error, SystemExit):
             what = f"called sys.exit({error.code!r})"
         else:
-            what = f"raised {type(error).__name__}: {_text_of(error)}"
-            self._say(self.name, "".join(traceback.format_exception(error)).rstrip())
-        self.log(f"{effect.op} {what}")
+            what = f"raised {type(error).__name__}: {_text_of(error)}".removesuffix(": ")
+            self._tell_trace(error)
+        self._tell(f"{effect.op} {what}")
         if effect.op in ("Terminate", "Close"):
             # These have no result: nobody knows what is left of the resource.
             return Crashed(effect.call, f"{effect.op} of {self.name} {what}")
         return Returned(effect.call, ERROR_INTERNAL_ERROR)
+
+    def _tell(self, text: str) -> None:
+        """Say something, if there is memory to say it: the call has its result all the same."""
+        with contextlib.suppress(MemoryError):
+            self.log(text)
+
+    def _tell_trace(self, error: BaseException) -> None:
+        """Show where an exception came from; once, if the next ones come from there, too."""
+        with contextlib.suppress(MemoryError):
+            trace = plugin_trace(error)
+            told = "(the stack trace is that of before)" if trace == self._trace else trace
+            self._trace = trace
+            self._say(self.name, told)
 
     def _enter(self, effect: CallEntry) -> Returned:
         if effect.op == "Open":
@@ -264,6 +279,7 @@ class HostedResource:
 
     def _go_on(self, operation: _Operation, event: Returned | Crashed) -> None:
         """Online or Offline has returned: tell the core, then let its worker begin."""
+        unable = False
         with self._returned:
             self._submit(event)
             if isinstance(event, Returned) and event.rc == ERROR_IO_PENDING:
@@ -274,10 +290,18 @@ class HostedResource:
                         name=f"worker {operation.kind} {self.name}",
                         daemon=True,
                     )
-                    self._workers.append(thread)
-                    thread.start()
+                    try:
+                        thread.start()
+                    except (RuntimeError, MemoryError):  # the system has no more threads
+                        unable = True
+                    else:
+                        self._workers.append(thread)
             operation.running = False
             self._returned.notify_all()
+        if unable and not operation.reported:
+            operation.reported = True
+            self._tell(f"no thread can be started for the worker of {operation.kind}")
+            self._report("Failed", next(self._checkpoints), None)
 
     def _terminate(self, resource: Resource) -> None:
         """Part 3: "Terminate should wait for the ongoing call to complete"."""
@@ -304,14 +328,14 @@ class HostedResource:
                 if not operation.cancel.is_set():
                     final = operation.kind
         except TerminatedError:
-            self.log(f"{called} was told to stop")
+            self._tell(f"{called} was told to stop")
         except ResourceError as error:
-            self.log(f"{called} failed: {error}")
+            self._tell(f"{called} failed: {_text_of(error)}")
         except SystemExit as error:
-            self.log(f"{called} called sys.exit({error.code!r})")
+            self._tell(f"{called} called sys.exit({error.code!r})")
         except BaseException as error:
-            self.log(f"{called} raised {type(error).__name__}: {error}")
-            self._say(self.name, "".join(traceback.format_exception(error)).rstrip())
+            self._tell_trace(error)
+            self._tell(f"{called} raised {type(error).__name__}: {_text_of(error)}")
         if final == "Failed" or operation.kind == "Offline":
             handle = None
         if not operation.reported:

@@ -21,7 +21,7 @@ from typing import Final, Literal, assert_never
 import msgspec
 
 from rhscheck.tracer.events import Operation
-from rhscheck.tracer.real.dump import guilty, read_dump
+from rhscheck.tracer.real.dump import guilty, read_dump, starting_a_thread
 from rhscheck.tracer.real.frames import (
     FrameWriter,
     FromProcess,
@@ -33,7 +33,12 @@ from rhscheck.tracer.real.frames import (
     read_lines,
 )
 from rhscheck.tracer.real.leftovers import marked_environment
-from rhscheck.tracer.real.rhs_process import EXIT_LOAD_FAILED, EXIT_STATUS, EXIT_UNABLE
+from rhscheck.tracer.real.rhs_process import (
+    EXIT_EXHAUSTED,
+    EXIT_LOAD_FAILED,
+    EXIT_STATUS,
+    EXIT_UNABLE,
+)
 from rhscheck.tracer.real.standstill import PATIENCE_S, Span
 
 # Why a monitor ends itself, as it tells RCM before; and the status that it ends with then.
@@ -250,6 +255,17 @@ class MonitorProcess:
             return True  # it did not answer
         return status >= 0 or -status in _CRASHES
 
+    def load_advice(self, status: int) -> str:
+        """What to do about a plug-in that ended the process while it was loaded."""
+        if self.killed_because or self.ended_by_watchdog(status):
+            return (
+                f"an import may take {self.setup.watchdog_s:.3g} s (`call` and half of `dump` in "
+                "[timeouts], divided by --time-scale): leave what is slow to open() and online()"
+            )
+        if status < 0:
+            return "import it in a Python of its own, with -X faulthandler, to see what crashes"
+        return "leave what ends a process to `if __name__ == '__main__':`"
+
     def ended_by_watchdog(self, status: int) -> bool:
         """Whether its C-level watchdog ended it."""
         return status == 1 and "Timeout" in self.dump_text()
@@ -305,6 +321,11 @@ class MonitorProcess:
         # These two cannot be told: the pipe is gone, or the loop that would tell.
         if status == EXIT_STATUS["manager-gone"]:
             return f"its connection to RCM was gone, or a plug-in ended it with status {status}"
+        if status == EXIT_EXHAUSTED:
+            return (
+                "there was no memory left in it, or no thread to be had; or a plug-in ended "
+                f"it with status {status}"
+            )
         if status == EXIT_UNABLE:
             return (
                 f"its main loop could not go on (then the end of {self.log_file} says why), or a "
@@ -316,6 +337,8 @@ class MonitorProcess:
                     f"this machine or program stood still for {stood_us / 1_000_000:.1f} s, RCM "
                     "as well: its watchdog ended it"
                 )
+            if starting_a_thread(read_dump(self.dump_text())):
+                return "there was no memory left in it to start a thread: its watchdog ended it"
             return (
                 "its main loop stood still (a plug-in holds Python's lock, or does not end to be "
                 "loaded): its watchdog ended it"

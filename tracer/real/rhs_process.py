@@ -68,6 +68,8 @@ from rhscheck.tracer.rhs_core import RhsCore
 EXIT_STATUS: Final = {"stop": 0, "deadlock": 100, "crash": 101, "manager-gone": 102}
 EXIT_LOAD_FAILED: Final = 103
 EXIT_UNABLE: Final = 104  # the loop itself failed
+EXIT_EXHAUSTED: Final = 105  # there was no memory left, or no thread could be started
+_NO_THREAD: Final = "can't start new thread"  # as Python says it
 LONGEST_WATCH_S: Final = 1e6  # the system's timers take no more than some hundred years
 IDLE_S: Final = 1.0  # the longest sleep of the loop, so that the C-level watchdog is re-armed
 
@@ -286,10 +288,12 @@ def main() -> NoReturn:
             if not monitor.load():
                 os._exit(EXIT_LOAD_FAILED)
             monitor.run()
-        except BaseException:  # no thread can be started any more, the memory is used up …
-            with contextlib.suppress(OSError):
+        except BaseException as error:
+            exhausted = isinstance(error, MemoryError) or str(error) == _NO_THREAD
+            try:
                 os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
-            os._exit(EXIT_UNABLE)
+            finally:  # whatever that leads to: there may be no memory for it
+                os._exit(EXIT_EXHAUSTED if exhausted else EXIT_UNABLE)
 
 
 def _shown(text: str) -> str:

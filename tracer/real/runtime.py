@@ -465,10 +465,16 @@ class Runtime:
         if not known.ready and known.loading:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._aborting:
-                self._load_failed(known.loading, f"its monitor is gone: {why}", None, now_us)
+                advice = process.load_advice(status)
+                text = f"its monitor is gone: {why}; {advice}"
+                self._load_failed(known.loading, text, None, now_us)
         working = known.shadow.working if in_worker and said is None else None
         if working is not None:
             why = f"{why} (in the worker of {working})"
+        elif call is None and said is None and status >= 0 and not process.killed_because:
+            working = known.shadow.only  # a thread that it has left behind: nothing else is there
+            if working is not None:
+                why = f"{why} (in a thread of {working}, the only resource here)"
         # Its watchdog knows nothing of a standstill; what it found running is not to blame.
         blameless = self._aborting or (stood_us is not None and process.ended_by_watchdog(status))
         culprit = None if call is None or blameless else call.call
