@@ -60,10 +60,6 @@ def host(request: Request, out: Out) -> int:
     assumption; 3: it could not be judged; 130: broken off by a second Ctrl-C. Raises InputError for
     files that cannot be used.
     """
-    if request.trace is not None and request.steps is not None:
-        together = terminal.same_file(request.trace, request.steps)
-        if request.trace == request.steps or together:
-            raise api.InputError(f"{request.trace}: --trace and --steps need a file each")
     terminal.check_writable(out.path, inputs=[request.cluster])
     if request.trace is not None and request.judge:
         _refuse_unreadable(request.trace)
@@ -264,8 +260,14 @@ def _finish(
     unclean: Mapping[str, str],
     seconds: float,
 ) -> int:
-    judged, status = _judge(request, out)
-    if unclean:
+    judged: _JudgedTrace | None
+    try:
+        judged, status = _judge(request, out)
+    except KeyboardInterrupt:  # the run itself has ended in order, and is told of
+        judged, status = None, EXIT_ABORTED
+        terminal.write_message("interrupted")
+    unjudged = judged is None and request.judge and request.trace is not None
+    if unclean and not unjudged:
         status = EXIT_UNCLEAN
     if outcome is Outcome.ABORTED:
         status = EXIT_ABORTED
@@ -297,8 +299,9 @@ def _finish(
         out.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         return status
     lines = [] if judged is None or out.quiet else [f"{one}\n" for one in judged.findings]
-    # With --quiet, too: the exit status alone does not say what it is about.
-    lines += [f"{name}: not in order: {why}\n" for name, why in unclean.items()]
+    reasons = [f"{name}: not in order: {why}" for name, why in unclean.items()]
+    if not out.quiet:
+        lines += [f"{one}\n" for one in reasons]
     words = [
         f"{request.cluster}: ran for {seconds:.1f} s",
         _count(len(board.resources), "resource"),
@@ -306,11 +309,15 @@ def _finish(
         f"{_count(board.deaths, 'monitor')} died",
     ]
     if unclean:
-        words.append(f"{_count(len(unclean), 'resource')} not in order")
+        # A quiet run has but one line, and the number alone does not say what it is about.
+        which = f" ({'; '.join(reasons)})" if out.quiet else ""
+        words.append(f"{_count(len(unclean), 'resource')} not in order{which}")
     if outcome is Outcome.ABORTED:
         words.append("broken off")
     if judged is not None:
         words.append(f"the trace {request.trace} {judged.verdict}")
+    if unjudged:
+        words.append(f"the trace {request.trace} is not judged")
     out.write("".join([*lines, ", ".join(words) + "\n"]), inputs=[request.cluster])
     return status
 

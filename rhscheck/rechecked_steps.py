@@ -52,6 +52,7 @@ def _json(path: str, found: Repeated, status: int) -> bytes:
             "recorded": one.recorded,
             "repeated": one.repeated,
             "refused": one.refused or None,
+            "changed": one.changed,
         }
     fields = {
         "mode": "recheck",
@@ -82,6 +83,11 @@ def _text(path: str, found: Repeated, out: Out) -> str:
 
 
 def _difference(path: str, one: Difference, tool: str) -> list[str]:
+    if one.changed:
+        return [
+            f"{path}:{one.line}: this line ({one.core}), or what stands before it, is not what was "
+            "recorded: its check sum is another"
+        ]
     now = f"the core refuses it: {one.refused}" if one.refused else one.repeated
     ours = f"rhscheck {api.version()}"
     why = "the file was changed after it was recorded"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rhscheck.tracer.configuration import ClusterConfiguration
     from rhscheck.tracer.faults import Fault
 
-EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED = 0, 1, 3
+EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_INTERRUPTED = 0, 1, 3, 130
 MAX_MINUTES = 10_080.0  # a week
 MAX_SEED = 1 << 62
 _REAL_ONLY = ("time_scale", "steps", "state", "seconds")
@@ -47,7 +47,7 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
         "rhscheck run cluster.toml --simulate --seeds 0-9999",
         "rhscheck run cluster.toml --simulate --seed 17 --trace 17.jsonl",
         "rhscheck run cluster.toml --simulate --fault db:Online:1:hang",
-        "rhscheck run cluster.toml --steps run.steps && rhscheck run --recheck run.steps",
+        "rhscheck run cluster.toml --steps steps && rhscheck run --recheck steps",
     ),
 )
 @click.argument("cluster", metavar="[CLUSTER.toml]", required=False)
@@ -107,7 +107,7 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str | No
     default="spec",
     show_default=True,
     help="spec: every recording is replayed against rhs; watch: simulated runs are only watched "
-    "for a few rules, which is much faster; none: a real run is not judged.",
+    "for a few rules, which are named, and which is much faster; none: a real run is not judged.",
 )
 @click.option(
     "--time-scale",
@@ -168,7 +168,7 @@ def run(
 
     Exit status 0: all is in order and no rule is broken; 1: a rule is broken, or a resource of a
     real run had failed or could not be taken offline in order; 3: that could not be decided, or a
-    --fault did not come.
+    --fault did not come; 130: interrupted by Ctrl-C, without a rule broken up to then.
     With --recheck 0: every step has the recorded effects; 1: one has not; 3: there is no step.
     """
     if recheck is not None:
@@ -176,6 +176,12 @@ def run(
         from rhscheck.rechecked_steps import recheck as repeat
 
         return repeat(recheck, out)
+    for option, path in (("--trace", trace), ("--steps", steps)):
+        if path == "-":
+            raise click.UsageError(
+                f"{option} needs a file: standard output is for the report; `./-` is a file"
+            )
+    _refuse_one_file(trace, steps, out.path)
     if cluster is None:
         raise click.UsageError("Missing argument 'CLUSTER.toml'.")
     _refuse(context, _REAL_ONLY if simulate else _SIMULATED_ONLY, simulated=simulate)
@@ -215,6 +221,15 @@ def _refuse(context: click.Context, names: Sequence[str], *, simulated: bool) ->
         if parameter.name in names and given is not ParameterSource.DEFAULT:
             rule = "cannot be used with" if simulated else "can be used only with"
             raise click.UsageError(f"{parameter.opts[0]} {rule} --simulate")
+
+
+def _refuse_one_file(trace: str | None, steps: str | None, output: str | None) -> None:
+    """Of two results in one file one would be lost."""
+    given = [("--trace", trace), ("--steps", steps), ("-o", output)]
+    for at, (option, path) in enumerate(given):
+        for before, other in given[:at]:
+            if path is not None and other is not None and terminal.same_place(path, other):
+                raise api.InputError(f"{path}: {before} and {option} need a file each")
 
 
 def _refuse_all(context: click.Context, but: Sequence[str], with_: str) -> None:
@@ -269,6 +284,8 @@ def _simulate(
     status = EXIT_OK
     if found.violation is not None:
         status = EXIT_VIOLATED
+    elif found.interrupted:
+        status = EXIT_INTERRUPTED
     elif found.missed or "undecided" in dict(found.verdicts):  # what was asked was not tried
         status = EXIT_UNDECIDED
     out.write(

@@ -12,6 +12,7 @@ from rhscheck.output import replay_text
 from rhscheck.simulated_runs import Judged, Search, Violation, Wanted
 from rhscheck.texts import counted, json_bytes
 from rhscheck.tracer.faults import Fault
+from rhscheck.tracer.rule_watch import WATCHED
 from rhscheck.tracer.simulator import Options
 
 _MINUTE_US = 60_000_000
@@ -81,6 +82,7 @@ def _summary(cluster: str, wanted: Wanted, seeds: range, found: Search) -> str:
         size = f"{counted(found.runs, 'run')}, {size} of virtual time"
     words = {
         "conforms": "conforms" if len(seeds) == 1 else "conform",
+        "unbroken": "breaks no watched rule" if len(seeds) == 1 else "break no watched rule",
         "plug-in": "only the plug-in breaks promises",
         "undecided": "undecided",
         "violated": "violated",
@@ -89,7 +91,16 @@ def _summary(cluster: str, wanted: Wanted, seeds: range, found: Search) -> str:
         words[verdict] if len(seeds) == 1 else f"{number:,} {words[verdict]}"
         for verdict, number in found.verdicts
     ]
-    judged = "" if wanted.by_spec else " (judged by the watch alone)"
+    judged = ""
+    if not wanted.by_spec:
+        judged = (
+            f"; watched were {', '.join(WATCHED)} alone, and no promise of a plug-in: --judge spec "
+            "judges all"
+        )
+    if found.interrupted and found.violation is not None:
+        judged += "; interrupted, a smaller run was looked for"
+    elif found.interrupted:
+        judged += f"; interrupted, seeds {seeds[0] + found.runs}-{seeds[-1]} were not tried"
     missed = ", ".join(fault_text(one) for one in found.missed)
     untested = f", but {missed} did not come" if missed else ""
     return f"{cluster}: {which}: {size}: {', '.join(verdicts)}{untested}{judged}"
@@ -151,7 +162,9 @@ def simulated_json(
             "steps": found.steps,
             "virtual_us": found.virtual_us,
             "judge": "spec" if wanted.by_spec else "watch",
+            "watched": None if wanted.by_spec else list(WATCHED),
             "verdicts": dict(found.verdicts),
+            "interrupted": found.interrupted,
             "violation": shown,
             "missed_faults": [fault_text(one) for one in found.missed],
             "trace": trace,

@@ -208,7 +208,7 @@ def _live_table(board: Board, *, color: bool) -> Iterator[Callable[[News], None]
             cells = zip(row, room, strict=True)
             # As text: a name or a reason may hold what rich takes for markup.
             shown = [Text(run_table.shortened(cell, width)) for cell, width in cells if width]
-            shown[2].stylize(style)
+            shown[sum(width > 0 for width in room[: run_table.STATE])].stylize(style)
             made.add_row(*shown)
         return made
 

@@ -22,7 +22,7 @@ from rhscheck.tracer.simulator import Cores, Options, Run, simulate
 from rhscheck.traces.format import EventLine, Finish, Header, Loaded, Trace
 from rhscheck.traces.report import Finding, TraceReport
 
-Verdict = Literal["conforms", "plug-in", "undecided", "violated"]
+Verdict = Literal["conforms", "unbroken", "plug-in", "undecided", "violated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Judged:
     """A run and what is said about it.
 
     "undecided": some part could not be judged, or the run was cut short by its number of events.
+    "unbroken": none of the few rules of the watch is broken, and nothing else was judged.
     "plug-in": only promises of the plug-in are broken, which its faults do. `report`: the
     replayer's, None where only the watch judged. `rules`: what is violated, as both name it, not
     counting the plug-in's doing; `(event)` for an event that the spec does not allow.
@@ -68,6 +69,7 @@ class Search:
     """What a range of seeds showed. Times in microseconds of virtual time.
 
     `missed`: those of the wanted faults that struck in no run, because there was no such call.
+    `interrupted`: somebody had enough of it; the seeds so far, or the shrinking, are what there is.
     """
 
     runs: int
@@ -78,6 +80,7 @@ class Search:
     violation: Violation | None
     last: Judged
     missed: tuple[Fault, ...] = ()
+    interrupted: bool = False
 
 
 def spec_for(configuration: ClusterConfiguration) -> HostJudge:
@@ -124,7 +127,7 @@ def judge_seed(wanted: Wanted, spec: HostJudge | None, seed: int, case: Case) ->
     theirs = [] if report is None else [_rule(one) for one in _host_findings(report)]
     rules = tuple(dict.fromkeys([*theirs, *ours]))
     verdict = _verdict(report, rules)
-    if verdict == "conforms" and not run.finished:
+    if verdict in ("conforms", "unbroken") and not run.finished:
         verdict = "undecided"
     return Judged(run, trace, report, verdict, rules)
 
@@ -147,7 +150,9 @@ def _rule(finding: Finding) -> str:
 def _verdict(report: TraceReport | None, rules: Sequence[str]) -> Verdict:
     if rules:
         return "violated"
-    if report is None or report.verdict in ("conforms", "conforms-so-far"):
+    if report is None:
+        return "unbroken"
+    if report.verdict in ("conforms", "conforms-so-far"):
         return "conforms"
     return "plug-in" if report.verdict == "violated" else "undecided"
 
@@ -155,19 +160,25 @@ def _verdict(report: TraceReport | None, rules: Sequence[str]) -> Verdict:
 def search(wanted: Wanted, seeds: range, say: Callable[[str], None]) -> Search:
     """Simulate the seeds in order up to the first violation, and shrink that.
 
-    `say` is told what is going on. Raises ValueError for an empty range.
+    `say` is told what is going on. Raises ValueError for an empty range, KeyboardInterrupt if that
+    came before anything was judged; after that it ends the search.
     """
-    if not seeds:
-        raise ValueError("there is no seed to run")
     spec = spec_for(wanted.configuration) if wanted.by_spec else None
     runs = events = steps = virtual_us = 0
     verdicts: dict[Verdict, int] = {}
-    violation = None
+    violation = last = None
+    interrupted = False
     struck: set[Fault] = set()
     for seed in seeds:
         say(f"simulate: seed {seed}" + (f" of {seeds[-1]}" if len(seeds) > 1 else ""))
         case = case_of(wanted, seed)
-        last = judge_seed(wanted, spec, seed, case)
+        try:
+            last = judge_seed(wanted, spec, seed, case)
+        except KeyboardInterrupt:
+            if last is None:
+                raise
+            interrupted = True
+            break
         runs += 1
         struck.update(last.run.struck)
         events += len(last.run.events)
@@ -175,11 +186,13 @@ def search(wanted: Wanted, seeds: range, say: Callable[[str], None]) -> Search:
         virtual_us += last.run.ended_us
         verdicts[last.verdict] = verdicts.get(last.verdict, 0) + 1
         if last.verdict == "violated":
-            violation = _shrunk(wanted, spec, seed, case, last, say)
+            violation, interrupted = _shrunk(wanted, spec, seed, case, last, say)
             break
+    if last is None:
+        raise ValueError("there is no seed to run")
     missed = tuple(one for one in wanted.faults or () if one not in struck)
     counts = tuple(verdicts.items())
-    return Search(runs, events, steps, virtual_us, counts, violation, last, missed)
+    return Search(runs, events, steps, virtual_us, counts, violation, last, missed, interrupted)
 
 
 def _shrunk(
@@ -189,20 +202,25 @@ def _shrunk(
     case: Case,
     found: Judged,
     say: Callable[[str], None],
-) -> Violation:
-    """The violation with its smallest case; smaller ones have to break one of the same rules."""
-    latest = found
+) -> tuple[Violation, bool]:
+    """The violation with its smallest case; smaller ones have to break one of the same rules.
+
+    And whether the search for that was interrupted.
+    """
+    latest, smallest = found, case
     tried = 0
 
     def attempt(smaller: Case) -> Run | None:
-        nonlocal latest, tried
+        nonlocal latest, smallest, tried
         tried += 1
         say(f"simulate: seed {seed} breaks {', '.join(found.rules)}; shrinking, run {tried}")
         judged = judge_seed(wanted, spec, seed, smaller)
         if not set(judged.rules) & set(found.rules):
             return None
-        latest = judged
+        latest, smallest = judged, smaller
         return judged.run
 
-    shrunk = shrink(case, found.run, attempt)
-    return Violation(found, shrunk, latest)
+    try:
+        return Violation(found, shrink(case, found.run, attempt), latest), False
+    except KeyboardInterrupt:
+        return Violation(found, Shrunk(smallest, latest.run, tried), latest), True

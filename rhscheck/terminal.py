@@ -102,6 +102,11 @@ def same_file(path: str, other: str) -> bool:
         return False
 
 
+def same_place(path: str, other: str) -> bool:
+    """Whether both names lead to one file, be it there already or not."""
+    return os.path.realpath(path) == os.path.realpath(other) or same_file(path, other)
+
+
 def check_writable(path: str | None, inputs: Iterable[str] = ()) -> None:
     """Raise OutputError where `write_result` could not write to `path`: before long work.
 

@@ -26,6 +26,12 @@ from rhscheck.traces.format import (
     TimeoutEvent,
 )
 
+# What it complains about: rules by the names that `rhs.sm` has for them, then those that only RCM's
+# view shows. B: a time-out that comes too early, or never.
+WATCHED: Final = (
+    *("R1", "R1strict", "R2", "R2last", "R3", "R4", "R5", "P7", "M1", "B"),
+    *("DependencyOrder", "Ownership"),
+)
 _SERIALISED: Final = frozenset(("ResourceControl", "IsAlive", "LooksAlive", "Online", "Offline"))
 _PENDING: Final = 997
 # Nothing of a resource runs in these states of RCM.

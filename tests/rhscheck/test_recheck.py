@@ -85,7 +85,42 @@ def test_a_changed_effect_is_a_difference(
 def test_a_removed_step_is_a_difference(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = step_log().splitlines(keepends=True)
     status, out, _ = recheck(capsys, tmp_path, b"".join([lines[0], *lines[2:]]), "--quiet")
-    assert (status, out) == (1, "s: differs at line 3, in step 1\n")
+    assert (status, out) == (1, "s: differs at line 2, in step 0\n")
+
+
+def changed_line(line: int, core: str) -> str:
+    return (
+        f"s:{line}: this line ({core}), or what stands before it, is not what was recorded: its "
+        "check sum is another\n"
+    )
+
+
+def test_a_shift_of_all_times_is_no_recording(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The cores do the same a second later, so that nothing was noticed."""
+    shifted = step_log().replace(b'"now_us":10,', b'"now_us":15,')
+    shifted = shifted.replace(b'"now_us":20,', b'"now_us":25,')
+    status, out, _ = recheck(capsys, tmp_path, shifted)
+    assert (status, out) == (1, changed_line(2, "RCM") + "s: differs at line 2, in step 1\n")
+
+
+def test_a_changed_note_or_header_is_no_recording(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, _ = recheck(capsys, tmp_path, step_log().replace(b"a note", b"another", 1))
+    assert (status, out) == (1, changed_line(3, "a note") + "s: differs at line 3, in step 1\n")
+    status, out, _ = recheck(capsys, tmp_path, step_log().replace(b"another day", b"today"))
+    assert (status, out) == (1, changed_line(1, "the header") + "s: differs at line 1, in step 0\n")
+
+
+def test_a_line_without_a_check_sum_is_no_recording(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = step_log().splitlines()[-1].partition(b',"sum":')[0] + b"}\n"
+    status, out, _ = recheck(capsys, tmp_path, step_log() + line, "--format", "json")
+    difference = json.loads(out)["difference"]
+    assert (status, difference["line"], difference["changed"]) == (1, 6, True)
 
 
 def test_an_event_of_what_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

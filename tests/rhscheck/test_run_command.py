@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted_bugs import BUGS
@@ -43,6 +45,11 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return int(str(ended.value.code)), said.out, said.err
 
 
+# What is said of runs that were only watched: what was not judged is no "conforms".
+ALONE = (
+    "; watched were R1, R1strict, R2, R2last, R3, R4, R5, P7, M1, B, DependencyOrder, Ownership "
+    "alone, and no promise of a plug-in: --judge spec judges all"
+)
 WATCHED = ("--simulate", "--judge", "watch", "--minutes", "5")
 
 
@@ -51,7 +58,7 @@ def test_one_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *WATCHED, "--seed", "3") == (
         0,
         "shop.toml: seed 3: 96 events in 5 min 00 s of virtual time, error in Open 1 of db: "
-        "conforms (judged by the watch alone)\n",
+        f"breaks no watched rule{ALONE}\n",
         "",
     )
 
@@ -61,7 +68,7 @@ def test_a_range_of_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, *WATCHED, "--seeds", "0-19")
     assert status == 0
     assert out.startswith("shop.toml: seeds 0-19: 20 runs, ")
-    assert out.endswith(": 20 conform (judged by the watch alone)\n")
+    assert out.endswith(f": 20 break no watched rule{ALONE}\n")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -96,6 +103,86 @@ def test_broken_promises_are_the_plug_ins(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_run_that_is_only_watched_does_not_conform(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was said to conform where replay of the same run finds a broken promise."""
+    words = ("--simulate", "--minutes", "2", "--fault", "db:Online:1:early-status")
+    status, out, _ = run(capsys, *words, "--judge", "watch", "--trace", "t.jsonl")
+    assert (status, "conform" in out) == (0, False)
+    assert out.endswith(f"early-status in Online 1 of db: breaks no watched rule{ALONE}\n")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", "t.jsonl", "--quiet"])
+    assert ended.value.code == 1
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Ctrl-C comes in the run with this number."""
+    judge, runs = simulated_runs.judge_seed, itertools.count(1)
+
+    def judge_seed(*words: Any) -> simulated_runs.Judged:
+        if next(runs) == number:
+            raise KeyboardInterrupt
+        return judge(*words)
+
+    monkeypatch.setattr(simulated_runs, "judge_seed", judge_seed)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_interrupted_search_says_how_far_it_came(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said "interrupted", and what had been tried was lost."""
+    interrupt_at(monkeypatch, 4)
+    status, out, _ = run(capsys, *WATCHED, "--seeds", "0-19")
+    assert status == 130
+    assert out.startswith("shop.toml: seeds 0-2: 3 runs, ")
+    assert out.endswith(
+        f": 3 break no watched rule{ALONE}; interrupted, seeds 3-19 were not tried\n"
+    )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_violation_is_shown_where_making_it_small_is_interrupted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug = next(one for one in BUGS if one.name == "online-without-open")
+    wanted = simulated_runs.Wanted
+    monkeypatch.setattr(simulated_runs, "Wanted", functools.partial(wanted, cores=bug.cores))
+    interrupt_at(monkeypatch, 3)
+    status, out, _ = run(capsys, *WATCHED, "--seeds", "0-9")
+    lines = out.splitlines()
+    assert status == 1
+    assert lines[0].startswith("seed 0: R1strict: Online of db is called before Open")
+    assert lines[-1].endswith("; interrupted, a smaller run was looked for")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_two_results_in_one_file_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *WATCHED, "--trace", "t", "-o", "./t")
+    assert (status, out, err) == (2, "", "error: ./t: --trace and -o need a file each\n")
+    status, out, err = run(capsys, "--trace", "t", "--steps", "./t")
+    assert (status, out, err) == (2, "", "error: ./t: --trace and --steps need a file each\n")
+    status, out, err = run(capsys, "--steps", "t", "-o", "t")
+    assert (status, out, err) == (2, "", "error: t: --steps and -o need a file each\n")
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("words", [("--simulate", "--trace", "-"), ("--steps", "-")])
+def test_a_recording_does_not_go_to_standard_output(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """A file of the name `-` was written."""
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert f"{words[-2]} needs a file: standard output is for the report; `./-` is a file" in err
+
+
+def test_the_help_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_violation_is_shown_small_with_the_command_that_shows_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +197,7 @@ def test_a_violation_is_shown_small_with_the_command_that_shows_it_again(
         "again: rhscheck run shop.toml --simulate --seed 0 --minutes 1.25 "
         "--resource site --no-faults --judge watch"
     )
-    assert lines[-1].endswith(": 1 violated (judged by the watch alone)")
+    assert lines[-1].endswith(f": 1 violated{ALONE}")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -119,7 +206,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(out)
     assert status == 0
     assert (found["version"], found["command"], found["mode"]) == (1, "run", "simulate")
-    assert (found["seeds"], found["runs"], found["verdicts"]) == ([0, 1], 2, {"conforms": 2})
+    assert (found["seeds"], found["runs"], found["verdicts"]) == ([0, 1], 2, {"unbroken": 2})
+    assert (found["watched"][:2], found["interrupted"]) == (["R1", "R1strict"], False)
     assert (found["judge"], found["violation"], found["exit"]) == ("watch", None, 0)
 
 
@@ -134,8 +222,8 @@ def test_a_fault_that_does_not_come_is_told(capsys: pytest.CaptureFixture[str]) 
         "--minutes"
     )
     assert lines[1].endswith(
-        "virtual time, error in Open 1 of site: conforms, but db:Online:99:hang did not come "
-        "(judged by the watch alone)"
+        "virtual time, error in Open 1 of site: breaks no watched rule, but db:Online:99:hang did "
+        f"not come{ALONE}"
     )
     status, out, _ = run(capsys, *words, "--format", "json", "--seeds", "0-1")
     found = json.loads(out)

@@ -1,13 +1,17 @@
 """The log of every step of a real run (`rhs-steps/1`): written while it happens, and repeated.
 
 JSON Lines: a header with the configuration, then one entry a step of a core, with the event, its
-time and the effects; notes stand between them. What a core decides depends on its events alone, so
-given to fresh cores they lead to the same effects, and a difference means that the file, or the
-loop that made it, is wrong. Owns this file and what may be wrong with it; knows no trace.
+time and the effects; notes stand between them. Each line ends with a check sum of itself and all
+before it, so that a file that was cut can be read as far as it goes.
+
+What a core decides depends on its events alone, so given to fresh cores they lead to the same
+effects, and a difference means that the file, or the loop that made it, is wrong. Owns this file
+and what may be wrong with it; knows no trace.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, Literal
@@ -20,6 +24,14 @@ from rhscheck.tracer.real.journal import RCM, Entry, NoteEntry, RcmEntry, proces
 from rhscheck.tracer.rhs_core import RhsCore
 
 FORMAT: Final = "rhs-steps/1"
+
+
+_SUM: Final = b',"sum":"'
+
+
+def _sum(before: bytes, body: bytes) -> bytes:
+    """The check sum of a line, from that of the line before and the line without its own."""
+    return hashlib.sha256(before + body).hexdigest()[:16].encode()
 
 
 class StepHeader(msgspec.Struct, frozen=True):
@@ -45,10 +57,13 @@ class StepFile:
         """`stream` must not buffer."""
         self._stream = stream
         self._encoder = msgspec.json.Encoder()
+        self._sum = b""
         self._line(StepHeader(node, configuration, tool=tool))
 
     def _line(self, content: object) -> None:
-        self._stream.write(self._encoder.encode(content) + b"\n")
+        body = self._encoder.encode(content)
+        self._sum = _sum(self._sum, body)
+        self._stream.write(body[:-1] + _SUM + self._sum + b'"}\n')
 
     def __call__(self, entry: Entry) -> None:
         """Write down one step."""
@@ -69,7 +84,8 @@ class Difference:
     """The first step that fresh cores do not repeat.
 
     `core`: "RCM" or the process ("shared/1"). `recorded` and `repeated` are the effects, as JSON;
-    `refused`: why the core does not take the event at all, else empty.
+    `refused`: why the core does not take the event at all, else empty. `changed`: nothing of that,
+    but the line, or what stands before it, is not what was written.
     """
 
     line: int
@@ -78,6 +94,7 @@ class Difference:
     recorded: str
     repeated: str
     refused: str = ""
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +122,17 @@ def repeat_steps(stream: BinaryIO) -> Repeated:
     monitors: dict[tuple[str, int], RhsCore] = {}
     decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
     steps = 0
+    if not lines.intact:
+        return Repeated(head.tool, 0, 0, lines.cut, _changed(1, "the header"))
     for number, line in enumerate(lines, 2):
         try:
             entry = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StepLogError(number, f"no step: {error}") from None
         if isinstance(entry, NoteEntry):
+            if not lines.intact:
+                difference = _changed(number, "a note")
+                return Repeated(head.tool, steps, len(monitors), lines.cut, difference)
             continue
         steps += 1
         core: RcmCore | RhsCore
@@ -121,24 +143,43 @@ def repeat_steps(stream: BinaryIO) -> Repeated:
             name = process_name(*key)
             core = monitors.setdefault(key, RhsCore(head.configuration.timeouts))
         difference = _difference(number, name, core, entry)
+        if difference is None and not lines.intact:
+            difference = _changed(number, name)
         if difference is not None:
             return Repeated(head.tool, steps, len(monitors), lines.cut, difference)
     return Repeated(head.tool, steps, len(monitors), lines.cut, None)
 
 
 class _Lines:
-    """The lines of a file; `cut`: its last one has no end, and is left out."""
+    """The lines of a file without their check sums.
+
+    `cut`: its last one has no end, and is left out. `intact`: the latest has its check sum.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._sum = b""
         self.cut = False
+        self.intact = True
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._stream:
             if not line.endswith(b"\n"):
                 self.cut = True
                 return
-            yield line
+            body, mark, told = line.rpartition(_SUM)
+            if not mark:  # it may be no line of a step log at all: whoever reads it says so
+                self.intact = False
+                yield line
+                continue
+            body += b"}"
+            self._sum = _sum(self._sum, body)
+            self.intact = told == self._sum + b'"}\n'
+            yield body
+
+
+def _changed(number: int, core: str) -> Difference:
+    return Difference(number, core, "", "", "", changed=True)
 
 
 def _header(line: bytes) -> StepHeader:
