@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -247,8 +247,10 @@ def convert_parameters(found: type[Resource], given: Mapping[str, object]) -> An
     ]
     if wanted is not None:
         types = _types(wanted)
+        misspelt = {near for name in given if name not in known for near in _near(name, known)}
         for name, required in known.items():
-            error = _wrong_parameter(name, given, required=required, types=types)
+            needed = required and name not in misspelt
+            error = _wrong_parameter(name, given, required=needed, types=types)
             if error is not None:
                 wrong.append(error)
     if wrong:
@@ -307,8 +309,13 @@ def _fields(wanted: type[Any]) -> Mapping[str, bool]:
     }
 
 
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """What may have been meant, none or one."""
+    return difflib.get_close_matches(name, tuple(known), n=1)
+
+
 def _unknown_parameter(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = _near(name, known)
     if near:
         return f"there is no parameter `{name}`; did you mean `{near[0]}`?"
     if known:

@@ -524,6 +524,7 @@ def test_all_wrong_parameters_of_all_monitors_are_told_at_once(
     @dataclass
     class Wanted:
         port: int
+        host: str
         folder: str
         names: list[str] = ()
     class Picky(Good):
@@ -542,13 +543,13 @@ def test_all_wrong_parameters_of_all_monitors_are_told_at_once(
     [resource.other]
     plugin = "./plugin.py:Picky"
     monitor = "other"
-    parameters = { port = "x", folder = "f" }
+    parameters = { port = "x", folder = "f", host = "h" }
     """
     run = cluster(tmp_path, text, body)
     with pytest.raises(ClusterFileError) as refused:
         run.join()
     assert [(one.line, one.message) for one in refused.value.mistakes] == [
-        (4, "resource `it`: parameter `port` is missing: add `port = …`"),
+        (4, "resource `it`: parameter `host` is missing: add `host = …`"),
         (5, "resource `it`: there is no parameter `prot`; did you mean `port`?"),
         (6, "resource `it`: parameter `folder`: expected str, got int"),
         (7, "resource `it`: parameter `names`: expected str, got int"),
