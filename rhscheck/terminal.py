@@ -56,7 +56,7 @@ def harmless(line: str) -> str:
 
 def safe(text: str) -> str:
     """A message whose lines may hold any names, so that nobody obeys or takes them for commands."""
-    known = text.encode("utf-8", "replace").decode("utf-8")  # `?` for what is no text, as everywhere
+    known = text.encode("utf-8", "replace").decode("utf-8")  # `?` for what is no text
     return "\n".join(harmless(printable(line)) for line in known.split("\n"))
 
 

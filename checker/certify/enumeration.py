@@ -22,10 +22,11 @@ from rhscheck.checker.certify.claims import (
     system_of,
 )
 from rhscheck.checker.certify.form import Argument, Certificate, Ranking, Refusal
+from rhscheck.checker.certify.members import MOST_STATES
 from rhscheck.checker.certify.possible import NotExpressible, Reader, now
 from rhscheck.checker.certify.progress import require_progress
 from rhscheck.checker.certify.ranking import require_ranking
-from rhscheck.checker.certify.referee import MOST_STATES, Judge, seen
+from rhscheck.checker.certify.referee import Judge, seen
 from rhscheck.spec.expr import Expr, refs
 from rhscheck.spec.obligations import UnweavableError
 from rhscheck.spec.rules import AssumptionError, Owed, Woven, weave, weave_leads_to

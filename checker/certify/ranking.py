@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from rhscheck.checker.certify.cases import Case
 from rhscheck.checker.certify.form import (
     Debt,
     FairEvent,
@@ -35,6 +36,7 @@ from rhscheck.checker.certify.form import (
     Refusal,
 )
 from rhscheck.checker.certify.form import Place as Where
+from rhscheck.checker.certify.members import Inside
 from rhscheck.checker.certify.possible import (
     YES,
     Bound,
@@ -47,7 +49,7 @@ from rhscheck.checker.certify.possible import (
     now,
     whether,
 )
-from rhscheck.checker.certify.referee import Case, Inside, Judge
+from rhscheck.checker.certify.referee import Judge
 from rhscheck.checker.certify.regions import ZERO, Region, covered, limited
 from rhscheck.spec.system import SELF, Label, System, Transition
 

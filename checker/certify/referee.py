@@ -17,31 +17,23 @@ apart is checked where formulas are read. Only `Refusal` says no; returning says
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from rhscheck.checker.certify.form import InvariantFile, Refusal, Zone
-from rhscheck.checker.certify.form import Variable as Named
+from rhscheck.checker.certify.cases import Case, Cases
+from rhscheck.checker.certify.form import InvariantFile, Refusal
+from rhscheck.checker.certify.members import MOST_STATES
 from rhscheck.checker.certify.possible import (
-    ALWAYS,
     ME,
-    NO,
     YES,
-    Another,
     Bound,
-    Instance,
     NotExpressible,
-    Place,
     Reader,
     State,
     Truth,
-    Values,
     Way,
     Ways,
     joined,
-    mapped,
     now,
     whether,
 )
@@ -53,36 +45,9 @@ from rhscheck.checker.certify.regions import (
     later,
     limited,
     region,
-    restarted,
 )
-from rhscheck.spec.expr import And, Exists, Expr, Or, refs, walk
-from rhscheck.spec.system import SELF, IntType, RefType, System, Transition, Update
-
-MOST_STATES = 2_000_000
-_MOST_OUTCOMES = 100_000
-
-
-Inside = dict[State, list[Region]]  # a set of states: the values of its clocks in each
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A transition for one choice of who takes part: ME, another instance, or a number.
-
-    `writes`: the positions of known variables that it writes, with what they may get. `resets`: the
-    tracked clocks that it restarts; `restarts`: all of them. `possible`: the states inside in which
-    it may be taken, with the ways to take it. `fixed`: what is written, where that is the same in
-    every state; then `pick` makes the state after from the one before and that.
-    """
-
-    transition: Transition
-    bound: Bound
-    writes: tuple[tuple[int, Values], ...]
-    resets: frozenset[int]
-    restarts: frozenset[Place]
-    possible: tuple[tuple[tuple[Way, ...], Sequence[State]], ...]
-    fixed: State | None
-    pick: Callable[[State], State]
+from rhscheck.spec.expr import And, Exists, Expr, Or, walk
+from rhscheck.spec.system import SELF, System
 
 
 def check(
@@ -102,41 +67,10 @@ def check(
 
 
 @dataclass(slots=True)
-class Judge:
-    """One invariant before the enumeration. `inside`: its states, with the values of the clocks.
+class Judge(Cases):
+    """One invariant before the enumeration: is it initial, closed, safe?"""
 
-    Raises Refusal for a file that is none, NotExpressible where instances are told apart.
-    """
-
-    name: str
-    system: System
-    n: int | None
-    invariant: InvariantFile
-    reader: Reader = field(init=False)
-    places: tuple[Place, ...] = field(init=False)
-    clocks: tuple[Place, ...] = field(init=False)
-    inside: Inside = field(init=False)
-    active: Callable[[State], tuple[int, ...]] = field(init=False)
-    _order: list[State] = field(init=False)  # the states inside
-    _everywhere: int = field(init=False)  # a byte, 1, for each of them
-    _passing: dict[tuple[Expr, object], int] = field(default_factory=dict)
-    _groups: dict[tuple[int, ...], Collection[list[int]]] = field(default_factory=dict)
-    _ways: dict[Way, tuple[Difference, ...]] = field(default_factory=dict)
     _limits: list[tuple[int | None, Difference, Truth]] | None = None
-
-    def __post_init__(self) -> None:
-        self._require_one_family()
-        self.clocks = self._named(
-            self.invariant.clocks, {clock.name: clock.family for clock in self.system.clocks}
-        )
-        self.places = self._named(
-            self.invariant.variables, {v.name: v.family for v in self.system.variables}
-        )
-        self.reader = Reader(self.system, self.n, self.places, frozenset(self.clocks))
-        self.active = self._activity()
-        self.inside = self.states(self.invariant)
-        self._order = list(self.inside)
-        self._everywhere = int.from_bytes(b"\1" * len(self._order), "little")
 
     def check(self, bad: Mapping[str, Expr]) -> None:
         """Whether it is inductive and excludes every goal in `bad`."""
@@ -145,128 +79,6 @@ class Judge:
         self.steps()
         for rule, goal in bad.items():
             self.safety(rule, goal)
-
-    # ---- what the file says ----------------------------------------------------------------------
-    def _require_one_family(self) -> None:
-        if self.n is not None or not self.system.parametric:
-            return
-        if len(self.system.parametric) > 1:
-            raise NotExpressible("more than one family has any number of instances")
-        for variable in self.system.variables:
-            if (
-                isinstance(variable.type, RefType)
-                and variable.type.family in self.system.parametric
-            ):
-                raise NotExpressible(f"`{variable.name}` stores the number of an instance")
-
-    def _named(
-        self, named: Sequence[Named], families: Mapping[str, str | None]
-    ) -> tuple[Place, ...]:
-        """The variables or clocks of the file; each has to exist, once."""
-        places: list[Place] = []
-        for one in named:
-            known = one.name in families
-            family = families.get(one.name)
-            size = None if family is None else self.system.family(family).size
-            if family is not None and size is None:
-                size = self.n
-            fits = (
-                one.instance is None
-                if family is None
-                else one.instance == ME
-                if size is None
-                else isinstance(one.instance, int) and 1 <= one.instance <= size
-            )
-            if not known or not fits or (one.name, one.instance) in places:
-                raise Refusal(
-                    f"{self.name}: format", f"{one.name} of {one.instance} is no variable of it"
-                )
-            places.append((one.name, one.instance))
-        return tuple(places)
-
-    def states(self, file: InvariantFile) -> Inside:
-        """The states of a diagram over the variables and clocks of this invariant."""
-        found: Inside = {}
-        for values, zones in self._paths(file):
-            active = self.active(values)
-            regions = [region(active, self._differences(zone)) for zone in zones]
-            if any(regions):
-                found[values] = [one for one in regions if one is not None]
-        return found
-
-    def _paths(self, file: InvariantFile) -> Iterator[tuple[State, tuple[Zone, ...]]]:
-        """The paths of a diagram: a value for every variable, and the zones it leads to."""
-        nodes, leaves, width = file.nodes, file.leaves, len(self.places)
-        if file.root is None:
-            return
-        looked = 0
-        seen: set[State] = set()
-        blank: State = (0,) * width
-        stack: list[tuple[int, int, State]] = [(file.root, 0, blank)]  # node, variables known
-        while stack:
-            at, known, chosen = stack.pop()
-            looked += 1
-            if looked > MOST_STATES:
-                raise self._malformed()
-            if at < 0:
-                if -1 - at >= len(leaves) or known.bit_count() != width or chosen in seen:
-                    raise self._malformed()
-                seen.add(chosen)
-                yield chosen, leaves[-1 - at]
-                continue
-            if at >= len(nodes):
-                raise self._malformed()
-            node = nodes[at]
-            where = node.variable
-            if not 0 <= where < width or known >> where & 1:
-                raise self._malformed()
-            more = known | 1 << where
-            before, behind = chosen[:where], chosen[where + 1 :]
-            for branch in node.branches:
-                if branch.child >= at:  # children come first, so there is no circle
-                    raise self._malformed()
-                stack += [
-                    (branch.child, more, (*before, value, *behind)) for value in branch.values
-                ]
-
-    def _malformed(self) -> Refusal:
-        return Refusal(f"{self.name}: format", "this is no decision diagram of its variables")
-
-    def _differences(self, zone: Zone) -> Iterator[Difference]:
-        for i, j, bound, strict in zone:
-            if not (0 <= i <= len(self.clocks) and 0 <= j <= len(self.clocks)):
-                raise self._malformed()
-            yield (i, j, bound, strict)  # clocks are counted as in the file
-
-    def _activity(self) -> Callable[[State], tuple[int, ...]]:
-        """The tracked clocks (by number) that run in a state."""
-        if not self.clocks:
-            return lambda _state: ()
-        declared = {clock.name: clock for clock in self.system.clocks}
-        runs: list[tuple[int, str, Truth]] = []
-        reads: set[str] = set()
-        for number, clock in enumerate(self.clocks, start=1):
-            one = declared[clock[0]]
-            bound: Bound = {} if one.family is None else {SELF: clock[1]}  # type: ignore[dict-item]
-            runs.append((number, clock[0], self.reader.truth(one.active, bound)))
-            reads |= {ref.name for ref in refs(one.active)}
-        positions = [at for at, place in enumerate(self.places) if place[0] in reads]
-        read = itemgetter(*positions) if positions else _nothing
-        known: dict[object, tuple[int, ...]] = {}
-
-        def active(state: State) -> tuple[int, ...]:
-            key = read(state)
-            if key not in known:
-                found = [(number, name, whether(truth, state)) for number, name, truth in runs]
-                for _, name, truth in found:
-                    if truth not in (YES, NO):
-                        raise NotExpressible(
-                            f"whether clock `{name}` runs depends on what is left out"
-                        )
-                known[key] = tuple(number for number, _, truth in found if truth == YES)
-            return known[key]
-
-        return active
 
     # ---- initiation ------------------------------------------------------------------------------
     def initiation(self) -> None:
@@ -287,17 +99,6 @@ class Judge:
                 raise Refusal(
                     f"{self.name}: initiation", f"the initial state {self.told(values)} is outside"
                 )
-
-    def _includes(self, values: State, reached: Region) -> bool:
-        regions = self.inside.get(values)
-        return regions is not None and covered(reached, regions)
-
-    def told(self, values: State) -> str:
-        """A state for people, as far as the invariant speaks of it."""
-        return ", ".join(
-            f"{name}{'' if of is None else f'[{of}]'}={value}"
-            for (name, of), value in zip(self.places, values, strict=True)
-        )
 
     # ---- time ------------------------------------------------------------------------------------
     def delays(self) -> None:
@@ -353,167 +154,6 @@ class Judge:
             for case in self.cases(transition):
                 self._step(case)
 
-    def cases(self, transition: Transition, *, idle: bool = False) -> Iterator[Case]:
-        """The choices of who takes part in a transition, where it is possible.
-
-        `idle`: also those that change nothing that is known.
-        """
-        choices: list[list[Instance]] = []
-        for param in transition.params:
-            those = list(self.reader.instances(param.family))
-            choices.append([*those, Another()] if self.reader.has_others(param.family) else those)
-        names = [param.name for param in transition.params]
-        for choice in itertools.product(*choices):
-            bound = dict(zip(names, choice, strict=True))
-            case = self._case(transition, bound, idle=idle)
-            if case is not None:
-                yield case
-
-    def alone(self, transition: Transition) -> Iterator[Bound]:
-        """The choices of who takes part in a transition without any other instance."""
-        names = [param.name for param in transition.params]
-        those = [self.reader.instances(param.family) for param in transition.params]
-        for choice in itertools.product(*those):
-            yield dict(zip(names, choice, strict=True))
-
-    def _case(self, transition: Transition, bound: Bound, *, idle: bool) -> Case | None:
-        reader = self.reader
-        writes = self.writes(transition, bound, reader)
-        restarts = frozenset(
-            reader.place(reset.clock, reset.index, bound) for reset in transition.resets
-        )
-        resets = frozenset(
-            number for number, clock in enumerate(self.clocks, start=1) if clock in restarts
-        )
-        if not (writes or resets or idle):
-            return None
-        possible = tuple(self._possible(transition.guard, bound))
-        if not possible:
-            return None
-        fixed: list[int] = []
-        for _, options in writes:
-            if not callable(options) and len(options) == 1:
-                fixed += options
-        width = len(self.places)
-        known = len(fixed) == len(writes) and width > 1
-        origin = list(range(width))
-        for number, (at, _) in enumerate(writes):
-            origin[at] = width + number
-        return Case(
-            transition,
-            bound,
-            writes,
-            resets,
-            restarts,
-            possible,
-            tuple(fixed) if known else None,
-            itemgetter(*origin) if known else _nothing,
-        )
-
-    def writes(
-        self, transition: Transition, bound: Bound, reader: Reader
-    ) -> tuple[tuple[int, Values], ...]:
-        """What a transition writes of the known variables: positions, and what they may get."""
-        found: dict[int, Values] = {}
-        for update in transition.updates:
-            each = update.each
-            scopes: list[Bound] = [bound]
-            if each is not None:
-                scopes = [{**bound, each.name: one} for one in reader.instances(each.family)]
-            for scope in scopes:
-                place = reader.place(update.var, update.index, scope)
-                if place in self.places:
-                    # Of several updates of one variable the last one counts.
-                    found[self.places.index(place)] = self._stored(update, scope, reader)
-        return tuple(sorted(found.items(), key=_first))
-
-    def _stored(self, update: Update, bound: Bound, reader: Reader) -> Values:
-        """What a variable may hold after an update: bounded integers keep to their range."""
-        values = self._remembered(update.value, reader.values(update.value, bound))
-        kind = self.system.variable(update.var).type
-        if not isinstance(kind, IntType):
-            return values
-        low, high = kind.low, kind.high
-        return mapped(values, lambda found: frozenset(max(low, min(high, v)) for v in found))
-
-    def _remembered(self, formula: Expr, values: Values) -> Values:
-        """The same values, worked out once for all that the formula may read."""
-        positions = self._positions(formula)
-        if not callable(values) or not positions:
-            return values
-        asked, key = values, itemgetter(*positions)
-        known: dict[object, frozenset[int]] = {}
-
-        def recalled(state: State) -> frozenset[int]:
-            read = key(state)
-            found = known.get(read)
-            if found is None:
-                found = known[read] = asked(state)
-            return found
-
-        return recalled
-
-    def _positions(self, formula: Expr) -> tuple[int, ...]:
-        """Of the known variables that a formula may read."""
-        names = {ref.name for ref in refs(formula)}
-        return tuple([at for at, (name, _) in enumerate(self.places) if name in names])
-
-    def _alike(self, formula: Expr) -> Collection[list[int]]:
-        """Positions of states in `_order`, those together that differ in nothing that it reads."""
-        positions = self._positions(formula)
-        if positions not in self._groups:
-            found: dict[object, list[int]] = {}
-            key = itemgetter(*positions) if positions else _nothing
-            for number, values in enumerate(self._order):
-                found.setdefault(key(values), []).append(number)
-            self._groups[positions] = found.values()
-        return self._groups[positions]
-
-    def _possible(
-        self, guard: Expr, bound: Bound
-    ) -> Iterator[tuple[tuple[Way, ...], Sequence[State]]]:
-        """The states inside in which a guard may hold, and the ways in which it does.
-
-        A conjunction may hold where all its parts may: `possible` knows no more about it.
-        """
-        order = self._order
-        kept = self._everywhere
-        for part in guard.args if isinstance(guard, And) else (guard,):
-            kept &= self._passing_states(part, bound)
-            if not kept:
-                return
-        states = list(itertools.compress(order, kept.to_bytes(len(order), "little")))
-        if not self.reader.compares(guard):
-            yield ALWAYS, states
-            return
-        ways = self.reader.ways(guard, bound)
-        alike: dict[object, list[State]] = {}
-        positions = self._positions(guard)
-        key = itemgetter(*positions) if positions else _nothing
-        for values in states:
-            alike.setdefault(key(values), []).append(values)
-        for those in alike.values():
-            found = now(ways, those[0])
-            if found:
-                yield found, those
-
-    def _passing_states(self, part: Expr, bound: Bound) -> int:
-        """The states inside in which a condition may hold: a byte for each in `_order`."""
-        whom = [(k, type(v) if isinstance(v, Another) else v) for k, v in bound.items()]
-        key = (part, tuple(whom))
-        if key not in self._passing:
-            truth = self.reader.truth(part, bound)
-            if isinstance(truth, int):
-                self._passing[key] = self._everywhere if truth & YES else 0
-            else:
-                marks = bytearray(len(self._order))
-                for numbers in self._alike(part):
-                    if truth(self._order[numbers[0]]) & YES:
-                        for number in numbers:
-                            marks[number] = 1
-                self._passing[key] = int.from_bytes(marks, "little")
-        return self._passing[key]
-
     def _step(self, case: Case) -> None:
         if case.fixed is not None and not self.clocks:
             inside, pick, fixed = self.inside, case.pick, case.fixed
@@ -537,61 +177,6 @@ class Judge:
             for reached in self.reached(case, ways, values, self.inside[values], state):
                 if not self._includes(state, reached):
                     raise self._leaves(case, values, state)
-
-    def reached(
-        self,
-        case: Case,
-        ways: tuple[Way, ...],
-        values: State,
-        regions: Sequence[Region],
-        state: State,
-    ) -> Iterator[Region]:
-        """What the clocks may be in `state` after a step from `regions` of `values`."""
-        active = self.active(state)
-        kept = set(self.active(values)) & set(active) - case.resets
-        for one in regions:
-            for way in ways:
-                before = limited(one, self.read(way)) if way else one
-                if before is not None:
-                    yield restarted(before, kept, active)
-
-    @staticmethod
-    def after(case: Case, values: State) -> Sequence[State]:
-        """The states after a step, all that are possible."""
-        if case.fixed is not None:
-            return (case.pick(values + case.fixed),)
-        first = list(values)
-        several: list[tuple[int, list[int]]] = []
-        for at, options in case.writes:
-            those = options(values) if callable(options) else options
-            if len(those) == 1:
-                (first[at],) = those
-            else:
-                several.append((at, sorted(those)))
-        if not several:
-            return (tuple(first),)
-        if math.prod(len(those) for _, those in several) > _MOST_OUTCOMES:
-            raise NotExpressible("a step has too many outcomes")
-        found = []
-        for chosen in itertools.product(*(those for _, those in several)):
-            for (at, _), value in zip(several, chosen, strict=True):
-                first[at] = value
-            found.append(tuple(first))
-        return found
-
-    def read(self, way: Way) -> tuple[Difference, ...]:
-        """Comparisons of clocks as differences of their numbers."""
-        if way not in self._ways:
-            found: list[Difference] = []
-            for clock, minus, op, bound in way:
-                left = self.clocks.index(clock) + 1
-                right = ZERO if minus is None else self.clocks.index(minus) + 1
-                if op in ("<", "<="):
-                    found.append((left, right, bound, op == "<"))
-                else:
-                    found.append((right, left, -bound, op == ">"))
-            self._ways[way] = tuple(found)
-        return self._ways[way]
 
     def _leaves(self, case: Case, before: State, after: State) -> Refusal:
         return Refusal(
@@ -627,15 +212,6 @@ class Judge:
                             f"{self.name}: safety: {rule}",
                             f"{self.told(values)} is inside and may break it",
                         )
-
-
-def _nothing(_state: State) -> State:
-    """What a formula reads that reads nothing."""
-    return ()
-
-
-def _first(pair: tuple[int, Values]) -> int:
-    return pair[0]
 
 
 def seen(reader: Reader, goal: Expr, bound: Bound) -> Ways:
