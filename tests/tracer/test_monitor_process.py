@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rhscheck.tracer.events import Command, Stop
+from rhscheck.tracer.real.ending import Ending
 from rhscheck.tracer.real.frames import FromProcess, Setup, Stepped
 from rhscheck.tracer.real.monitor_process import MAX_UNREAD, Ended, MonitorProcess
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
@@ -64,15 +66,15 @@ def test_what_a_process_said_last_is_heard_before_its_end(tmp_path: Path) -> Non
     assert sum(isinstance(frame, Stepped) for frame in heard) == MAX_UNREAD + 201
 
 
-def test_a_watchdog_that_fired_when_everything_had_stood_still_accuses_nobody(
-    tmp_path: Path,
-) -> None:
-    process = MonitorProcess(setup_in(tmp_path), tmp_path / "log", lambda _source, _frame: None)
-    (tmp_path / "dump").write_text("Timeout (0:00:03)!\n", encoding="utf-8")
-    assert process.describe_end(1, stood_us=5_000_000) == (
+def test_a_watchdog_that_fired_when_everything_had_stood_still_accuses_nobody() -> None:
+    ending = Ending(1, None, "Timeout (0:00:03)!\n", 3.0, Path("log"), stood_us=5_000_000)
+    assert ending.blameless
+    assert ending.why() == (
         "this machine or program stood still for 5.0 s, RCM as well: its watchdog ended it"
     )
-    assert process.describe_end(1) == (
+    other = replace(ending, stood_us=None)
+    assert not other.blameless
+    assert other.why() == (
         "its main loop stood still (a plug-in holds Python's lock, or does not end to be loaded): "
         "its watchdog ended it"
     )

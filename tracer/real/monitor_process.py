@@ -1,7 +1,7 @@
 """A monitor process as RCM sees it: started, spoken to, watched, ended, with all it started.
 
-Owns the process and its process group, the threads that read its pipe and wait for its end, and
-the words for how it ended. Decides nothing: it tells what it sees to a function it is given.
+Owns the process and its process group, and the threads that read its pipe and wait for its end.
+Decides nothing: it tells what it sees to a function it is given.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, assert_never
+from typing import Final, Literal
 
 import msgspec
 
-from rhscheck.tracer.events import Operation
-from rhscheck.tracer.real.dump import guilty, read_dump, starting_a_thread
 from rhscheck.tracer.real.frames import (
     FrameWriter,
     FromProcess,
@@ -33,30 +31,8 @@ from rhscheck.tracer.real.frames import (
     read_lines,
 )
 from rhscheck.tracer.real.leftovers import marked_environment
-from rhscheck.tracer.real.rhs_process import (
-    EXIT_EXHAUSTED,
-    EXIT_LOAD_FAILED,
-    EXIT_STATUS,
-    EXIT_UNABLE,
-)
 from rhscheck.tracer.real.standstill import PATIENCE_S, Span
 
-# Why a monitor ends itself, as it tells RCM before; and the status that it ends with then.
-Farewell = Literal["deadlock", "crash", "stop", "manager-gone", "load-failed"]
-FAREWELL_STATUS: Final[dict[Farewell, int]] = {
-    "deadlock": EXIT_STATUS["deadlock"],
-    "crash": EXIT_STATUS["crash"],
-    "stop": EXIT_STATUS["stop"],
-    "manager-gone": EXIT_STATUS["manager-gone"],
-    "load-failed": EXIT_LOAD_FAILED,
-}
-
-# Signals that a process gets for what it does itself.
-_CRASHES: Final = frozenset(
-    signal.Signals[name].value
-    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP")
-    if name in signal.Signals.__members__
-)
 _DRAIN_S = 2.0  # how long the pipe of a dead process may stay open in something it started
 MAX_UNREAD: Final = 1_000  # frames of one process that wait for RCM; it has to wait with the next
 MAX_LOG: Final = 32 << 20  # bytes of a monitor's log, which plug-ins write into as they like
@@ -206,6 +182,13 @@ class MonitorProcess:
             return False
         return written.st_size > 0 and abs(time.time() - written.st_mtime) < 2 * PATIENCE_S
 
+    def dump_text(self) -> str:
+        """What the process wrote about its threads before it ended; empty if it wrote nothing."""
+        try:
+            return Path(self.setup.dump_file).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
     def taken(self) -> None:
         """RCM has dealt with a frame: the next one may come.
 
@@ -244,106 +227,6 @@ class MonitorProcess:
             process.stdout.close()
         self._deliver(self, Ended(status))
         self._done.set()
-
-    def crashed(self, status: int) -> bool:
-        """Whether it ended by what ran in it, and not because somebody sent it a signal.
-
-        To be asked of a process that had not said that it ends: then status 0 is no better than
-        another one.
-        """
-        if self.killed_because:
-            return True  # it did not answer
-        return status >= 0 or -status in _CRASHES
-
-    def load_advice(self, status: int) -> str:
-        """What to do about a plug-in that ended the process while it was loaded."""
-        if self.killed_because or self.ended_by_watchdog(status):
-            return (
-                f"an import may take {self.setup.watchdog_s:.3g} s (`call` and half of `dump` in "
-                "[timeouts], divided by --time-scale): leave what is slow to open() and online()"
-            )
-        if status < 0:
-            return "import it in a Python of its own, with -X faulthandler, to see what crashes"
-        return "leave what ends a process to `if __name__ == '__main__':`"
-
-    def ended_by_watchdog(self, status: int) -> bool:
-        """Whether its C-level watchdog ended it."""
-        return status == 1 and "Timeout" in self.dump_text()
-
-    # ---- words ----
-    def dump_text(self) -> str:
-        """What the process wrote about its threads before it ended; empty if it wrote nothing."""
-        try:
-            return Path(self.setup.dump_file).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def describe_end(
-        self,
-        status: int,
-        operation: Operation | None = None,
-        *,
-        said: Farewell | None = None,
-        stood_us: int | None = None,
-    ) -> str:
-        """Why it ended, for people; `operation`: the call that is to blame, if that is known.
-
-        `said`: why it would end, as it had told before. A status alone proves nothing: a plug-in
-        can end the process with any. `stood_us`: RCM had stood still for so long, too.
-        """
-        text = self._status_text(status, said, stood_us)
-        if self.killed_because:
-            text = f"{self.killed_because}; RCM ended it"
-        frames = guilty(read_dump(self.dump_text()), operation)
-        if frames:
-            text += " at " + ", called from ".join(str(frame) for frame in frames)
-        return text
-
-    def _status_text(self, status: int, said: Farewell | None, stood_us: int | None) -> str:
-        if status < 0:
-            with contextlib.suppress(ValueError):
-                return f"killed by {signal.Signals(-status).name}"
-            return f"killed by signal {-status}"
-        if said is not None and status == FAREWELL_STATUS[said]:
-            match said:
-                case "stop":
-                    return "ended with status 0"
-                case "deadlock":
-                    return "ended itself because of a deadlock"
-                case "crash":
-                    return "ended itself because a plug-in's exception left it unsafe"
-                case "manager-gone":
-                    return "ended itself because its connection to RCM was gone"
-                case "load-failed":
-                    return "a plug-in could not be loaded"
-                case _:
-                    assert_never(said)
-        # These two cannot be told: the pipe is gone, or the loop that would tell.
-        if status == EXIT_STATUS["manager-gone"]:
-            return f"its connection to RCM was gone, or a plug-in ended it with status {status}"
-        if status == EXIT_EXHAUSTED:
-            return (
-                "there was no memory left in it, or no thread to be had; or a plug-in ended "
-                f"it with status {status}"
-            )
-        if status == EXIT_UNABLE:
-            return (
-                f"its main loop could not go on (then the end of {self.log_file} says why), or a "
-                f"plug-in ended it with status {status}"
-            )
-        if self.ended_by_watchdog(status):
-            if stood_us is not None:
-                return (
-                    f"this machine or program stood still for {stood_us / 1_000_000:.1f} s, RCM "
-                    "as well: its watchdog ended it"
-                )
-            if starting_a_thread(read_dump(self.dump_text())):
-                return "there was no memory left in it to start a thread: its watchdog ended it"
-            return (
-                "its main loop stood still (a plug-in holds Python's lock, or does not end to be "
-                "loaded): its watchdog ended it"
-            )
-        return f"a plug-in ended the process with status {status}"
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,7 @@
 """A running cluster: RCM's loop, which owns its core, and the monitor processes it looks after.
 
-Owns what RCM's effects mean for real processes, the third watchdog (a monitor that does not answer
-is ended), and that nothing is left running at the end. Every decision is `RcmCore`'s. It prints
-nothing: what people should see is told to a listener.
+Owns what RCM's effects mean for real processes, and that nothing is left running at the end. Every
+decision is `RcmCore`'s. It prints nothing: what people should see is told to a listener.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import enum
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -43,22 +41,19 @@ from rhscheck.tracer.events import (
     Tick,
 )
 from rhscheck.tracer.rcm_core import RcmCore
-from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
-from rhscheck.tracer.real.dump import crashed_in_worker, crashed_operation, read_dump
+from rhscheck.tracer.real.dump import crashed_in_worker, crashed_operation
+from rhscheck.tracer.real.ending import Ending
 from rhscheck.tracer.real.frames import (
     FromProcess,
-    HostedSetup,
     LeaveOut,
     Loaded,
     LoadFailed,
     Loading,
     Overslept,
-    Ping,
     Pong,
     Ready,
     Said,
-    Setup,
     Stepped,
 )
 from rhscheck.tracer.real.journal import (
@@ -71,17 +66,17 @@ from rhscheck.tracer.real.journal import (
     process_name,
 )
 from rhscheck.tracer.real.leftovers import end_leftovers
-from rhscheck.tracer.real.monitor_process import Ended, Farewell, MonitorProcess
+from rhscheck.tracer.real.monitor_process import Ended, MonitorProcess
+from rhscheck.tracer.real.monitors import Monitor, Monitors
 from rhscheck.tracer.real.news import GroupNews, LogNews, MonitorNews, News, ResourceNews
 from rhscheck.tracer.real.reaper import adopting_orphans, collect_orphans
 from rhscheck.tracer.real.rhs_process import EXIT_STATUS
-from rhscheck.tracer.real.standstill import Span, Standstill, common_standstill
+from rhscheck.tracer.real.standstill import Span, Standstill
 from rhscheck.tracer.real.state_directory import StateDirectory, remove_logs
 from rhscheck.tracer.recording import MONITOR_ENDED
 
 PING_S: Final = 0.2
 PATIENCE_US: Final = 10_000_000  # for the other monitors, when the plug-ins of one are refused
-ABORT_S: Final = 10.0  # how long processes that were killed are waited for
 
 # How late a deadline may be seen and still count as seen when it was due: a quarter of the shortest
 # time-out, so that a plug-in keeps three quarters of its time at least, and never over a second.
@@ -112,25 +107,6 @@ class _From:
 _Item = RcmEvent | _From | _Request
 
 
-@dataclass(slots=True)
-class _Process:
-    """A living monitor process and what RCM knows of it."""
-
-    process: MonitorProcess
-    shadow: Shadow
-    answered_us: int
-    ready: bool = False
-    loading: str = ""  # the resource whose plug-in is being loaded
-    load_failed: bool = False  # it has said so
-
-    @property
-    def said(self) -> Farewell | None:
-        """Why it ends, as far as it has said so itself."""
-        if self.shadow.exit is not None:
-            return self.shadow.exit.why
-        return "load-failed" if self.load_failed and not self.ready and not self.loading else None
-
-
 class Runtime:
     """A cluster, run by the thread that calls `run`; the other methods are for any thread."""
 
@@ -151,27 +127,29 @@ class Runtime:
         self.file = file
         self.configuration = configuration
         self._directory = directory
-        self._time_scale = time_scale
         self._listener = listener
         times = self.configuration.timeouts
-        self._tolerance_us = min(MAX_TOLERANCE_US, min(times.call_us, times.report_due_us) // 4)
-        self._agenda: Agenda[_Item] = Agenda(
-            time.monotonic_ns(), self._tolerance_us, self._stood_still
-        )
+        tolerance_us = min(MAX_TOLERANCE_US, min(times.call_us, times.report_due_us) // 4)
+        self._agenda: Agenda[_Item] = Agenda(time.monotonic_ns(), tolerance_us, self._stood_still)
         self._core = RcmCore(self.configuration, node)
         self._journal = Journal(sinks)
-        self._processes: dict[str, _Process] = {}
-        self._all: list[_Process] = []  # those, and the ones whose threads have not ended
+        self._monitors = Monitors(
+            self.configuration,
+            directory,
+            Path(file.path).resolve().parent,
+            time_scale=time_scale,
+            tolerance_us=tolerance_us,
+            deliver=lambda source, frame: self._agenda.submit(_From(source, frame)),
+        )
         self._controls: dict[int, Callable[[ControlDone], None]] = {}
         self._outcome: Outcome | None = None
         # Resources that had failed, or were not taken offline in order, and why: known at the end.
         self.unclean: tuple[tuple[str, str], ...] = ()
         self._serving = False  # every plug-in was loaded once
-        self._held: list[_Process] = []  # until then: processes that are ready
+        self._held: list[Monitor] = []  # until then: processes that are ready
         self._failed: list[ClusterFileError] = []
         self._refused_us = 0  # when the first of them was known
         self._aborting = False
-        self._pings = 0
         self._standstill = Standstill()
 
     # ---- any thread ----
@@ -201,7 +179,7 @@ class Runtime:
 
     def pid_of(self, monitor: str) -> int | None:
         """The number of the monitor's process, None while there is none."""
-        for one in list(self._processes.values()):
+        for one in list(self._monitors.living.values()):
             if one.process.setup.monitor == monitor:
                 return one.process.pid
         return None
@@ -254,25 +232,10 @@ class Runtime:
 
         If the others stood still, too, it is no time of the run at all.
         """
-        self._pings += 1
-        ping = self._pings
-        for one in self._processes.values():
-            one.process.send(Ping(ping))
-        span = common_standstill(
-            own,
-            [
-                partial(one.process.stood_still, ping, own.since_us)
-                for one in self._processes.values()
-                if one.ready
-            ],
-        )
+        span = self._monitors.stood_still(own)
         if span is None:
             self._standstill.ended(own.until_us, own.length_us)
-            for one in self._processes.values():
-                one.answered_us += own.length_us
             return
-        for one in self._processes.values():
-            one.process.send(LeaveOut(span.since_us, span.until_us))
         self._agenda.leave_out(span)
         now_us = self._agenda.clock_us()
         self._standstill.ended(now_us, span.length_us)
@@ -293,13 +256,11 @@ class Runtime:
             case StartMonitor():
                 self._start(effect, now_us)
             case KillMonitor():
-                found = self._processes.get(process_name(effect.monitor, effect.epoch))
-                if found is not None:
-                    found.process.kill(effect.why, self._grace_s)
+                self._monitors.kill(effect.monitor, effect.epoch, effect.why)
             case Send():
-                found = self._processes.get(process_name(effect.monitor, effect.epoch))
-                if found is not None:
-                    found.process.send(effect.message)
+                process = self._monitors.find(effect.monitor, effect.epoch)
+                if process is not None:
+                    process.send(effect.message)
             case ControlDone():
                 self._controls.pop(effect.ticket)(effect)
             case ResourceChanged():
@@ -321,59 +282,22 @@ class Runtime:
             case _:
                 assert_never(effect)
 
-    @property
-    def _grace_s(self) -> float:
-        """How long a process may take to write its dump after SIGABRT."""
-        return min(5.0, self.configuration.timeouts.dump_us / 1_000_000)
-
     # ---- monitor processes ----
     def _start(self, effect: StartMonitor, now_us: int) -> None:
-        process = MonitorProcess(
-            self._setup(effect.monitor, effect.epoch),
-            self._directory.monitors / f"{effect.monitor}.log",
-            lambda source, frame: self._agenda.submit(_From(source, frame)),
-        )
-        name = process_name(effect.monitor, effect.epoch)
+        monitor, epoch = effect.monitor, effect.epoch
         try:
-            process.start()
+            known = self._monitors.start(monitor, epoch, now_us, self._agenda.origin_ns)
         except OSError as error:
             why = f"it cannot be started: {error}"
-            self._agenda.submit(MonitorExited(effect.monitor, effect.epoch, why))
+            self._agenda.submit(MonitorExited(monitor, epoch, why))
             return
-        self._journal.open(name, now_us)
-        known = _Process(process, Shadow(self.configuration.timeouts), now_us)
-        self._processes[name] = known
-        self._all = [*(one for one in self._all if not one.process.ended), known]
-        self._listener(MonitorNews(now_us, effect.monitor, effect.epoch, process.pid, ""))
-
-    def _setup(self, monitor: str, epoch: int) -> Setup:
-        times = self.configuration.timeouts
-        return Setup(
-            monitor=monitor,
-            epoch=epoch,
-            folder=str(Path(self.file.path).resolve().parent),
-            state_dir=str(self._directory.resources),
-            dump_file=str(self._directory.monitors / f"{monitor}-{epoch}.dump"),
-            time_scale=self._time_scale,
-            origin_ns=self._agenda.origin_ns,
-            # Behind the core's own deadline, before the dump would have to be finished.
-            watchdog_s=(times.call_us + times.dump_us / 2) / 1_000_000,
-            tolerance_us=self._tolerance_us,
-            call_us=times.call_us,
-            pending_us=times.pending_us,
-            looks_alive_us=times.looks_alive_us,
-            is_alive_us=times.is_alive_us,
-            dump_us=times.dump_us,
-            resources=tuple(
-                HostedSetup(one.name, one.plugin, dict(one.parameters), one.monitor == monitor)
-                for one in self.configuration.resources
-            ),
-        )
+        self._journal.open(process_name(monitor, epoch), now_us)
+        self._listener(MonitorNews(now_us, monitor, epoch, known.process.pid, ""))
 
     def _heard(self, process: MonitorProcess, frame: FromProcess | Ended, now_us: int) -> None:
         monitor, epoch = process.setup.monitor, process.setup.epoch
         name = process_name(monitor, epoch)
-        known = self._processes.get(name)
+        known = self._monitors.living.get(name)
         if known is None:
             return  # it has ended; this came from something it left behind
         match frame:
@@ -418,7 +342,7 @@ class Runtime:
 
         A configuration that is refused must not have brought anything online.
         """
-        living = self._processes.values()
+        living = self._monitors.living.values()
         self._serving = self._serving or (not self._failed and all(one.ready for one in living))
         if not self._serving:
             if self._failed:
@@ -443,66 +367,68 @@ class Runtime:
 
         One that takes very long to load is not waited for.
         """
-        waits = any(not one.ready for one in self._processes.values())
+        waits = any(not one.ready for one in self._monitors.living.values())
         if not waits or now_us - self._refused_us > PATIENCE_US:
             self._abort()
 
-    def _ended(self, name: str, known: _Process, status: int, now_us: int) -> None:
+    def _ended(self, name: str, known: Monitor, status: int, now_us: int) -> None:
         process = known.process
         monitor, epoch = process.setup.monitor, process.setup.epoch
-        dump = process.dump_text()
-        stacks = read_dump(dump)
+        watchdog_s = process.setup.watchdog_s
+        ending = Ending(
+            status=status,
+            said=known.said,  # by now: what is concluded below it has not said
+            dump=process.dump_text(),
+            watchdog_s=watchdog_s,
+            log_file=process.log_file,
+            killed_because=process.killed_because,
+            stood_us=self._standstill.explains(now_us, round(watchdog_s * 1_000_000)),
+        )
+        stacks = ending.stacks
         in_worker = crashed_in_worker(stacks)  # then no call is to blame, whichever runs
         call = None if in_worker else known.shadow.call_of(crashed_operation(stacks))
-        said = known.said  # by now: what is concluded below it has not said
-        watchdog_us = round(process.setup.watchdog_s * 1_000_000)
-        stood_us = self._standstill.explains(now_us, watchdog_us)
-        why = process.describe_end(
-            status, None if call is None else call.op, said=said, stood_us=stood_us
-        )
+        why = ending.why(None if call is None else call.op)
         if call is not None and not known.shadow.ended:
             why = f"{why} (during {call.op} of {call.res})"
         if not known.ready and known.loading:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
             if not self._serving and not self._aborting:
-                advice = process.load_advice(status)
-                text = f"its monitor is gone: {why}; {advice}"
+                text = f"its monitor is gone: {why}; {ending.load_advice}"
                 self._load_failed(known.loading, text, None, now_us)
-        working = known.shadow.working if in_worker and said is None else None
+        working = known.shadow.working if in_worker and ending.said is None else None
         if working is not None:
             why = f"{why} (in the worker of {working})"
-        elif call is None and said is None and status >= 0 and not process.killed_because:
+        elif call is None and ending.unannounced:
             working = known.shadow.only  # a thread that it has left behind: nothing else is there
             if working is not None:
                 why = f"{why} (in a thread of {working}, the only resource here)"
-        # Its watchdog knows nothing of a standstill; what it found running is not to blame.
-        blameless = self._aborting or (stood_us is not None and process.ended_by_watchdog(status))
+        blameless = self._aborting or ending.blameless
         culprit = None if call is None or blameless else call.call
-        crashed = process.crashed(status)
+        dump = ending.dump
         for at_us, event, effects in known.shadow.conclude(now_us, culprit, why, dumped=bool(dump)):
             entry = RhsEntry(monitor, epoch, at_us, event, effects, concluded=True)
             self._journal.add(name, entry)
             for effect in effects:
                 # What it would have said: RCM has to know whose doing it was (Isolation).
-                if isinstance(effect, Notice) and crashed and not blameless:
+                if isinstance(effect, Notice) and ending.crashed and not blameless:
                     self._step(Received(monitor, epoch, effect), now_us)
-        if working is not None and crashed and not blameless:
+        if working is not None and ending.crashed and not blameless:
             # No call of it runs, so its core has no step for this; the Isolation is RCM's.
             notice = Notice(working, "Failed", why, dying=True)
             self._step(Received(monitor, epoch, notice), now_us)
-        del self._processes[name]
+        del self._monitors.living[name]
         self._journal.close(name)
         shown = process.setup.dump_file if dump else ""
         ended = f"{MONITOR_ENDED}: {why}" + (f"; its threads: {shown}" if shown else "")
         self._journal.note(RCM, NoteEntry(now_us, ended, monitor, epoch))
-        unexpected = (said, status) != ("stop", EXIT_STATUS["stop"])
+        unexpected = (ending.said, status) != ("stop", EXIT_STATUS["stop"])
         self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
         if self._failed and not self._serving:
             self._refuse(now_us)
             if not self._aborting:
                 return  # the core is not asked to start it again
         if self._aborting:
-            if not self._processes:
+            if not self._monitors.living:
                 self._outcome = Outcome.ABORTED
             return
         self._step(MonitorExited(monitor, epoch, why), now_us)
@@ -510,21 +436,12 @@ class Runtime:
             self._serve(now_us)
 
     def _ping(self) -> None:
-        """Ask every process whether its loop turns; end one that has not answered for too long."""
-        times = self.configuration.timeouts
-        patience_us = times.call_us + times.dump_us + 1_000_000
+        """Look after what does not come by itself, several times a second."""
         now_us = self._agenda.clock_us()
-        self._pings += 1
-        collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
+        collect_orphans(self._monitors.owns)
         if self._failed and not self._serving:
             self._refuse(now_us)
-        for one in self._processes.values():
-            one.process.send(Ping(self._pings))
-            one.process.bound_log()
-            silent_us = now_us - one.answered_us
-            if silent_us > patience_us:
-                why = f"it has not answered for {silent_us / 1_000_000:.1f} s"
-                one.process.kill(why, self._grace_s)
+        self._monitors.ping(now_us)
 
     def _say(self, now_us: int, resource: str | None, text: str) -> None:
         """Tell people, and the trace, about a resource or (None) the run."""
@@ -536,20 +453,14 @@ class Runtime:
         if self._aborting:
             return
         self._aborting = True
-        for one in self._processes.values():
-            one.process.kill_now()
-        if not self._processes:
+        self._monitors.kill_now()
+        if not self._monitors.living:
             self._outcome = Outcome.ABORTED
 
     def _end_all(self) -> None:
         """Whatever happened: no process of this run, and no application, is left."""
-        for one in self._processes.values():
-            one.process.kill_now()
-        until = time.monotonic() + ABORT_S
-        while any(not one.process.ended for one in self._all):
-            if time.monotonic() > until:
-                break  # the system does not end them; nothing more can be done
-            time.sleep(0.01)
+        self._monitors.kill_now()
+        self._monitors.wait_until_ended()
         now_us = self._agenda.clock_us()
         for resource, application in self._directory.orphans():
             if isinstance(application, str):
@@ -564,4 +475,4 @@ class Runtime:
         for left in end_leftovers(str(self._directory.resources)):
             text = f"process {left.pid} ({left.name}), which a plug-in had started, is ended"
             self._say(now_us, None, text)
-        collect_orphans(lambda pid: any(pid == one.process.pid for one in self._all))
+        collect_orphans(self._monitors.owns)
