@@ -48,7 +48,10 @@ Moment = tuple[int, int | None] | Usual
 
 
 class Entry(msgspec.Struct, gc=False):
-    """A moment on a timeline; `again` counts direct repetitions, `last_…` is the last of them."""
+    """A moment on a timeline; `again` counts direct repetitions, `last_…` is the last of them.
+
+    `own`: `told` leaves out its resource, which is that of the timeline: so all share it.
+    """
 
     line: int
     time_us: int | None
@@ -56,6 +59,7 @@ class Entry(msgspec.Struct, gc=False):
     again: int = 0
     last_line: int | None = None
     last_us: int | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

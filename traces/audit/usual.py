@@ -22,7 +22,7 @@ from rhscheck.traces.audit.ways import (
     Situation,
     saying_of,
 )
-from rhscheck.traces.logmap.language import Told
+from rhscheck.traces.logmap.language import KEYS, Told, told_of
 from rhscheck.traces.logmap.reading import Usual
 
 if TYPE_CHECKING:
@@ -125,13 +125,19 @@ def latest_entry(resource: Resource) -> Entry | None:
     latest = resource.recent[-1]
     if isinstance(latest, tuple):
         latest = resource.recent[-1] = Entry(latest[0], latest[1], latest[3].told[0])
+    elif latest.own:
+        values = {**dict(latest.told.keys), "res": resource.name}
+        keys = tuple([(key, values[key]) for key in KEYS[latest.told.kind] if key in values])
+        like = latest.told
+        latest.told = told_of(like.kind, keys, inferred=like.inferred, once=like.once)
+        latest.own = False
     return latest
 
 
 def settle_timeline(resource: Resource) -> None:
     """Make what is on the timeline independent of the lines that it comes from."""
     resource.recent = [
-        Entry(one[0], one[1], one[3].told[0]) if isinstance(one, tuple) else one
+        Entry(one[0], one[1], one[3].route.told, own=True) if isinstance(one, tuple) else one
         for one in resource.recent
     ]
 

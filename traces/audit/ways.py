@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, assert_never
 
 from rhscheck.traces.audit.cases import REPORT, code_of
 from rhscheck.traces.audit.model import Case
-from rhscheck.traces.logmap.language import MAX_NAME, Told
+from rhscheck.traces.logmap.language import MAX_NAME, Told, told_of
 from rhscheck.traces.logmap.reading import Reading
 
 PENDING: Final = 997  # ERROR_IO_PENDING
@@ -53,12 +53,14 @@ Saying = tuple[object, ...]
 class Route:
     """What to do with a message, the same for all resources.
 
+    `told`: what it says, without the resource.
     `case`: what it is to a spec; `other`: what else it may be (a report of a known check point, an
     end by a report). `checkpoint`, `waits`: of a report: its number, whether it says "pending".
     `hosts`: the process that writes it hosts the resource.
     """
 
     way: Way
+    told: Told | None = None
     saying: Saying = ()
     op: str = ""
     case: Case | None = None
@@ -143,6 +145,8 @@ class Ways:
             route.op, route.source, route.target = told.op, told.source, told.target
             route.inferred, route.once, route.hosts = told.inferred, told.once, not reading.rcm
             route.saying = saying
+            keys = tuple([one for one in told.keys if one[0] != "res"])
+            route.told = told_of(told.kind, keys, inferred=told.inferred, once=told.once)
             if route.case is not None and not self.knows(route.case):
                 route.case = None
             if route.other is not None and not self.knows(route.other):
