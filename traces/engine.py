@@ -17,10 +17,11 @@ from rhscheck.spec.ground import ground
 from rhscheck.spec.semantics import initial_states
 from rhscheck.spec.system import CALL_IDLE, System
 from rhscheck.traces.apart import apart
+from rhscheck.traces.kept import kept_receptive
 from rhscheck.traces.paths import Paths
 from rhscheck.traces.places import Places, Values
 from rhscheck.traces.possible import MAX_STATES, Possibilities, Step, TooManyStates
-from rhscheck.traces.receptive import Receptive, receptive
+from rhscheck.traces.receptive import Receptive
 
 _MOST_ANYWHERE = 64
 
@@ -49,7 +50,7 @@ class Engine:
         self.setting = setting
         found = apart(system)
         count = 1 if found is not None else setting.n or 1
-        self.world: Receptive = receptive(
+        self.world: Receptive = kept_receptive(
             system, count, slack_us=setting.slack_us, unseen=setting.unseen, alone=found
         )
         self.alone = found is not None
