@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from real_cluster import is_gone
 
-from rhscheck import api
+from rhscheck import api, cli
 from rhscheck.tracer.application import identify, read_record
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -374,4 +374,25 @@ def test_a_file_in_the_place_of_a_resources_folder_is_refused(tmp_path: Path) ->
     assert said == (
         f"error: {folder.resolve()} is no folder, so resource `sleeper` cannot have its files "
         "there: remove it, or choose another directory with --state\n"
+    )
+
+
+def test_a_run_is_told_of_though_judging_its_trace_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It said "interrupted", and nothing of the run, which had ended in order."""
+
+    def interrupted(_path: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "replay", interrupted)
+    (tmp_path / "cluster.toml").write_text(SLEEPER, encoding="utf-8")
+    trace = str(tmp_path / "t.jsonl")
+    words = ["run", str(tmp_path / "cluster.toml"), "--seconds", "0.8", "--trace", trace]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.err) == (130, "interrupted\n")
+    assert said.out.splitlines()[-1].endswith(
+        f" s, 1 resource, 0 failures, 0 monitors died, the trace {trace} is not judged"
     )
