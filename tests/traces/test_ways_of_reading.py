@@ -19,7 +19,7 @@ from cluster_logs import damaged, log_lines
 from rhscheck import opinions
 from rhscheck.spec.load import load
 from rhscheck.traces.audit import audit as auditing
-from rhscheck.traces.audit import growing, stretches, ways
+from rhscheck.traces.audit import growing, stretches, usual, ways
 from rhscheck.traces.audit.audit import audit_log, audit_stretches
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.growing import GrowingLog
@@ -85,6 +85,14 @@ def sample(seed: int) -> bytes:
 def test_fast_and_line_by_line(seed: int) -> None:
     data = sample(seed)
     assert fast(data).as_json() == one_by_one(data).as_json()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_timelines_that_are_made_small_at_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sample(seed)
+    known = one_by_one(data).as_json()
+    monkeypatch.setattr(usual, "_MANY", 0)
+    assert fast(data).as_json() == known
 
 
 @pytest.mark.parametrize("seed", range(60))

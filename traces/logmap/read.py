@@ -262,7 +262,8 @@ class LogReader:
             for at in strange:
                 if b"\n" in processes[at] or b"\n" in seconds[at] or b"\n" in thousandths[at]:
                     return None  # two lines, the first of them a short one
-        counts = [line_feeds(text) if text else 0 for text in between]
+        # As `line_feeds` does it, without a call for each.
+        counts = [len(text) - len(text.replace(b"\n", b"")) if text else 0 for text in between]
         first = self.lines + 1
         self.lines += len(messages) + sum(counts) - 1
         self.cut_lines += block.cut
