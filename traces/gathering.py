@@ -17,7 +17,7 @@ from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event, Header
 from rhscheck.traces.hosts import Hosts
-from rhscheck.traces.inspect import Inspector, Window
+from rhscheck.traces.inspect import Inspector
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
@@ -25,6 +25,7 @@ from rhscheck.traces.steady import Steady
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.verdicts import Recording
 from rhscheck.traces.whose import Whose
+from rhscheck.traces.window import Window
 
 # Units that are brought up to date whenever something shared happens; more wait for their turn.
 _AT_ONCE = 32
