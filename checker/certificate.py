@@ -162,6 +162,9 @@ class _Making:
         else:
             excluding = (one for one in fitting if any(rule.id in rules for rules, _ in one.parts))
             chosen = list(excluding)[-1:]
+        if chosen and chosen[0].pairs is not None:
+            alone = _alone(rule.id, established)
+            chosen = [*alone, *chosen] if alone else []
         if not chosen and n != "every":
             chosen = self._reached(rule, int(n))
         if not chosen:
@@ -246,6 +249,7 @@ class _Making:
             instances={n: self._queries(f"{label}-N{n}", made) for n, made in one.instances},
             progress=progress,
             ranking=ranking,
+            pairs=one.pairs,
         )
 
     def _queries(self, label: str, scripts: Sequence[Script]) -> tuple[form.Query, ...]:
@@ -267,6 +271,12 @@ def _answering(rule: str, fitting: Sequence[Established]) -> list[Established]:
     # What is said of an instance last counts.
     by_instance = {one.answered.instance: one for one in found if one.answered is not None}
     return [one for one in found if one in by_instance.values()]
+
+
+def _alone(rule: str, known: Sequence[Established]) -> Sequence[Established]:
+    """What was shown of one instance alone, which has no pairs."""
+    found = [one for one in known if one.n == 1 and any(rule in rules for rules, _ in one.parts)]
+    return found[-1:]
 
 
 def _progress(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rhscheck.checker.certify import form
 from rhscheck.checker.fair_graph import graph_invariant
 from rhscheck.checker.fairness import Debt, FairEvent, GrowingClock, MetDeadline
-from rhscheck.checker.invariant import Diagram
+from rhscheck.checker.invariant import Diagram, Invariant
 from rhscheck.checker.ranking import Layer
 from rhscheck.checker.recheck import Copy
 from rhscheck.checker.recheck_ranking import Ranking
@@ -29,6 +29,8 @@ class Established:
     the environment of all others. Each of `parts` excludes the goals of some rules. `scripts` are
     the questions, `step.K` in them is the transition with the key `steps[K]`; `instances` are those
     about one instance among so many. `answered`: the rule that the states of its one part answer.
+    `pairs`: the one part is about every two instances, and judged with 2 up to so many, which is
+    enough for every number from two on; `instances` are the questions.
     """
 
     woven: tuple[str, ...]
@@ -38,6 +40,7 @@ class Established:
     scripts: tuple[Script, ...]
     instances: tuple[tuple[int, tuple[Script, ...]], ...] = ()
     answered: Answered | None = None
+    pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,38 @@ def established(
         tuple(transition.template.key for transition in ground.transitions),
         scripts,
         tuple(instances),
+    )
+
+
+def of_pairs(
+    woven: Sequence[Rule],
+    rule: Rule,
+    invariant: Invariant,
+    places: tuple[Sequence[tuple[str, int | None]], Sequence[tuple[str, int | None]]],
+    instances: Sequence[tuple[int, tuple[Script, ...]]],
+) -> Established:
+    """What `invariant`, of every two instances, establishes about `rule` for every number.
+
+    `places`: the variables and the clocks that it is about, as it numbers them. `instances`: the
+    questions for each number of instances from 2 on, without a gap.
+    """
+    slots, clocks = places
+    diagram = invariant.diagram
+    file = form.InvariantFile(
+        variables=tuple(form.Variable(name=name, instance=index) for name, index in slots),
+        clocks=tuple(form.Variable(name=name, instance=index) for name, index in clocks),
+        nodes=_nodes(diagram),
+        leaves=diagram.leaves,
+        root=diagram.root,
+    )
+    return Established(
+        tuple(one.id for one in woven),
+        None,
+        (((rule.id,), file),),
+        (),
+        (),
+        tuple(instances),
+        pairs=instances[-1][0],
     )
 
 

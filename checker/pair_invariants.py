@@ -39,6 +39,18 @@ class Guess:
     naming: tuple[bool, ...]
     cells: Mapping[tuple[int, ...], tuple[tuple[int, ...], Sequence[Zone]]]
 
+    @property
+    def invariant(self) -> Invariant:
+        """Of a first and a second instance; what names one says 0 to 3, as in `cells`."""
+        tracked = tuple(range(len(self.clocks)))
+        return Invariant(
+            tracked,
+            tuple(
+                (values, tuple(self._constraints(live, zone) for zone in found))
+                for values, (live, found) in self.cells.items()
+            ),
+        )
+
     def about(self, at: Ground, family: str, pair: tuple[int, int]) -> Copy:
         """The invariant of one pair of the instances of `at`."""
         others = [k for k in range(1, at.size(family) + 1) if k not in pair]

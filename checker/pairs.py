@@ -31,10 +31,12 @@ from dataclasses import dataclass
 
 from rhscheck.checker import fixed
 from rhscheck.checker.answer import Answer
+from rhscheck.checker.established import of_pairs
 from rhscheck.checker.explore import explore
 from rhscheck.checker.fixed import Query
 from rhscheck.checker.pair_invariants import guessed
 from rhscheck.checker.recheck import recheck
+from rhscheck.checker.smt.script import Script
 from rhscheck.checker.verdict import ProvedFor, ProvedForEvery
 from rhscheck.spec.expr import (
     And,
@@ -102,6 +104,8 @@ def decide(query: Query) -> Answer | Refused:
         return Refused(f"every two instances: {found.reason}")
     guess = guessed(few, family, found)
     rlimit = 0
+    keep = task.established is not None
+    scripts: list[tuple[int, tuple[Script, ...]]] = []
     for n in numbers:
         task.say(f"{rule.id}: re-checking every two instances, N={n}")
         at = model.ground(n)
@@ -109,12 +113,16 @@ def decide(query: Query) -> Answer | Refused:
             guess.about(at, family, pair) for pair in itertools.combinations(range(1, n + 1), 2)
         ]
         goals = {rule.id: model.formula(rule.id, n)}
-        checked = recheck(at, copies, goals, task.budget.left())
+        checked = recheck(at, copies, goals, task.budget.left(), scripts=keep)
+        scripts.append((n, checked.scripts))
         rlimit += checked.rlimit
         if checked.failed:
             return Refused(f"every two instances: not inductive for N={n} ({checked.failed[0]})")
         if not checked.proved:
             return Refused(f"every two instances: {checked.undecided[0][1]}")
+    if task.established is not None:
+        places = guess.slots, guess.clocks
+        task.established.append(of_pairs(model.rules, rule, guess.invariant, places, scripts))
     note = f"an invariant of every two instances, inductive for N=2 to {numbers[-1]}: all cases"
     verdict = ProvedForEvery((1, *numbers)) if task.n is None else ProvedFor(task.n)
     return Answer(verdict, "pairs", rlimit, (note,))

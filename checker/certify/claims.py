@@ -6,7 +6,7 @@ questions, carries which claim. Whether the answers are right is for solvers and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from rhscheck.checker.certify.form import Argument, Certificate, Claim, Query, Refusal, Shown
@@ -57,6 +57,7 @@ def require_complete(certificate: Certificate, system: System) -> None:
     if len(arguments) < len(certificate.arguments):
         raise Refusal("format", "two arguments have one name")
     for argument in certificate.arguments:
+        _require_pairs(argument)
         if argument.progress and not argument.parts:
             raise Refusal(f"argument {argument.id}", "nothing shows that time cannot stop")
         for name in argument.woven:
@@ -94,6 +95,24 @@ def require_complete(certificate: Certificate, system: System) -> None:
         _require_shown(claim, rules[claim.rule], arguments)
 
 
+def _require_pairs(argument: Argument) -> None:
+    """Raise Refusal for an invariant of pairs that is asked about other numbers than it says."""
+    most = argument.pairs
+    if most is None:
+        return
+    if (
+        argument.n is not None
+        or len(argument.parts) != 1
+        or argument.progress
+        or argument.ranking is not None
+        or argument.queries
+        or argument.steps
+    ):
+        raise Refusal(f"argument {argument.id}", "pairs of instances show one thing, for every N")
+    if sorted(argument.instances) != [*range(2, most + 1)]:
+        raise Refusal(f"argument {argument.id}", f"it is not asked for 2 to {most} instances")
+
+
 def _require_shown(claim: Claim, rule: Rule, arguments: Mapping[str, Argument]) -> None:
     """Raise Refusal unless the arguments of a claim are about it."""
     endless = isinstance(rule.obligation, LeadsTo)
@@ -104,7 +123,12 @@ def _require_shown(claim: Claim, rule: Rule, arguments: Mapping[str, Argument]) 
         if (one.ranking is not None and one.ranking.rule == claim.rule)
         or any(claim.rule in part.excludes for part in one.parts)
     ]
-    if not found or len(fitting) < len(claim.arguments) or (len(found) > 1 and not endless):
+    if not found or len(fitting) < len(claim.arguments):
+        raise Refusal(f"claim {claim.rule}", "no argument excludes it")
+    if any(one.pairs is not None for one in found):
+        _require_pairs_and_one(claim, found)
+        return
+    if len(found) > 1 and not endless:
         raise Refusal(f"claim {claim.rule}", "no argument excludes it")
     for one in found:
         if (one.ranking is None) == endless:
@@ -121,6 +145,15 @@ def _require_shown(claim: Claim, rule: Rule, arguments: Mapping[str, Argument]) 
         shows = arguments.get(claim.time or "")
         if shows is None or not shows.progress or shows.n not in (None, claim.n):
             raise Refusal(f"claim {claim.rule}", "no argument shows that time cannot stop")
+
+
+def _require_pairs_and_one(claim: Claim, found: Sequence[Argument]) -> None:
+    """Raise Refusal unless pairs of instances, and one instance alone, exclude a claim."""
+    alone = [one for one in found if one.pairs is None]
+    if len(found) != 2 or len(alone) != 1 or (alone[0].n, alone[0].ranking) != (1, None):
+        raise Refusal(f"claim {claim.rule}", "beside pairs it needs an argument about one instance")
+    if claim.time is not None:
+        raise Refusal(f"claim {claim.rule}", "pairs of instances do not show that time cannot stop")
 
 
 def _require_shape(where: str, query: Query) -> None:
@@ -149,10 +182,10 @@ def require_asked(argument: Argument, ranking: Collection[str], *, timed: bool) 
     wanted = {"initiation", "consecution"}
     wanted |= {"consecution: delay"} if timed else set()
     wanted |= {f"safety: {rule}" for part in argument.parts for rule in part.excludes}
-    for where, queries, needed in (
-        (argument.id, argument.queries, wanted | {*ranking}),
-        *((f"{argument.id} N={n}", asked, wanted) for n, asked in argument.instances.items()),
-    ):
+    groups = [(f"{argument.id} N={n}", asked, wanted) for n, asked in argument.instances.items()]
+    if argument.pairs is None:
+        groups.insert(0, (argument.id, argument.queries, wanted | {*ranking}))
+    for where, queries, needed in groups:
         for query in queries:
             _require_shape(where, query)
         missing = needed - {ask.question for query in queries for ask in query.asks}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rhscheck.checker.certify import form, runs
@@ -21,12 +21,14 @@ from rhscheck.checker.certify.claims import (
     require_complete,
     system_of,
 )
-from rhscheck.checker.certify.form import Argument, Certificate, Ranking, Refusal
+from rhscheck.checker.certify.form import Argument, Certificate, Query, Ranking, Refusal
 from rhscheck.checker.certify.members import MOST_STATES
+from rhscheck.checker.certify.pairs import PairsJudge
 from rhscheck.checker.certify.possible import NotExpressible, Reader, now
 from rhscheck.checker.certify.progress import require_progress
 from rhscheck.checker.certify.ranking import require_ranking
 from rhscheck.checker.certify.referee import Judge, seen
+from rhscheck.checker.certify.small_models import needed
 from rhscheck.spec.expr import Expr, refs
 from rhscheck.spec.obligations import UnweavableError
 from rhscheck.spec.rules import AssumptionError, Owed, Woven, weave, weave_leads_to
@@ -131,6 +133,9 @@ class _Argument:
     def check(self, emit: Emit) -> None:
         """Emits what holds, part by part; raises Refusal."""
         argument = self.argument
+        if argument.pairs is not None:
+            self._check_pairs(argument.pairs, emit)
+            return
         asked: list[str] = []
         judges: list[Judge] = []
         for part in argument.parts:
@@ -155,7 +160,33 @@ class _Argument:
             judges.append(judge)
             emit(Held(path, len(judge.inside)))
         require_asked(argument, asked, timed=any(judge.clocks for judge in judges))
-        self._require_asking(judges)
+        for queries in (argument.queries, *argument.instances.values()):
+            self._require_asking(queries, judges, argument.n)
+
+    def _check_pairs(self, most: int, emit: Emit) -> None:
+        """An invariant of every two instances, with as many as stand for any number."""
+        argument = self.argument
+        (part,) = argument.parts
+        path = part.invariant
+        system, bad = self._world(path, part.excludes)
+        invariant = form.decoded(self.files[path], form.InvariantFile, path)
+        looked = 0
+        try:
+            for rule, goal in bad.items():
+                if needed(system, goal) > most:
+                    raise Refusal(f"{path}: safety: {rule}", f"{most} instances are not all cases")
+            for n in range(2, most + 1):
+                judge = PairsJudge(path, system, n, invariant)
+                try:
+                    judge.check(bad)
+                except Refusal as refusal:
+                    raise Refusal(f"{refusal.query}, N={n}", refusal.reason) from None
+                looked += len(judge.inside)
+                self._require_asking(argument.instances[n], [judge], n)
+        except NotExpressible as reason:
+            raise Refusal(f"{path}: independence", str(reason)) from None
+        require_asked(argument, (), timed=bool(invariant.clocks))
+        emit(Held(path, looked))
 
     def _world(self, path: str, excludes: tuple[str, ...]) -> tuple[System, dict[str, Expr]]:
         if self.argument.ranking is not None:
@@ -175,24 +206,25 @@ class _Argument:
             _, _, query = refusal.query.partition(": ")
             raise Refusal(f"{ranking.file}: {query}", refusal.reason) from None
 
-    def _require_asking(self, judges: list[Judge]) -> None:
+    def _require_asking(
+        self, queries: Sequence[Query], judges: Sequence[Judge], n: int | None
+    ) -> None:
         """Raise Refusal for a question about nothing, unless there is nothing to ask about."""
-        argument = self.argument
-        for queries in (argument.queries, *argument.instances.values()):
-            for ask in itertools.chain.from_iterable(query.asks for query in queries):
-                if ask.answer == "sat" or not ask.question.endswith((PREMISES, CONCLUSION)):
-                    continue
-                if not self._is_idle(ask.question, judges):
-                    raise Refusal(f"{argument.id}: {ask.question}", "the question is about nothing")
+        for ask in itertools.chain.from_iterable(query.asks for query in queries):
+            if ask.answer == "sat" or not ask.question.endswith((PREMISES, CONCLUSION)):
+                continue
+            if not self._is_idle(ask.question, judges, n):
+                where = f"{self.argument.id}: {ask.question}"
+                raise Refusal(where, "the question is about nothing")
 
-    def _is_idle(self, question: str, judges: list[Judge]) -> bool:
+    def _is_idle(self, question: str, judges: Sequence[Judge], n: int | None) -> bool:
         if question == f"consecution{PREMISES}":
             return any(judge.is_still() for judge in judges)
         if question.endswith(PREMISES):
             return False
         if question.startswith("safety: "):
             rule = question.removeprefix("safety: ").removesuffix(CONCLUSION)
-            return _never(self.worlds.woven(self.argument.woven), rule, self.argument.n)
+            return _never(self.worlds.woven(self.argument.woven), rule, n)
         return all(judge.is_everything() for judge in judges)
 
 

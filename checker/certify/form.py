@@ -27,7 +27,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-FORMAT: Final = "rhscheck-certificate/2"
+FORMAT: Final = "rhscheck-certificate/3"
 MAIN, SEAL = "certificate.json", "certificate.sha256"
 FOLDERS = ("spec", "invariants", "rankings", "queries")
 MAX_FILE_BYTES = 256 << 20  # a certificate is read into memory
@@ -120,7 +120,9 @@ class Argument(_Struct, frozen=True, kw_only=True):
     instance and the environment of all others. `steps`: the keys of the transitions `step.0`, … of
     `queries`, which are about all parts together. `instances`: the same questions about what the
     parts say of one instance among so many. `progress`: in the states of the parts time can always
-    go on. `ranking`: the System has the observer of its rule, too.
+    go on. `ranking`: the System has the observer of its rule, too. `pairs`: the one part is about
+    every two instances, judged with 2 up to so many, which stand for any number from two on; then
+    `n` is null and `instances` holds the questions about so many, of all pairs at once.
     """
 
     id: Name
@@ -132,12 +134,14 @@ class Argument(_Struct, frozen=True, kw_only=True):
     instances: dict[Count, tuple[Query, ...]]
     progress: bool
     ranking: Ranking | None
+    pairs: Annotated[int, Meta(ge=2, le=MAX_INSTANCES)] | None
 
 
 class Claim(_Struct, frozen=True, kw_only=True):
     """A verdict. `n`: every number of instances, or this one.
 
-    `arguments`: ids; one, but for a `leads to` that is shown instance by instance. `time`: for a
+    `arguments`: ids; one, but for a `leads to` that is shown instance by instance, and where pairs
+    of instances need an argument beside them for one alone. `time`: for a
     response, whose proof needs that time cannot stop, the argument that shows it, or `"verify"`:
     the run that wrote the certificate, which is not part of it. Null elsewhere.
     """
@@ -182,7 +186,7 @@ class Uncertified(_Struct, frozen=True, kw_only=True):
 class Certificate(_Struct, frozen=True, kw_only=True):
     """All of certificate.json. `files`: the sha256 of every file that it names, by path."""
 
-    format: Literal["rhscheck-certificate/2"]
+    format: Literal["rhscheck-certificate/3"]
     tool: str
     solver: str
     spec: SpecId

@@ -93,9 +93,7 @@ class Members:
                 else isinstance(one.instance, int) and 1 <= one.instance <= size
             )
             if not known or not fits or (one.name, one.instance) in places:
-                raise Refusal(
-                    f"{self.name}: format", f"{one.name} of {one.instance} is no variable of it"
-                )
+                raise self._misfit(one.name, one.instance)
             places.append((one.name, one.instance))
         return tuple(places)
 
@@ -111,7 +109,7 @@ class Members:
 
     def _paths(self, file: InvariantFile) -> Iterator[tuple[State, tuple[Zone, ...]]]:
         """The paths of a diagram: a value for every variable, and the zones it leads to."""
-        nodes, leaves, width = file.nodes, file.leaves, len(self.places)
+        nodes, leaves, width = file.nodes, file.leaves, len(file.variables)
         if file.root is None:
             return
         looked = 0
@@ -143,6 +141,9 @@ class Members:
                 stack += [
                     (branch.child, more, (*before, value, *behind)) for value in branch.values
                 ]
+
+    def _misfit(self, name: str, instance: object) -> Refusal:
+        return Refusal(f"{self.name}: format", f"{name} of {instance} is no variable of it")
 
     def _malformed(self) -> Refusal:
         return Refusal(f"{self.name}: format", "this is no decision diagram of its variables")

@@ -242,7 +242,7 @@ def test_a_directory_without_its_main_file_is_incomplete(tmp_path: Path) -> None
         "{}",
         "[" * 100_000,
         '{"format":' + '{"a":' * 100_000,
-        '{"format": "rhscheck-certificate/2", "tool": "' + "x" * 1_000_000,
+        '{"format": "rhscheck-certificate/3", "tool": "' + "x" * 1_000_000,
         "9" * 100_000,
         "\ufeff{}",
         '{"format": "rhscheck-certificate/1"}',
