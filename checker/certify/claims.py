@@ -107,6 +107,7 @@ def _require_pairs(argument: Argument) -> None:
         or argument.ranking is not None
         or argument.queries
         or argument.steps
+        or not argument.parts[0].excludes
     ):
         raise Refusal(f"argument {argument.id}", "pairs of instances show one thing, for every N")
     if sorted(argument.instances) != [*range(2, most + 1)]:

@@ -85,7 +85,7 @@ class PairsJudge(Judge):
     # ---- the file --------------------------------------------------------------------------------
     def _together(self, file: InvariantFile) -> _Together:
         """The paths of the diagram, by what is shared and by what the two are."""
-        at = {(one.name, one.instance): k for k, one in enumerate(file.variables)}
+        at: dict[Place, int] = {(v.name, v.instance): k for k, v in enumerate(file.variables)}
         shared = [at[place] for place in self.places if not self._is_own(place[0])]
         own = dict.fromkeys(name for name, _ in self.places if self._is_own(name))
         first, second = ([at[name, one] for name in own] for one in (FIRST, SECOND))
@@ -105,9 +105,8 @@ class PairsJudge(Judge):
     def _is_own(self, name: str) -> bool:
         """Whether each instance has a variable or clock of this name."""
         (family,) = self.system.parametric
-        return any(
-            one.name == name and one.family == family
-            for one in (*self.system.variables, *self.system.clocks)
+        return any(v.name == name and v.family == family for v in self.system.variables) or any(
+            clock.name == name and clock.family == family for clock in self.system.clocks
         )
 
     def _names(self, variable: str) -> bool:

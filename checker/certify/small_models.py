@@ -125,7 +125,8 @@ class _Names:
 
     def _in_place(self, name: str, index: Index) -> None:
         """A variable or clock that belongs to an instance is that of one with a name."""
-        families = {one.name: one.family for one in (*self.system.variables, *self.system.clocks)}
+        families: dict[str, str | None] = {v.name: v.family for v in self.system.variables}
+        families |= {clock.name: clock.family for clock in self.system.clocks}
         if families[name] == self.family and not isinstance(index, str):
             raise NotExpressible(f"`{name}[{index}]` is that of a particular instance")
 
