@@ -18,7 +18,7 @@ from rhscheck.checker.certificate import build
 from rhscheck.checker.certify import form
 from rhscheck.checker.certify.form import Argument, Branch, Certificate, InvariantFile, Node
 from rhscheck.checker.certify.pairs import PairsJudge
-from rhscheck.checker.certify.possible import NotExpressible
+from rhscheck.checker.certify.possible import NotExpressible, Place
 from rhscheck.checker.certify.small_models import needed
 from rhscheck.checker.pairs import _Complicated, enough
 from rhscheck.checker.verify import Options, verify
@@ -252,7 +252,7 @@ def test_the_states_are_those_in_which_every_two_fit(spec: str, n: int) -> None:
     said = {values for values, _ in two._paths(file)}
     places = [(one.name, one.instance) for one in file.variables]
 
-    def fits(state: Mapping[tuple[str, int | None], int], i: int, j: int) -> bool:
+    def fits(state: Mapping[Place, int], i: int, j: int) -> bool:
         meant = {0: 0, i: 1, j: 2}
         seen = []
         for name, of in places:
