@@ -13,6 +13,7 @@ from rhscheck.checker.answer import Confirmed, Task, TimeCheck, confirm
 from rhscheck.checker.explore import Exploration, explore
 from rhscheck.checker.recheck import identity
 from rhscheck.checker.schedule import Reached, Undecided, Unreachable, refine
+from rhscheck.checker.tightening import active_after, is_urgent, lower_bound, tightening
 from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import (
     FALSE,
@@ -20,9 +21,7 @@ from rhscheck.spec.expr import (
     And,
     ClockCmp,
     ClockDiff,
-    Comparison,
     Expr,
-    Ref,
     clocks_read,
     conj,
     disj,
@@ -73,7 +72,8 @@ def stuck(
     """The goal of one deadline, see `timelock_goals`.
 
     A step counts only if it needs no other instance than the deadline's own, and (with `ending`)
-    only if the deadline is over after it: a step that leaves it tight lets no time pass.
+    only if the deadline is over after it: a step that leaves it tight lets no time pass. Nor does
+    one that makes another deadline tight: the two could end each other for ever.
     """
     steps = [
         transition
@@ -88,21 +88,21 @@ def stuck(
             if transition.template.expires == deadline.name
             and (deadline.index is None or deadline.index in dict(transition.binding).values())
         ] or _likely_ends(steps, deadline, ground)
-    tight: Expr = TRUE
-    if deadline.clock is not None:
-        clock = ground.clocks[deadline.clock]
-        # A strict deadline is never met: time can come as close to it as it likes, so the step has
-        # to be possible all the last unit long (constants are whole units).
-        bound = deadline.bound - 1 if deadline.strict else deadline.bound
-        op: Comparison = ">" if deadline.strict else ">="
-        tight = ClockCmp(clock.name, clock.index, op, bound)
+    tight: Expr = lower_bound(ground, deadline) or TRUE
+    tightened = tightening(ground)
     known = set(_conjuncts(conj((deadline.active, tight))))
     guards: list[Expr] = []
     for transition in steps:
         guard = transition.guard
         if isinstance(tight, ClockCmp):
             guard = _from_on(guard, tight)
-        over = neg(_still_active(ground, deadline, transition)) if ending else TRUE
+        over: Expr = TRUE
+        if ending:
+            over = neg(
+                disj((_still_active(ground, deadline, transition), tightened.by(transition)))
+            )
+            if isinstance(tight, ClockCmp):
+                over = _from_on(over, tight)
         if over == TRUE and set(_conjuncts(guard)) <= known:
             return FALSE  # by its form alone: whenever the deadline is tight, this step ends it
         guards.append(conj((guard, over)))
@@ -125,14 +125,7 @@ def _still_active(ground: Ground, deadline: GroundDeadline, transition: GroundTr
     """Whether the deadline is tight after the step, as a formula about the state before it."""
     if deadline.clock is not None and deadline.bound > 0 and deadline.clock in transition.resets:
         return FALSE
-    written = dict(transition.updates)
-
-    def after(node: Expr) -> Expr | None:
-        if isinstance(node, Ref):
-            return written.get(ground.slot_of[(node.name, node.index)])  # type: ignore[index]
-        return None
-
-    return transform(deadline.active, after)
+    return active_after(ground, deadline, transition)
 
 
 def trapped(
@@ -143,19 +136,17 @@ def trapped(
 ) -> tuple[int, ...] | None:
     """One of `states` from which urgent steps lead to urgent steps for ever, so that time stops.
 
-    Steps that wait for a clock do not count, nor, with `exact`, those of other template keys.
+    Steps that wait for a clock do not count, nor those that may make a deadline tight, nor, with
+    `exact`, those of other template keys.
     """
-    urgent = {
-        at
-        for at, d in enumerate(ground.deadlines)
-        if d.clock is None or (d.bound == 0 and not d.strict)
-    }
+    urgent = {at for at, deadline in enumerate(ground.deadlines) if is_urgent(deadline)}
     if not urgent:
         return None
     quick = [
         (exact is None or transition.template.key in exact) and not waits(transition.guard)
         for transition in ground.transitions
     ]
+    tightened = tightening(ground)
     free: set[tuple[int, ...]] = set()
     for start in states:
         seen = {start}
@@ -166,7 +157,11 @@ def trapped(
                 free.add(start)
                 break
             for position, after in compiled.successors_untimed(values):
-                if quick[position] and after not in seen:
+                if (
+                    quick[position]
+                    and after not in seen
+                    and not tightened.possible(compiled, position, values, after)
+                ):
                     seen.add(after)
                     queue.append(after)
         else:

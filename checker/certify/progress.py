@@ -6,7 +6,9 @@ of all that the deadlines depend on:
 
 - wherever a deadline forbids that time passes, a step is surely possible that needs no instance but
   this one and the shared machines, and after which that deadline is over;
-- from every state in which something is urgent, such steps lead to one in which nothing is.
+- from every state in which something is urgent, such steps lead to one in which nothing is;
+- no such step makes a deadline with a clock bind that the clock may have reached before: else two
+  deadlines could end each other for ever.
 
 A step counts only if its condition holds whatever the invariant leaves open: what may be false is
 taken to be false. Shares no code with `checker.timelock`, which finds these proofs.
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from rhscheck.checker.certify.form import InvariantFile, Refusal
 from rhscheck.checker.certify.possible import (
     NO,
+    YES,
     Another,
     Bound,
     Instance,
@@ -36,6 +39,7 @@ from rhscheck.checker.certify.possible import (
 )
 from rhscheck.checker.certify.referee import Judge
 from rhscheck.checker.certify.regions import ZERO, Difference, Region, limited, region
+from rhscheck.spec.expr import And, Expr, refs
 from rhscheck.spec.system import SELF, Deadline, System, Transition
 
 _MOST_OUTCOMES = 1_000
@@ -43,9 +47,13 @@ _MOST_OUTCOMES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A step of this instance or of the shared machines. `fails`: when it may be impossible."""
+    """A step of this instance or of the shared machines. `fails`: when it may be impossible.
+
+    `assigned`: the variables that it may change, known or not.
+    """
 
     fails: Ways
+    assigned: frozenset[str]
     writes: tuple[tuple[int, Values], ...]
     resets: tuple[Place, ...]
 
@@ -82,6 +90,7 @@ def _steps(judge: Judge, reader: Reader, transition: Transition) -> Iterator[_St
         places = [reader.place(reset.clock, reset.index, bound) for reset in transition.resets]
         yield _Step(
             reader.ways(transition.guard, bound, holds=False),
+            frozenset(update.var for update in transition.updates),
             judge.writes(transition, bound, reader),
             tuple(places),
         )
@@ -97,6 +106,51 @@ def _outcomes(step: _Step, state: State) -> Iterator[State]:
         for (at, _), value in zip(step.writes, choice, strict=True):
             after[at] = value
         yield tuple(after)
+
+
+# ---- deadlines that a step makes tight -----------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Sleeper:
+    """A deadline of one instance that may come to bind when its clock has been running for long."""
+
+    clock: Place
+    reads: frozenset[str]
+    active: Truth
+    runs: Truth
+
+    def woken(self, step: _Step, before: State, after: State) -> bool:
+        """Whether it may bind only after the step, at a value of its clock from before."""
+        return (
+            self.clock not in step.resets
+            and not step.assigned.isdisjoint(self.reads)
+            and whether(self.runs, before) != NO
+            and whether(self.active, before) != YES
+            and whether(self.active, after) != NO
+        )
+
+
+def _sleepers(judge: Judge, reader: Reader) -> Iterator[_Sleeper]:
+    clocks = {clock.name: clock for clock in judge.system.clocks}
+    for deadline in judge.system.deadlines:
+        if deadline.clock is None or (deadline.bound == 0 and not deadline.strict):
+            continue  # urgent: whoever makes it bind is followed from there
+        runs = clocks[deadline.clock].active
+        if {*_parts(deadline.active)} <= {*_parts(runs)}:
+            continue  # its clock starts with it
+        family = deadline.family
+        owners: tuple[Instance, ...] = (None,) if family is None else reader.instances(family)
+        for owner in owners:
+            bound: Bound = {} if family is None else {SELF: owner}
+            yield _Sleeper(
+                (deadline.clock, owner),
+                frozenset(ref.name for ref in refs(deadline.active)),
+                reader.truth(deadline.active, bound),
+                reader.truth(runs, bound),
+            )
+
+
+def _parts(formula: Expr) -> tuple[Expr, ...]:
+    return formula.args if isinstance(formula, And) else (formula,)
 
 
 # ---- one deadline --------------------------------------------------------------------------------
@@ -124,13 +178,18 @@ class _Deadline:
         bound: Bound = {} if deadline.family is None else {SELF: owner}
         active = reader.truth(deadline.active, bound)
         steps = _Lazily(judge, reader, deadline.name)
+        sleepers = tuple(_sleepers(judge, reader))
         tight = self._tight(clock)
         for state in judge.inside:
             if whether(active, state) == NO:
                 continue
             left = [tight]
             for step in steps:
-                if not self._over(step, state, clock, active):
+                if not self._over(step, state, clock, active) or any(
+                    sleeper.woken(step, state, after)
+                    for sleeper in sleepers
+                    for after in _outcomes(step, state)
+                ):
                     continue
                 ways = [_read(way) for way in now(step.fails, state)]
                 pieces = (limited(one, way) for one in left for way in ways)
@@ -224,6 +283,7 @@ class _Urgency:
         def at_rest(state: State) -> bool:
             return all(whether(truth, state) == NO for truth in urgent)
 
+        sleepers = tuple(_sleepers(judge, reader))
         free: set[State] = set()
         for start in judge.inside:
             seen = {start}
@@ -237,6 +297,8 @@ class _Urgency:
                     if now(step.fails, state):
                         continue
                     outcomes = list(_outcomes(step, state))
+                    if any(sleeper.woken(step, state, outcomes[0]) for sleeper in sleepers):
+                        continue
                     if len(outcomes) == 1 and outcomes[0] not in seen:
                         seen.add(outcomes[0])
                         queue.append(outcomes[0])

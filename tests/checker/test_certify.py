@@ -585,6 +585,32 @@ def test_time_that_stops_is_refused() -> None:
     assert refused.value.query.startswith("I: time: M.within.B")
 
 
+TURNS = """\
+spec turns "Two deadlines that end each other"
+
+actors { host H, plugin P }
+
+machine M[i in 1..N] {
+  var up : bool = false
+  initial state A {
+    within 5s by P: rise when not up { up = true }
+    within 5s by P: sink when up { up = false }
+  }
+}
+"""
+
+
+def test_deadlines_that_end_each_other_for_ever_are_refused() -> None:
+    system = read(TURNS, "turns.sm").system
+    local = Model(system, (), ()).local
+    invariant = explore(local, {}).invariant()
+    file = established((), None, local, [((), identity(invariant, local))], (), families=("M",))
+    assert check("I", system, None, file.parts[0][1], {}) == 2
+    with pytest.raises(Refusal) as refused:
+        check_progress("I", system, None, file.parts[0][1])
+    assert refused.value.query == "I: time: M.within.A#1"
+
+
 CHASE = """\
 spec chase "Two calls that chase each other"
 

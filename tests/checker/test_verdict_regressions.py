@@ -1,6 +1,6 @@
 """Specs that once got a wrong or unstable answer, each named by what was wrong."""
 
-from rhscheck.checker.verdict import Unknown, Violated
+from rhscheck.checker.verdict import ProvedForEvery, Unknown, Violated
 from rhscheck.checker.verify import Options, Report, verify
 from rhscheck.spec.load import load_source
 from rhscheck.spec.source import Source
@@ -142,3 +142,44 @@ rules M { rule R "r": never in A and inflight(X) }
 
 def test_a_circle_that_waits_for_a_timeout_is_not_zeno() -> None:
     assert [f.kind for f in report(WAITS_FOR_A_TIMEOUT).findings] == []
+
+
+ENDED_BY_TURNS = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var up : bool = false
+  initial state A {
+    within 5s by D: rise when not up { up = true }
+    within 5s by D: sink when up { up = false }
+  }
+  state B
+}
+rules M { rule W "w": when in A leads to in B within 10s }
+"""
+
+
+def test_deadlines_that_end_each_other_for_ever_stop_time() -> None:
+    """Each has a step that ends it; 5 s after the start they follow each other without a delay."""
+    found = report(ENDED_BY_TURNS)
+    assert isinstance(found.results[0].verdict, Unknown)
+    assert "means nothing where time may stop" in found.results[0].verdict.reason
+    assert [f.span.line for f in found.findings if f.kind == "timelock"] == [6, 7]
+    for n in (1, 2):
+        fixed = report(ENDED_BY_TURNS, n=n, engine="zones", findings=False).results[0].verdict
+        assert isinstance(fixed, Unknown)
+        assert "time may stop" in fixed.reason
+
+
+RESTARTED_BY_TURNS = (
+    ENDED_BY_TURNS.replace("up = true", "up = true, x = 0")
+    .replace("  initial", "  clock x\n  initial")
+    .replace("within 5s by D: rise", "deadline x <= 5s by D\n    by D: rise")
+    .replace("    within 5s by D: sink when up { up = false }\n", "    by D: sink when up -> B\n")
+)
+
+
+def test_a_deadline_whose_clock_is_restarted_ends_none_for_ever() -> None:
+    """Rise restarts the clock, and nothing else is due then."""
+    found = report(RESTARTED_BY_TURNS)
+    assert isinstance(found.results[0].verdict, ProvedForEvery)
+    assert [f.kind for f in found.findings if f.kind == "timelock"] == []
