@@ -47,7 +47,18 @@ from dataclasses import dataclass, replace
 
 from rhscheck.checker.independence import Reason, declared_dependences
 from rhscheck.checker.sight import INSTANCE, Sight, UncoveredError, normal_form
-from rhscheck.spec.expr import FALSE, And, ClockCmp, Expr, Index, Ref, Renaming, neg, rename
+from rhscheck.spec.expr import (
+    FALSE,
+    And,
+    ClockCmp,
+    Expr,
+    Index,
+    Ref,
+    Renaming,
+    neg,
+    rename,
+    transform,
+)
 from rhscheck.spec.source import NOWHERE
 from rhscheck.spec.system import (
     SELF,
@@ -168,9 +179,10 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
 
 
 def _answered(deadline: Deadline, system: System) -> bool:
-    """Whether a step is possible wherever `deadline` is tight, by its form alone and for every N.
+    """Whether a step ends `deadline` wherever it is tight, by its form alone and for every N.
 
-    It is if all that the step's guard asks for is among the deadline's own conditions.
+    It is possible if all that the step's guard asks for is among the deadline's own conditions. It
+    ends it if one of these is false after it, or the clock starts again.
     """
     own = () if deadline.family is None else (Param(SELF, deadline.family),)
     known = set(_conjuncts(deadline.active))
@@ -184,9 +196,26 @@ def _answered(deadline: Deadline, system: System) -> bool:
                 return part in known
 
     return not deadline.strict and any(
-        transition.params == own and all(given(part) for part in _conjuncts(transition.guard))
+        transition.params == own
+        and all(given(part) for part in _conjuncts(transition.guard))
+        and _ends(transition, deadline)
         for transition in system.transitions
     )
+
+
+def _ends(transition: Transition, deadline: Deadline) -> bool:
+    """Whether a step of the deadline's own instance ends it, whatever others are."""
+    here = SELF if deadline.family is not None else None
+    if deadline.bound > 0 and any(
+        (reset.clock, reset.index) == (deadline.clock, here) for reset in transition.resets
+    ):
+        return True
+    written = {(one.var, one.index): one.value for one in transition.updates if one.each is None}
+
+    def after(node: Expr) -> Expr | None:
+        return written.get((node.name, node.index)) if isinstance(node, Ref) else None
+
+    return transform(deadline.active, after) == FALSE
 
 
 def _conjuncts(formula: Expr) -> tuple[Expr, ...]:

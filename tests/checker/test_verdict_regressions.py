@@ -183,3 +183,27 @@ def test_a_deadline_whose_clock_is_restarted_ends_none_for_ever() -> None:
     found = report(RESTARTED_BY_TURNS)
     assert isinstance(found.results[0].verdict, ProvedForEvery)
     assert [f.kind for f in found.findings if f.kind == "timelock"] == []
+
+
+ANSWERED_BY_NOTHING = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  clock x
+  initial state S {
+    deadline x <= 5s when exists j in M: (in j.B) by D
+    by D: spin
+    by D: b when x <= 1s -> B
+  }
+  state B
+  state T
+}
+rules M { rule W "w": when in S and (exists j in M: (in j.B)) leads to in T or in B within 10s }
+"""
+
+
+def test_a_step_that_leaves_a_deadline_about_others_as_it_is_does_not_answer_it() -> None:
+    """Who stays in S beside one in B can only spin at 5 s: with two, time stops."""
+    found = report(ANSWERED_BY_NOTHING, n=2)
+    assert isinstance(found.results[0].verdict, Unknown)
+    assert "timelock M.x deadline 6[1] (line 6)" in found.results[0].verdict.reason
+    assert [f.kind for f in found.findings if f.kind == "timelock"] == ["timelock"]
