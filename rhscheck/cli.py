@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 EXIT_OK, EXIT_VIOLATED, EXIT_UNDECIDED, EXIT_BUG, EXIT_INTERRUPTED = 0, 1, 3, 70, 130
+_GRID = 9  # points of --what-if
 _COLLECT_AFTER = 1_000_000  # objects more than there were
 
 
@@ -147,8 +148,8 @@ def cli() -> None:
 @click.option(
     "--grid",
     type=click.IntRange(2, 1000),
-    default=9,
-    show_default=True,
+    default=None,
+    show_default="9",
     metavar="K",
     help="Of --what-if: values to look at before the thresholds between them.",
 )
@@ -173,7 +174,7 @@ def verify(
     all_readings: bool,
     what_if: str | None,
     slack: bool,
-    grid: int,
+    grid: int | None,
     times: bool,
 ) -> int:
     """Prove or refute the rules of SPEC, for every number of instances where possible.
@@ -190,6 +191,10 @@ def verify(
         raise click.UsageError(f"{' and '.join(tables)} are two questions; ask one")
     if tables and (paranoid or memory_mb is not None or certificate is not None):
         raise click.UsageError(f"{tables[0]} takes no --paranoid, --memory or --certificate")
+    if tables and witnesses:
+        raise click.UsageError(f"{tables[0]} draws no runs; leave --witnesses out")
+    if grid is not None and what_if is None:
+        raise click.UsageError("--grid is about --what-if; ask that, or leave --grid out")
     if slack:
         from rhscheck.slack_output import show_slack
 
@@ -208,7 +213,7 @@ def verify(
         options = Options(rules, n, depth, timeout_s, engine, without)
         if what_if is None:
             return show_readings(out, spec, settings, options, jobs, started)
-        return show_what_if(out, spec, settings, what_if, options, grid, jobs, started)
+        return show_what_if(out, spec, settings, what_if, options, grid or _GRID, jobs, started)
     # Asked before the live line, which puts a stream of its own in the place of standard output.
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
@@ -256,7 +261,7 @@ def verify(
             content = verify_output.verify_json(loaded, report, times=times)
         else:
             content = verify_output.verify_text(loaded, report, look, seconds)
-    out.write(content, inputs=[spec])
+    out.write(content, inputs=[source.path for source in loaded.sources])
     if written is not None and not out.quiet:
         from rhscheck.certify_command import written_text
 

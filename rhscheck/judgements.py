@@ -83,6 +83,7 @@ def kept(path: str | None, loaded: Loaded) -> Kept:
         "system": fingerprint(loaded.system),
         "text": hashlib.sha256(source.text.encode("utf-8")).hexdigest(),
     }
+    api.refuse_device(path)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -103,17 +103,18 @@ def mutate(
     from rhscheck.judgements import kept
     from rhscheck.mutate import Score, score, select
     from rhscheck.mutate_output import checks, list_json, list_text, score_json, score_text
-    from rhscheck.variations import read_variations, stale
+    from rhscheck.variations import file_of, read_variations, stale
 
     with terminal.progress(f"mutate {spec}: reading", quiet=out.quiet) as say:
         loaded = api.load(spec, settings)
         allowed = read_variations(spec, variations)
+        read = [*(source.path for source in loaded.sources), file_of(spec, variations)]
         chosen = select(loaded, operators, ids)
         if list_only:
             if out.ci is not None:
                 raise click.UsageError("--list has the formats text and json")
             listed = list_json if out.json else list_text
-            out.write(listed(loaded, chosen), inputs=[spec])
+            out.write(listed(loaded, chosen), inputs=read)
             return 0
         judged = tuple(
             score(
@@ -135,7 +136,7 @@ def mutate(
         content = score_json(loaded, found)
     else:
         content = score_text(loaded, found, show_all=show_all, quiet=out.quiet)
-    out.write(content, inputs=[spec])
+    out.write(content, inputs=[*read, *([] if resume is None else [resume])])
     if wrong:
         raise api.InputError("stale allowed variations:\n" + "\n".join(_indented(wrong)))
     return found.exit

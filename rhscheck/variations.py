@@ -19,6 +19,11 @@ from rhscheck.spec.load import shipped
 SUFFIX = ".variations.toml"
 
 
+def file_of(spec: str, path: str | None) -> str:
+    """The file with the variations of `spec`: `path`, else the one beside it."""
+    return path or str(Path(spec).with_suffix(SUFFIX))
+
+
 def read_variations(spec: str, path: str | None) -> Mapping[str, str]:
     """Reasons by mutant, of the file `path`, else of the file beside `spec`, if there is one.
 
@@ -26,13 +31,14 @@ def read_variations(spec: str, path: str | None) -> Mapping[str, str]:
     """
     try:
         if path is not None:
+            api.refuse_device(path)
             name, text = path, Path(path).read_text(encoding="utf-8")
         elif spec in shipped():
             name = spec + SUFFIX
             file = resources.files("rhscheck.spec.library") / name
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
         else:
-            beside = Path(spec).with_suffix(SUFFIX)
+            beside = Path(file_of(spec, None))
             name = str(beside)
             text = beside.read_text(encoding="utf-8") if beside.is_file() else ""
         return _parsed(name, tomllib.loads(text))

@@ -89,7 +89,8 @@ def parse_range(loaded: Loaded, text: str) -> Range:
     name = found[1]
     constants = {one.name: one for one in loaded.system.constants}
     if name not in constants:
-        raise api.InputError(f"there is no parameter `{name}`; {did_you_mean(name, constants)}")
+        known = did_you_mean(name, constants) or "the spec has none that is a number or a time"
+        raise api.InputError(f"there is no parameter `{name}`; {known}")
     is_time = constants[name].is_time
     low, high = (_value(part, is_time=is_time) for part in (found[2], found[3]))
     if not low < high:

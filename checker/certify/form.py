@@ -54,6 +54,12 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
+class _Headed(msgspec.Struct):
+    """The first of a certificate that any version has."""
+
+    format: str
+
+
 class Text(_Struct, frozen=True, kw_only=True):
     """One text of the spec: `name` is what messages call it, `file` where its copy is."""
 
@@ -319,6 +325,7 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
         raise Refusal("hash", f"{SEAL} is missing: the certificate is incomplete") from None
     if sealed != seal(main):
         raise Refusal("hash", f"{MAIN} is not what {SEAL} says")
+    _require_format(main)
     certificate = decoded(main, Certificate, MAIN)
     named = {
         *(text.file for text in certificate.spec.texts),
@@ -345,6 +352,16 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
     for argument in certificate.arguments:
         _require_steps(argument, files)
     return certificate, files
+
+
+def _require_format(main: bytes) -> None:
+    """Raise Refusal for a certificate of another version of the format."""
+    try:
+        found = msgspec.json.decode(main, type=_Headed).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # it is none at all, which is told otherwise
+    if found != FORMAT and found.startswith(FORMAT.partition("/")[0]):
+        raise Refusal("format", f"{MAIN} is {found}; this version of rhscheck reads {FORMAT} only")
 
 
 def _require_steps(argument: Argument, files: Mapping[str, bytes]) -> None:

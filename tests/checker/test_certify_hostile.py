@@ -256,6 +256,18 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, text: str) -> None:
     assert refusals(judged(folder)) == [("rhscheck", "format")]
 
 
+def test_a_certificate_of_another_version_is_named_as_such(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(on_disk(), tmp_path / "c"))
+    text = (folder / form.MAIN).read_text("utf-8").replace(form.FORMAT, "rhscheck-certificate/1")
+    (folder / form.MAIN).write_text(text, encoding="utf-8")
+    (folder / form.SEAL).write_bytes(form.seal(text.encode()))
+    (objection,) = judged(folder).refused
+    assert objection.reason == (
+        "certificate.json is rhscheck-certificate/1; "
+        f"this version of rhscheck reads {form.FORMAT} only"
+    )
+
+
 # ---- numbers and shapes --------------------------------------------------------------------------
 HUGE = 10**18
 

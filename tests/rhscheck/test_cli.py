@@ -154,6 +154,8 @@ def test_version(run: Run) -> None:
             ["verify", "rhs", "--format", "xml"],
             "'xml' is not one of 'text', 'json', 'junit', 'sarif', 'github'.",
         ),
+        (["verify", "rhs", "--grid", "5"], "--grid is about --what-if; ask that, or leave"),
+        (["verify", "rhs", "--slack", "--witnesses"], "--slack draws no runs; leave --witnesses"),
         (["verify", "rhs", "--color", "blue"], "'blue' is not one of 'auto', 'always', 'never'."),
         (["simulate", "rhs", "--steps", "0"], "0 is not in the range 1<=x<=1000000."),
         (["states", "rhs", "--limit", "0"], "0 is not in the range 1<=x<=1000000000."),

@@ -126,6 +126,25 @@ def test_the_list_judges_nothing(till: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("option", ["--resume", "--variations"])
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no such device")
+def test_a_device_is_not_read(till: Path, option: str) -> None:
+    status, done = run(str(till), option, "/dev/zero", "--operator", "drop-guard", "-j", "1")
+    assert (status, done.stderr) == (2, "error: /dev/zero is a device, not a file\n")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_result_is_not_written_over_the_variations(till: Path, given: bool) -> None:
+    allow(till, GUARD)
+    file = till.with_suffix(".variations.toml")
+    before = file.read_text("utf-8")
+    words = ["--variations", str(file)] if given else []
+    status, done = run(str(till), "--list", "-o", str(file), *words)
+    assert status == 2
+    assert "this is the input" in done.stderr
+    assert file.read_text("utf-8") == before
+
+
 def test_names_that_do_not_exist(till: Path) -> None:
     assert run(str(till), "--operator", "drop-gard")[1].stderr == (
         "error: there is no operator `drop-gard` here; "

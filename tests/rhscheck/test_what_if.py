@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -159,6 +160,16 @@ def test_the_grid_keeps_to_whole_units(
 ) -> None:
     of = Range("P", low * 1_000_000, high * 1_000_000, is_time=True)
     assert grid_of(of, points) == tuple(int(value * 1_000_000) for value in grid)
+
+
+def test_a_spec_without_numbers_has_no_parameter_to_ask_about(tmp_path: Path) -> None:
+    path = tmp_path / "lamp.sm"
+    path.write_text("spec lamp\nactors { A }\nmachine M { state S { by A: e } }\n", "utf-8")
+    with pytest.raises(api.InputError) as error:
+        parse_range(api.load(str(path)), "T=1s..2s")
+    assert str(error.value) == (
+        "there is no parameter `T`; the spec has none that is a number or a time"
+    )
 
 
 def test_the_grid_of_few_numbers() -> None:
