@@ -103,6 +103,17 @@ class Handle:
         listener()
 
 
+def check_report(status: object, checkpoint: object, handle: object) -> None:
+    """Raise ValueError for a status report that is none: a plug-in need not be type-checked."""
+    if not isinstance(status, Status):
+        raise ValueError(f"{status!r} is no status: use Status.ONLINE, OFFLINE, FAILED or PENDING")
+    number = checkpoint is None or (isinstance(checkpoint, int) and 0 <= checkpoint < 2**32)
+    if not number:
+        raise ValueError(f"a checkpoint is a number of 32 bits, not {checkpoint!r}")
+    if handle is not None and not isinstance(handle, Handle):
+        raise ValueError(f"{handle!r} is no Handle")
+
+
 class Cancel(Protocol):
     """What a worker looks at: set once the resource is terminated."""
 
@@ -146,7 +157,8 @@ class Host(Protocol):
         """Report progress or the result of a pending operation (SetResourceStatus).
 
         `checkpoint`: a number that changes with each report; the host counts if it is left out.
-        Raises TerminatedError once the resource is being terminated.
+        Raises TerminatedError once the resource is being terminated, ValueError for a status, a
+        checkpoint (32 bits) or a handle that is none.
         """
 
     def spawn(

@@ -78,3 +78,29 @@ def test_a_watchdog_that_fired_when_everything_had_stood_still_accuses_nobody() 
         "its main loop stood still (a plug-in holds Python's lock, or does not end to be loaded): "
         "its watchdog ended it"
     )
+
+
+def test_a_lock_that_a_new_thread_takes_for_good_is_not_told_as_missing_memory() -> None:
+    """Who starts a thread waits for it to begin, and so for the lock that its call has taken."""
+    starting = (
+        "Thread 0x00007f02 (most recent call first):\n"
+        '  File "/usr/lib/python3.11/threading.py", line 327 in wait\n'
+        '  File "/usr/lib/python3.11/threading.py", line 969 in start\n'
+        '  File "/x/tracer/real/hosting.py", line 157 in call\n'
+        '  File "/x/tracer/real/rhs_process.py", line 205 in perform\n'
+    )
+    calling = (
+        "Thread 0x00007f01 (most recent call first):\n"
+        '  File "/home/me/res.py", line 86 in looks_alive\n'
+        '  File "/x/tracer/real/hosting.py", line 222 in _enter\n'
+        "\n"
+    )
+    ending = Ending(1, None, f"Timeout (0:00:06)!\n{calling}{starting}", 6.0, Path("log"))
+    assert ending.why("LooksAlive") == (
+        "its main loop stood still while a thread was started (a plug-in holds Python's lock, or "
+        "there was no memory left): its watchdog ended it at res.py line 86 in looks_alive"
+    )
+    alone = replace(ending, dump=f"Timeout (0:00:06)!\n{starting}")
+    assert alone.why("LooksAlive") == (
+        "there was no memory left in it to start a thread: its watchdog ended it"
+    )

@@ -602,6 +602,36 @@ def test_a_plugin_that_closes_every_file_ends_its_monitor(cluster: Start, tmp_pa
     assert run.verdict().verdict in CONFORMS
 
 
+def test_a_report_that_is_none_fails_the_worker_and_not_its_monitor(
+    cluster: Start, tmp_path: Path
+) -> None:
+    """A checkpoint too large for a frame, and a handle that was none, ended the whole process."""
+    body = (
+        "class Bad(Good):\n"
+        "    tries = 0\n"
+        "    def online(self):\n"
+        "        self.host.worker(self.work)\n"
+        "        return PENDING\n"
+        "    def work(self, cancel):\n"
+        "        self.tries += 1\n"
+        "        if self.tries == 1:\n"
+        "            self.host.set_resource_status(Status.PENDING, checkpoint=2**70)\n"
+        "        if self.tries == 2:\n"
+        "            self.host.set_resource_status(Status.ONLINE, handle=17)\n"
+        "        if self.tries == 3: return 17\n"
+        "        self.up = True\n"
+    )
+    run = cluster(tmp_path, one_resource("Bad"), body)
+    run.until_state("it", "Online")
+    run.finish()
+    assert run.ends() == []
+    log = run.log()
+    assert f"raised ValueError: a checkpoint is a number of 32 bits, not {2**70}" in log
+    assert "the worker of Online raised ValueError: 17 is no Handle" in log
+    assert "the worker of Online failed: it returned 17; None or a Handle was expected" in log
+    assert run.verdict().verdict in CONFORMS
+
+
 def test_pending_without_a_worker_fails_at_once(cluster: Start, tmp_path: Path) -> None:
     body = """
     class Idle(Good):

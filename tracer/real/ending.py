@@ -153,6 +153,12 @@ class Ending:
                     f"this machine or program stood still for {stood_us / 1_000_000:.1f} s, RCM "
                     "as well: its watchdog ended it"
                 )
+            if starting_a_thread(self.stacks) and guilty(self.stacks, None):
+                # A new thread that takes Python's lock for good leaves its starter waiting, too.
+                return (
+                    "its main loop stood still while a thread was started (a plug-in holds "
+                    "Python's lock, or there was no memory left): its watchdog ended it"
+                )
             if starting_a_thread(self.stacks):
                 return "there was no memory left in it to start a thread: its watchdog ended it"
             return (

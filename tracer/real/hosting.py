@@ -38,6 +38,7 @@ from rhscheck.tracer.plugin import (
     Status,
     TerminatedError,
     Worker,
+    check_report,
 )
 from rhscheck.tracer.plugin_loading import PluginError, convert_parameters, create, load_class
 from rhscheck.tracer.real.plugin_trace import plugin_trace
@@ -324,7 +325,7 @@ class HostedResource:
         called = f"the worker of {operation.kind}"
         try:
             if not operation.cancel.is_set():
-                handle = work(operation.cancel)
+                handle = self._worked(operation, work(operation.cancel))
                 if not operation.cancel.is_set():
                     final = operation.kind
         except TerminatedError:
@@ -336,11 +337,19 @@ class HostedResource:
         except BaseException as error:
             self._tell_trace(error)
             self._tell(f"{called} raised {type(error).__name__}: {_text_of(error)}")
-        if final == "Failed" or operation.kind == "Offline":
+        if final == "Failed":
             handle = None
         if not operation.reported:
             operation.reported = True
             self._report(final, next(self._checkpoints), handle)
+
+    def _worked(self, operation: _Operation, outcome: object) -> Handle | None:
+        """The handle that a worker has returned, where it counts. Raises ResourceError."""
+        if operation.kind == "Offline" or operation.reported or outcome is None:
+            return None
+        if not isinstance(outcome, Handle):
+            raise ResourceError(f"it returned {outcome!r}; None or a Handle was expected")
+        return outcome
 
     def _report(self, state: ReportedState, checkpoint: int, handle: Handle | None) -> int:
         ticket = self._tickets.open()
@@ -376,6 +385,7 @@ class HostedResource:
         self, status: Status, *, checkpoint: int | None = None, handle: Handle | None = None
     ) -> None:
         """See `Host`."""
+        check_report(status, checkpoint, handle)
         operation = self._operation
         if operation is None:
             raise RuntimeError("there is no Online or Offline that could be reported about")
