@@ -15,6 +15,7 @@ from rhscheck.checker.narrow import Excluded, GaveUp, Real, narrow
 from rhscheck.checker.proofs import LOCALLY, Proof, recheck_locally, skeleton
 from rhscheck.checker.schedule import Reached
 from rhscheck.checker.timelock import check_time, stopped, timelock_goals, untrapped
+from rhscheck.checker.waking import waking
 from rhscheck.spec.expr import FALSE, Expr
 
 
@@ -27,7 +28,11 @@ def check_local_time(task: Task) -> TimeCheck:
     made = model.independent
     if made.blind:
         return TimeCheck(f"time may stop: {located(made.blind[0])}")
-    return _excluded(task, model, made.exact)
+    settling, quiet = (
+        frozenset(key for key in made.exact if made.origin[key] not in those)
+        for those in (waking(model.system, urgent=urgent) for urgent in (False, True))
+    )
+    return _excluded(task, model, settling, quiet)
 
 
 def time_for_every(task: Task) -> TimeCheck:
@@ -48,17 +53,21 @@ def time_stops(task: Task, n: int) -> str | None:
     return task.times[n].reason
 
 
-def _excluded(task: Task, model: Model, exact: Collection[str]) -> TimeCheck:
-    """No reachable state has a tight deadline and no step.
+def _excluded(
+    task: Task, model: Model, settling: Collection[str], quiet: Collection[str]
+) -> TimeCheck:
+    """No reachable state has a tight deadline and no step, nor urgent steps without end.
 
-    The small formulas first, and the wide ones only where those are reached.
+    `settling`: the steps that count as ends of a deadline; `quiet`: those that count where urgent
+    ones follow each other. The small formulas first, and the wide ones only where those are
+    reached.
     """
     whole = model.local
     task.say("can time stop?")
-    names = [name for name, goal in timelock_goals(whole, exact).items() if goal != FALSE]
+    names = [name for name, goal in timelock_goals(whole, settling).items() if goal != FALSE]
     found: list[tuple[str, Expr, Reached]] = []
     for wide in (False, True):
-        every = timelock_goals(whole, exact, wide=wide)
+        every = timelock_goals(whole, settling, wide=wide)
         proofs: list[Proof] = []
         excluded: dict[str, Expr] = {}
         found = []
@@ -82,5 +91,5 @@ def _excluded(task: Task, model: Model, exact: Collection[str]) -> TimeCheck:
                 return TimeCheck(checked.reason)
         names = [name for name, _, _ in found]
         if not names:
-            return untrapped(task, whole, model.local_compiled, exact, LOCALLY)
+            return untrapped(task, whole, model.local_compiled, quiet, LOCALLY)
     return stopped(found, whole, LOCALLY)

@@ -169,4 +169,7 @@ def _last(done: Certification, status: int) -> str:
     from rhscheck.texts import counted  # noqa: PLC0415  loads what rendering needs
 
     held = f"{counted(len(made.claims), 'proof')}, {counted(len(made.runs), 'run')}"
+    trusted = sum(claim.time == "verify" for claim in made.claims)
+    if trusted:  # the note says which
+        held += f"; {trusted} of them if time cannot stop, which is not part of it"
     return click.style("accepted", fg="green") + f": {held}{rest}; checked by {who}"

@@ -7,7 +7,8 @@ of all that the deadlines depend on:
 - wherever a deadline forbids that time passes, a step is surely possible that needs no instance but
   this one and the shared machines, and after which that deadline is over;
 - from every state in which something is urgent, such steps lead to one in which nothing is;
-- no such step makes a deadline with a clock bind that the clock may have reached before: else two
+- no such step makes a deadline with a clock bind that the clock may have reached before, of this or
+  any other instance, and none of those that follow each other makes another instance urgent: else
   deadlines could end each other for ever.
 
 A step counts only if its condition holds whatever the invariant leaves open: what may be false is
@@ -39,7 +40,7 @@ from rhscheck.checker.certify.possible import (
 )
 from rhscheck.checker.certify.referee import Judge
 from rhscheck.checker.certify.regions import ZERO, Difference, Region, limited, region
-from rhscheck.spec.expr import And, Expr, refs
+from rhscheck.spec.expr import TRUE, And, Expr, refs
 from rhscheck.spec.system import SELF, Deadline, System, Transition
 
 _MOST_OUTCOMES = 1_000
@@ -129,21 +130,28 @@ class _Sleeper:
         )
 
 
-def _sleepers(judge: Judge, reader: Reader) -> Iterator[_Sleeper]:
+def _sleepers(judge: Judge, reader: Reader, *, urgent: bool = False) -> Iterator[_Sleeper]:
+    """With `urgent` also the urgent deadlines of other instances, which nobody follows."""
     clocks = {clock.name: clock for clock in judge.system.clocks}
     for deadline in judge.system.deadlines:
-        if deadline.clock is None or (deadline.bound == 0 and not deadline.strict):
-            continue  # urgent: whoever makes it bind is followed from there
-        runs = clocks[deadline.clock].active
-        if {*_parts(deadline.active)} <= {*_parts(runs)}:
-            continue  # its clock starts with it
         family = deadline.family
+        others = family is not None and reader.has_others(family)
         owners: tuple[Instance, ...] = (None,) if family is None else reader.instances(family)
-        for owner in owners:
+        runs: Expr = TRUE if deadline.clock is None else clocks[deadline.clock].active
+        if deadline.clock is None or (deadline.bound == 0 and not deadline.strict):
+            if not (urgent and others):
+                continue  # whoever makes it bind is followed from there
+            owners = ()
+        elif {*_parts(deadline.active)} <= {*_parts(runs)}:
+            continue  # its clock starts with it
+        names = {ref.name for ref in refs(deadline.active)}
+        for owner in (*owners, *((Another(),) if others else ())):
             bound: Bound = {} if family is None else {SELF: owner}
+            if isinstance(owner, Another):  # a step writes what is shared, and nothing of another
+                names = {name for name in names if judge.system.variable(name).family != family}
             yield _Sleeper(
-                (deadline.clock, owner),
-                frozenset(ref.name for ref in refs(deadline.active)),
+                (deadline.clock or "", owner),
+                frozenset(names),
                 reader.truth(deadline.active, bound),
                 reader.truth(runs, bound),
             )
@@ -283,7 +291,7 @@ class _Urgency:
         def at_rest(state: State) -> bool:
             return all(whether(truth, state) == NO for truth in urgent)
 
-        sleepers = tuple(_sleepers(judge, reader))
+        sleepers = tuple(_sleepers(judge, reader, urgent=True))
         free: set[State] = set()
         for start in judge.inside:
             seen = {start}

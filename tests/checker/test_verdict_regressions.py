@@ -1,6 +1,9 @@
 """Specs that once got a wrong or unstable answer, each named by what was wrong."""
 
-from rhscheck.checker.verdict import ProvedForEvery, Unknown, Violated
+import pytest
+
+from rhscheck.checker.certificate import _progress
+from rhscheck.checker.verdict import BoundedUpTo, ProvedFor, ProvedForEvery, Unknown, Violated
 from rhscheck.checker.verify import Options, Report, verify
 from rhscheck.spec.load import load_source
 from rhscheck.spec.source import Source
@@ -207,3 +210,60 @@ def test_a_step_that_leaves_a_deadline_about_others_as_it_is_does_not_answer_it(
     assert isinstance(found.results[0].verdict, Unknown)
     assert "timelock M.x deadline 6[1] (line 6)" in found.results[0].verdict.reason
     assert [f.kind for f in found.findings if f.kind == "timelock"] == ["timelock"]
+
+
+FLAG = """spec x
+actors { host H, plugin D }
+var flag : bool = false
+machine M[i in 1..N] {
+  initial state S {
+    by D: left -> A
+    by D: right -> B
+  }
+  state A {
+    timer t = 8s
+    on t -> Done
+    within 5s by D: a when not flag { flag = true }
+  }
+  state B {
+    within 5s by D: b when flag { flag = false }
+  }
+  state Done
+}
+rules M { rule W "w": when in A leads to in Done within 9s }
+"""
+MACHINE = (
+    FLAG.replace(
+        "var flag : bool = false",
+        "shared machine F {\n  initial state Low { on up -> High }\n"
+        "  state High { on down -> Low }\n}",
+    )
+    .replace("a when not flag { flag = true }", "a when in F.Low sync F.up")
+    .replace("b when flag { flag = false }", "b when in F.High sync F.down")
+)
+URGENT = FLAG.replace("within 5s by D", "urgent by H")
+
+
+@pytest.mark.parametrize("text", [FLAG, MACHINE, URGENT], ids=["flag", "machine", "urgent"])
+def test_two_instances_that_end_each_others_deadlines_for_ever_stop_time(text: str) -> None:
+    """One in A and one in B turn the flag over and over at one moment; alone, each is free."""
+    every = report(text, findings=False).results[0].verdict
+    assert isinstance(every, BoundedUpTo | Unknown)
+    two = report(text, n=2, engine="zones", findings=False).results[0].verdict
+    assert isinstance(two, Unknown)
+    assert "time may stop" in two.reason
+    one = report(text, n=1, findings=False).results[0].verdict
+    assert one == ProvedFor(1)
+
+
+@pytest.mark.parametrize("text", [FLAG, MACHINE, URGENT], ids=["flag", "machine", "urgent"])
+def test_no_certificate_says_that_time_goes_on_there(text: str) -> None:
+    """The enumeration refuses all states of one instance plus environment as a reason."""
+    system = load_source(Source("x.sm", text)).system
+    assert _progress(system, (), None) is None
+    assert _progress(system, (), 1) is not None
+
+
+def test_a_flag_that_only_one_way_is_turned_lets_time_go_on() -> None:
+    text = FLAG.replace("    within 5s by D: b when flag { flag = false }\n", "")
+    assert isinstance(report(text, findings=False).results[0].verdict, ProvedForEvery)
