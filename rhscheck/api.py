@@ -132,10 +132,17 @@ def verify(
         raise InputError(f"no process can be started for the limits: {reason}") from None
 
 
-def require_certificate_folder(folder: str) -> None:
-    """Raise InputError unless a certificate may be written into the directory `folder`."""
+def require_certificate_folder(folder: str, report: str | None = None) -> None:
+    """Raise InputError unless a certificate may be written into the directory `folder`.
+
+    `report`: the file of another result, which must not be in it: nothing would vouch for it.
+    """
     from rhscheck.checker.certificate import require_ours
 
+    if report is not None and report != "-":
+        whole = Path(os.path.realpath(folder))
+        if whole in Path(os.path.realpath(report)).parents:
+            raise InputError(f"{report}: nothing but the certificate may be in {folder}")
     try:
         require_ours(Path(folder))
     except OSError as error:

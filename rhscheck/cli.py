@@ -218,7 +218,7 @@ def verify(
     encoding, width = terminal.encoding(out.path), terminal.width(out.path)
     with terminal.progress(f"verify {spec}: reading", quiet=out.quiet) as say:
         if certificate is not None:
-            api.require_certificate_folder(certificate)
+            api.require_certificate_folder(certificate, report=out.path)
         loaded = api.load(spec, settings)
         # Before the work: what is loaded after it would add to a time-out.
         from rhscheck import verify_output

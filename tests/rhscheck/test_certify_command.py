@@ -203,3 +203,14 @@ def test_an_interrupted_verification_leaves_neither_processes_nor_files(
         assert (program.returncode, message.strip()) == (130, "interrupted")
     assert [pid for pid in sorted(below) if not gone(pid)] == []
     assert [path.name for path in tmp_path.iterdir()] == ["huge.sm"]
+
+
+def test_a_report_is_no_file_of_the_certificate(run: Run, tmp_path: Path) -> None:
+    for name in ("c/report.txt", "c/queries/report.txt", str(tmp_path / "c" / "r.txt")):
+        status, out, err = run("verify", "door.sm", "--certificate", "c", "-o", name)
+        assert (status, out, err) == (
+            2,
+            "",
+            f"error: {name}: nothing but the certificate may be in c\n",
+        )
+    assert not (tmp_path / "c").exists()
