@@ -318,7 +318,13 @@ def test_used_up_memory_is_no_deadlock(cluster: Start, tmp_path: Path) -> None:
         "                size //= 2\n"
     )
     run = cluster(tmp_path, one_resource("Bad"), body)
-    run.until_state("it", "Online", 2)
+    try:
+        run.until_state("it", "Online", 2)
+    except AssertionError:
+        # There may be just enough left for the thread to say what it raised, and for the checks
+        # that follow, which are well: then nothing is restarted, and rightly so.
+        assert run.states("it")[-1] == "Online"
+        assert "LooksAlive raised MemoryError" in run.log()
     run.finish()
     ends = [one.why for one in run.ends()]
     assert all(why.startswith("there was no memory left in it") for why in ends), ends
