@@ -22,10 +22,13 @@ class Left(float):
         return left
 
 
-def used_up(timeout_s: float) -> str:
+def _asked(timeout_s: float) -> float:
+    return timeout_s.asked_s if isinstance(timeout_s, Left) else timeout_s
+
+
+def used_up(timeout_s: float | None) -> str:
     """What to say when `timeout_s` seconds have passed, which may be the rest of a longer limit."""
-    asked_s = timeout_s.asked_s if isinstance(timeout_s, Left) else timeout_s
-    return f"time-out after {asked_s:g} s"
+    return f"time-out after {0.0 if timeout_s is None else _asked(timeout_s):g} s"
 
 
 class Budget:
@@ -47,10 +50,9 @@ class Budget:
         """Seconds left, at least a little; None where there is no limit."""
         if self._end is None or self._timeout_s is None:
             return None
-        asked_s = self._timeout_s.asked_s if isinstance(self._timeout_s, Left) else self._timeout_s
-        return Left(max(0.001, self._end - time.monotonic()), asked_s)
+        return Left(max(0.001, self._end - time.monotonic()), _asked(self._timeout_s))
 
     @property
     def reason(self) -> str:
         """What to say when it is used up."""
-        return used_up(0.0 if self._timeout_s is None else self._timeout_s)
+        return used_up(self._timeout_s)

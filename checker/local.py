@@ -49,12 +49,12 @@ from rhscheck.checker.independence import Reason, declared_dependences
 from rhscheck.checker.sight import INSTANCE, Sight, UncoveredError, normal_form
 from rhscheck.spec.expr import (
     FALSE,
-    And,
     ClockCmp,
     Expr,
     Index,
     Ref,
     Renaming,
+    conjuncts,
     neg,
     rename,
     transform,
@@ -185,7 +185,7 @@ def _answered(deadline: Deadline, system: System) -> bool:
     ends it if one of these is false after it, or the clock starts again.
     """
     own = () if deadline.family is None else (Param(SELF, deadline.family),)
-    known = set(_conjuncts(deadline.active))
+    known = set(conjuncts(deadline.active))
 
     def given(part: Expr) -> bool:
         match part:
@@ -197,7 +197,7 @@ def _answered(deadline: Deadline, system: System) -> bool:
 
     return not deadline.strict and any(
         transition.params == own
-        and all(given(part) for part in _conjuncts(transition.guard))
+        and all(given(part) for part in conjuncts(transition.guard))
         and _ends(transition, deadline)
         for transition in system.transitions
     )
@@ -216,10 +216,6 @@ def _ends(transition: Transition, deadline: Deadline) -> bool:
         return written.get((node.name, node.index)) if isinstance(node, Ref) else None
 
     return transform(deadline.active, after) == FALSE
-
-
-def _conjuncts(formula: Expr) -> tuple[Expr, ...]:
-    return formula.args if isinstance(formula, And) else (formula,)
 
 
 @dataclass(frozen=True, slots=True)

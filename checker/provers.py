@@ -148,7 +148,7 @@ def _ask(name: str, function: str, question: Question) -> object | Ended:
                     return message
                 case Sent():
                     pass
-    return Ended(used_up(0.0 if question.timeout_s is None else question.timeout_s))
+    return Ended(used_up(question.timeout_s))
 
 
 class Induction:

@@ -13,20 +13,21 @@ from dataclasses import dataclass
 
 from rhscheck.spec.compiled import Compiled, Values
 from rhscheck.spec.expr import (
-    And,
     ClockCmp,
     Comparison,
     Expr,
     Ref,
     conj,
+    conjuncts,
     disj,
     neg,
     transform,
 )
 from rhscheck.spec.ground import Ground, GroundDeadline, GroundTransition
+from rhscheck.spec.system import Deadline
 
 
-def is_urgent(deadline: GroundDeadline) -> bool:
+def is_urgent(deadline: Deadline | GroundDeadline) -> bool:
     """Whether a deadline lets no time pass at all while its condition holds."""
     return deadline.clock is None or (deadline.bound == 0 and not deadline.strict)
 
@@ -109,15 +110,11 @@ def tightening(ground: Ground) -> Tightening:
             for at, one in enumerate(ground.deadlines)
             if not is_urgent(one)
             and one.clock is not None
-            and not _starts_with(one.active, ground.clocks[one.clock].active)
+            and not starts_with(one.active, ground.clocks[one.clock].active)
         ),
     )
 
 
-def _starts_with(condition: Expr, runs: Expr) -> bool:
+def starts_with(condition: Expr, runs: Expr) -> bool:
     """Whether a clock that runs implies, by its form alone, that the condition holds."""
-    return _conjuncts(condition) <= _conjuncts(runs)
-
-
-def _conjuncts(formula: Expr) -> frozenset[Expr]:
-    return frozenset(formula.args if isinstance(formula, And) else (formula,))
+    return {*conjuncts(condition)} <= {*conjuncts(runs)}

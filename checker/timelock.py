@@ -18,12 +18,12 @@ from rhscheck.spec.compiled import Compiled
 from rhscheck.spec.expr import (
     FALSE,
     TRUE,
-    And,
     ClockCmp,
     ClockDiff,
     Expr,
     clocks_read,
     conj,
+    conjuncts,
     disj,
     neg,
     refs,
@@ -90,7 +90,7 @@ def stuck(
         ] or _likely_ends(steps, deadline, ground)
     tight: Expr = lower_bound(ground, deadline) or TRUE
     tightened = tightening(ground)
-    known = set(_conjuncts(conj((deadline.active, tight))))
+    known = set(conjuncts(conj((deadline.active, tight))))
     guards: list[Expr] = []
     for transition in steps:
         guard = transition.guard
@@ -103,7 +103,7 @@ def stuck(
             )
             if isinstance(tight, ClockCmp):
                 over = _from_on(over, tight)
-        if over == TRUE and set(_conjuncts(guard)) <= known:
+        if over == TRUE and set(conjuncts(guard)) <= known:
             return FALSE  # by its form alone: whenever the deadline is tight, this step ends it
         guards.append(conj((guard, over)))
     # Not to count a step makes the goal larger, never smaller. Each timed guard doubles the cases.
@@ -176,10 +176,6 @@ def waits(guard: Expr) -> bool:
         or isinstance(node, ClockDiff)
         for node in walk(guard)
     )
-
-
-def _conjuncts(formula: Expr) -> tuple[Expr, ...]:
-    return formula.args if isinstance(formula, And) else (formula,)
 
 
 def _likely_ends(

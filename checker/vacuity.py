@@ -122,7 +122,7 @@ def _meeting(rule: Rule, case: Sequence[Expr], view: View) -> Expr | None:
     Weaker than `case`, so that what is never reached is never so. None where this cannot be told:
     a case without both, or about more than one instance.
     """
-    names = {param.name: 1 for param in rule.params}
+    names = [param.name for param in rule.params]
     alternatives = [found for part in case if (found := _events(part)) is not None]
     conditions = [part for part in case if _of_one_state(part)]
     family = view.model.independent.family if view.n is None else None

@@ -8,7 +8,8 @@ count as one that lets time go on.
 
 from __future__ import annotations
 
-from rhscheck.spec.expr import FALSE, And, Expr, Ref, conj, neg, rename, walk
+from rhscheck.checker.tightening import is_urgent, starts_with
+from rhscheck.spec.expr import FALSE, Expr, Ref, conj, neg, rename, walk
 from rhscheck.spec.simplify import domains
 from rhscheck.spec.stepview import StepView
 from rhscheck.spec.system import SELF, Deadline, System
@@ -44,10 +45,10 @@ def _sleeps(deadline: Deadline, system: System, *, urgent: bool) -> bool:
     """Whether a deadline of an instance may come to bind at any value of its clock."""
     if deadline.family not in system.parametric:
         return False  # of what all share: whoever looks at one instance sees it
-    if deadline.clock is None or (deadline.bound == 0 and not deadline.strict):
+    if is_urgent(deadline):
         return urgent
     (runs,) = (clock.active for clock in system.clocks if clock.name == deadline.clock)
-    return not _conjuncts(deadline.active) <= _conjuncts(runs)
+    return not starts_with(deadline.active, runs)
 
 
 def _wakes(view: StepView, deadline: Deadline) -> bool:
@@ -60,7 +61,3 @@ def _wakes(view: StepView, deadline: Deadline) -> bool:
 
 def _read(formula: Expr) -> set[str]:
     return {node.name for node in walk(formula) if isinstance(node, Ref)}
-
-
-def _conjuncts(formula: Expr) -> frozenset[Expr]:
-    return frozenset(formula.args if isinstance(formula, And) else (formula,))

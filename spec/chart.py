@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from rhscheck.spec import syntax as s
 from rhscheck.spec.expr import (
     TRUE,
-    And,
     Exists,
     Expr,
     Forall,
     Index,
     Ref,
     conj,
+    conjuncts,
     disj,
     member,
     rebuild,
@@ -198,8 +198,8 @@ def overrides(other: Candidate, candidate: Candidate) -> bool:
 def needed_beyond(other: Candidate, candidate: Candidate, requires: Expr) -> Expr:
     """What `other` needs to be enabled beyond what `candidate` and the machine need anyway."""
     needed = conj((other.base, other.when, some_partner(other.partners)))
-    own = {_alpha(part) for part in _parts(conj((candidate.base, candidate.when, requires)))}
-    return conj([part for part in _parts(needed) if _alpha(part) not in own])
+    own = {_alpha(part) for part in conjuncts(conj((candidate.base, candidate.when, requires)))}
+    return conj([part for part in conjuncts(needed) if _alpha(part) not in own])
 
 
 def some_partner(partners: tuple[Partner, ...]) -> Expr:
@@ -211,10 +211,6 @@ def some_partner(partners: tuple[Partner, ...]) -> Expr:
             way = rebuild(Exists(param.name, param.family, way), (way,))
         ways.append(way)
     return disj(ways)
-
-
-def _parts(formula: Expr) -> tuple[Expr, ...]:
-    return formula.args if isinstance(formula, And) else (formula,)
 
 
 def _alpha(expr: Expr, depth: int = 0) -> Expr:

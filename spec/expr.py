@@ -236,6 +236,11 @@ FALSE = Lit(0)
 _NEGATED: dict[Comparison, Comparison] = {"<": ">=", "<=": ">", ">=": "<", ">": "<="}
 
 
+def conjuncts(formula: Expr) -> tuple[Expr, ...]:
+    """The parts of a conjunction; of any other formula itself."""
+    return formula.args if isinstance(formula, And) else (formula,)
+
+
 def conj(args: Iterable[Expr]) -> Expr:
     """The conjunction, flattened, without repetitions, folded where it is constant."""
     seen: dict[Expr, None] = {}

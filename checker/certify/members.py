@@ -102,7 +102,7 @@ class Members:
         found: Inside = {}
         for values, zones in self._paths(file):
             active = self.active(values)
-            regions = [region(active, self._differences(zone)) for zone in zones]
+            regions = [region(active, self._differences(zone, len(self.clocks))) for zone in zones]
             if any(regions):
                 found[values] = [one for one in regions if one is not None]
         return found
@@ -148,11 +148,12 @@ class Members:
     def _malformed(self) -> Refusal:
         return Refusal(f"{self.name}: format", "this is no decision diagram of its variables")
 
-    def _differences(self, zone: Zone) -> Iterator[Difference]:
+    def _differences(self, zone: Zone, clocks: int) -> Iterator[Difference]:
+        """A zone over so many clocks, counted as in the file."""
         for i, j, bound, strict in zone:
-            if not (0 <= i <= len(self.clocks) and 0 <= j <= len(self.clocks)):
+            if not (0 <= i <= clocks and 0 <= j <= clocks):
                 raise self._malformed()
-            yield (i, j, bound, strict)  # clocks are counted as in the file
+            yield (i, j, bound, strict)
 
     def _activity(self) -> Callable[[State], tuple[int, ...]]:
         """The tracked clocks (by number) that run in a state."""

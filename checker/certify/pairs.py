@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rhscheck.checker.certify.form import InvariantFile, Refusal
@@ -92,15 +92,9 @@ class PairsJudge(Judge):
         found: _Together = defaultdict(dict)
         for values, zones in self._paths(file):
             one, two = (tuple(values[k] for k in those) for those in (first, second))
-            checked = tuple(tuple(self._within(zone, file)) for zone in zones)
+            checked = tuple(tuple(self._differences(zone, len(file.clocks))) for zone in zones)
             found[tuple(values[k] for k in shared)][one, two] = checked
         return found
-
-    def _within(self, zone: Sequence[Difference], file: InvariantFile) -> Iterator[Difference]:
-        for i, j, bound, strict in zone:
-            if not (0 <= i <= len(file.clocks) and 0 <= j <= len(file.clocks)):
-                raise self._malformed()
-            yield (i, j, bound, strict)
 
     def _is_own(self, name: str) -> bool:
         """Whether each instance has a variable or clock of this name."""

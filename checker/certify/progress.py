@@ -40,7 +40,7 @@ from rhscheck.checker.certify.possible import (
 )
 from rhscheck.checker.certify.referee import Judge
 from rhscheck.checker.certify.regions import ZERO, Difference, Region, limited, region
-from rhscheck.spec.expr import TRUE, And, Expr, refs
+from rhscheck.spec.expr import TRUE, Expr, conjuncts, refs
 from rhscheck.spec.system import SELF, Deadline, System, Transition
 
 _MOST_OUTCOMES = 1_000
@@ -142,7 +142,7 @@ def _sleepers(judge: Judge, reader: Reader, *, urgent: bool = False) -> Iterator
             if not (urgent and others):
                 continue  # whoever makes it bind is followed from there
             owners = ()
-        elif {*_parts(deadline.active)} <= {*_parts(runs)}:
+        elif {*conjuncts(deadline.active)} <= {*conjuncts(runs)}:
             continue  # its clock starts with it
         names = {ref.name for ref in refs(deadline.active)}
         for owner in (*owners, *((Another(),) if others else ())):
@@ -155,10 +155,6 @@ def _sleepers(judge: Judge, reader: Reader, *, urgent: bool = False) -> Iterator
                 reader.truth(deadline.active, bound),
                 reader.truth(runs, bound),
             )
-
-
-def _parts(formula: Expr) -> tuple[Expr, ...]:
-    return formula.args if isinstance(formula, And) else (formula,)
 
 
 # ---- one deadline --------------------------------------------------------------------------------

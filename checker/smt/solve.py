@@ -83,7 +83,7 @@ class Deadline:
     @property
     def reason(self) -> str:
         """What to say when it has passed."""
-        return used_up(0.0 if self.timeout_s is None else self.timeout_s)
+        return used_up(self.timeout_s)
 
 
 class Solver:
