@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,58 @@ def test_ctrl_c_takes_everything_offline_in_order(tmp_path: Path) -> None:
     assert run.returncode == 0
     assert out.splitlines()[-1].endswith(f"1 failure, 0 monitors died, the trace {trace} conforms")
     assert errors == "taking every group offline; once more: end everything now\n"
+    assert is_gone(application)
+
+
+SLOW = """
+import time
+from rhscheck.tracer.resources.generic_application import GenericApplication
+
+class Slow(GenericApplication):
+    def looks_alive(self):
+        time.sleep(0.3)  # an interval and more
+        return super().looks_alive()
+"""
+SLOW_NEEDS_BASE = """
+[timeouts]
+call = "100s"
+is_alive = "10s"
+[resource.base]
+plugin = "GenericApplication"
+parameters = { command = ["sleep", "1000"] }
+[resource.sleeper]
+plugin = "./slow.py:Slow"
+depends_on = ["base"]
+parameters = { command = ["sleep", "1000"], watch = false }
+"""
+
+
+@POSIX
+def test_health_checks_that_leave_offline_no_room_do_not_need_a_second_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    """The first one did nothing that could be seen, for ever."""
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    trace = str(tmp_path / "t.jsonl")
+    run = begin(tmp_path, SLOW_NEEDS_BASE, "--time-scale", "50", "--trace", trace)
+    application = pid_in(tmp_path)
+    time.sleep(0.5)  # now one check is always due behind the other
+    run.send_signal(signal.SIGINT)
+    out, errors = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert errors == "taking every group offline; once more: end everything now\n"
+    changes = [line.partition("  ")[2] for line in out.splitlines() if " (" in line]
+    assert [line for line in changes if line.startswith("sleeper: ")] == [
+        "sleeper: OfflineCallIssued (Offline)",
+        "sleeper: Terminating (no answer to Offline in 5.5 s; health checks that take longer than "
+        "their interval leave it no room)",
+        "sleeper: Offline (Terminate: 0)",
+        "sleeper: Closing (Close)",
+        "sleeper: Closed (Close: 0)",
+    ]
+    ended = changes.index("sleeper: Offline (Terminate: 0)")
+    assert changes.index("base: OfflineCallIssued (Offline)") > ended
+    assert out.splitlines()[-1].endswith(f"0 failures, 0 monitors died, the trace {trace} conforms")
     assert is_gone(application)
 
 

@@ -77,6 +77,20 @@ def test_a_random_plan_and_the_same_faults_by_name_give_the_same_run() -> None:
     assert named.events == drawn.events
 
 
+# ---- the end -------------------------------------------------------------------------------------
+def test_polls_that_leave_offline_no_room_do_not_keep_the_cluster_from_ending() -> None:
+    """Every LooksAlive takes almost `call`: Offline never had the slot, and the run never ended."""
+    polls = tuple(Fault("app", "LooksAlive", visit, "slow") for visit in range(1, 1000))
+    wanted = Wanted(CLUSTER, Options(duration_us=MINUTE, user_every_us=0), polls)
+    judged = judge_seed(wanted, spec_for(CLUSTER), 1, case_of(wanted, 1))
+    assert (judged.run.finished, judged.run.ended_us // MINUTE) == (True, 15)
+    assert judged.verdict == "conforms"
+    calls = [one for one in judged.run.events if isinstance(one, CallEvent)]
+    assert [(one.op, one.res) for one in calls if one.op in ("Offline", "Terminate")] == [
+        *(("Terminate", "app"), ("Offline", "ip"), ("Offline", "disk")),
+    ]
+
+
 # ---- fault plans ---------------------------------------------------------------------------------
 def test_seeds_try_every_single_fault_before_pairs() -> None:
     singles = single_faults(NAMES)
