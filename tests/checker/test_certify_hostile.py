@@ -17,6 +17,7 @@ from crew_here import certified_here
 from rhscheck import api
 from rhscheck.checker.certificate import build, write
 from rhscheck.checker.certify import cvc5_script, form
+from rhscheck.checker.certify.answers import Of, Refused, Unfit, Work
 from rhscheck.checker.certify.certify import Certification
 from rhscheck.checker.certify.enumeration import by_enumeration
 from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
@@ -106,8 +107,9 @@ def refusals(done: Certification) -> list[tuple[str, str]]:
 def enumerated(certificate: Certificate, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
     """What the enumeration alone refuses."""
     said: list[object] = []
-    by_enumeration(certificate, files, None, said.append)
-    return [(type(one).__name__, one.query) for one in said if hasattr(one, "reason")]  # type: ignore[attr-defined]
+    by_enumeration([Work(certificate, files, None)], said.append)
+    each = [one.said for one in said if isinstance(one, Of)]
+    return [(type(one).__name__, one.query) for one in each if isinstance(one, Refused | Unfit)]
 
 
 # ---- bytes ---------------------------------------------------------------------------------------

@@ -100,6 +100,28 @@ def test_accepted_refused_and_missing(run: Run, tmp_path: Path) -> None:
     assert run("certify", "c", "--spec", "nothing")[0] == 2
 
 
+def test_several_are_told_one_after_the_other(run: Run, tmp_path: Path) -> None:
+    assert run("verify", "door.sm", "--certificate", "every", "--quiet")[0] == 0
+    assert run("verify", "door.sm", "-n", "3", "--certificate", "three", "--quiet")[0] == 0
+    status, out, _ = run("certify", "every", "three", "--quiet")
+    assert status == 0
+    assert [line.split("; ")[0] for line in out.splitlines()] == [
+        "every: accepted: 1 proof, 1 run",
+        "three: accepted: 1 proof, 1 run",
+    ]
+    (tmp_path / "three" / "certificate.sha256").write_text("0\n", encoding="utf-8")
+    status, out, _ = run("certify", "every", "three", "--format", "json", "--no-times")
+    found = json.loads(out)
+    assert (status, found["exit"]) == (1, 1)
+    assert [(one["certificate"], one["exit"]) for one in found["certificates"]] == [
+        ("every", 0),
+        ("three", 1),
+    ]
+    status, out, message = run("certify", "every", "nowhere")
+    assert (status, out) == (2, "")
+    assert message.startswith("error: nowhere holds no certificate")
+
+
 def test_a_directory_of_other_files_is_left_alone_and_at_once(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
