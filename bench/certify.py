@@ -4,7 +4,8 @@
 
 For each number of instances: the certificate's size, wall and CPU seconds of `rhscheck certify` as
 a fresh process, and CPU seconds of z3, cvc5 and the enumeration (which reads the spec) alone; last,
-all of them in one process. A fixed pure-Python loop in the same run is the reference, so that tables of different machines compare.
+all of them together. A fixed pure-Python loop in the same run is the reference, so that tables of
+different machines compare.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |", flush=True)
         folders = [str(Path(scratch) / number) for number in chosen.numbers.split(",")]
         wall, cpu = min(fresh("-m", "rhscheck", "certify", *folders) for _ in range(2))
-        print(f"\nall in one process: {wall:.2f} s wall, {cpu:.2f} s CPU")
+        print(f"\nall together: {wall:.2f} s wall, {cpu:.2f} s CPU")
 
 
 if __name__ == "__main__":
