@@ -13,6 +13,7 @@ import click
 
 from rhscheck import api, terminal
 from rhscheck.options import Out, common, examples, finite
+from rhscheck.terminal import printable
 
 if TYPE_CHECKING:
     from rhscheck.checker.certificate import Written
@@ -56,7 +57,8 @@ def certify(
     invariant, with the steps that it reads from the spec's text, and replays every run.
 
     Exit status 0: every claim holds; 1: refused, and the report names the query that failed; 2:
-    there is no certificate in a DIR; 3: nobody refused, but not all queries have an answer.
+    there is no certificate in a DIR, or one of another version of the format; 3: nobody refused,
+    but not all queries have an answer.
     """
     from rhscheck.texts import json_bytes  # noqa: PLC0415  loads what rendering needs
 
@@ -88,6 +90,8 @@ def written_text(folder: str, written: Written) -> str:
 
     rest = ", ".join(one.rule for one in written.uncertified)
     left = f"; not certified: {rest}" if rest else ""
+    if not written.claims and not written.runs:
+        return f"{folder}: a certificate of nothing, which certify refuses{left}"
     return (
         f"{folder}: a certificate of {counted(written.claims, 'proof')} and "
         f"{counted(written.runs, 'run')}{left}"
@@ -103,7 +107,10 @@ def _fields(folder: str, done: Certification, *, times: bool) -> dict[str, objec
             "system_sha256": made.spec.system_sha256,
             "settings": made.spec.settings,
             "assumptions": list(made.spec.assumptions),
-            "claims": [{"id": c.rule, "verdict": c.verdict, "n": c.n} for c in made.claims],
+            "claims": [
+                {"id": c.rule, "verdict": c.verdict, "n": c.n, "time": _time(c)}
+                for c in made.claims
+            ],
             "runs": [{"id": r.rule, "verdict": r.verdict, "n": r.n} for r in made.runs],
             "uncertified": [
                 {"id": u.rule, "verdict": u.verdict, "reason": u.reason} for u in made.uncertified
@@ -135,16 +142,18 @@ def _text(folder: str, done: Certification, *, times: bool, quiet: bool) -> str:
     lines: list[str] = []
     made = done.certificate
     if made is not None and not quiet:
-        lines.append(click.style(f"certificate of {made.spec.name}", bold=True))
+        lines.append(click.style(f"certificate of {printable(made.spec.name)}", bold=True))
         settings = [f"{name} = {value}" for name, value in made.spec.settings.items()]
-        lines.append(f"  System {made.spec.system_sha256[:16]}…, made by {made.tool}")
+        lines.append(f"  System {made.spec.system_sha256[:16]}…, made by {printable(made.tool)}")
         if settings:
-            lines.append(f"  read with {', '.join(settings)}")
-        lines.append(f"  under the assumptions {', '.join(made.spec.assumptions) or '(none)'}")
+            lines.append(f"  read with {printable(', '.join(settings))}")
+        relied = ", ".join(made.spec.assumptions) or "(none)"
+        lines.append(f"  under the assumptions {printable(relied)}")
         lines.append("")
         rows = [(c.rule, _scope(c), c.sentence) for c in made.claims]
         rows += [(r.rule, f"{r.verdict} for N={r.n}", r.sentence) for r in made.runs]
-        rows += [(u.rule, "not certified", u.reason) for u in made.uncertified]
+        rows += [(u.rule, "not certified", f"as it says: {u.reason}") for u in made.uncertified]
+        rows = [(printable(rule), printable(what), printable(why)) for rule, what, why in rows]
         first, second = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
         lines += [f"{rule:<{first}}  {what:<{second}}  {why}" for rule, what, why in rows]
         lines.append("")
@@ -156,21 +165,31 @@ def _text(folder: str, done: Certification, *, times: bool, quiet: bool) -> str:
         lines.append("")
     for objection in done.refused:
         lines.append(
-            click.style(f"refused by {objection.by}: {objection.query}", fg="red", bold=True)
-            + f" ({objection.reason})"
+            click.style(
+                f"refused by {objection.by}: {printable(objection.query)}", fg="red", bold=True
+            )
+            + f" ({printable(objection.reason)})"
         )
     for objection in done.undecided:
         lines.append(
-            click.style(f"no answer by {objection.by}: {objection.query}", fg="yellow")
-            + f" ({objection.reason})"
+            click.style(f"no answer by {objection.by}: {printable(objection.query)}", fg="yellow")
+            + f" ({printable(objection.reason)})"
         )
     lines.append(f"{folder}: {_last(done)}")
     return "".join(f"{line}\n" for line in lines)
 
 
+def _time(claim: Claim) -> str | None:
+    """Whether it was shown that time cannot stop; None where a claim does not need that."""
+    if claim.time is None:
+        return None
+    return "not shown" if claim.time == "verify" else "shown"
+
+
 def _scope(claim: Claim) -> str:
     every = "every N" if claim.n == "every" else f"N={claim.n}"
-    return f"{claim.verdict} for {every}"
+    condition = ", if time cannot stop" if claim.time == "verify" else ""
+    return f"{claim.verdict} for {every}{condition}"
 
 
 def _last(done: Certification) -> str:
