@@ -409,8 +409,14 @@ class RcmCore(RcmFailures):
         self._out.append(SendPeer(to, message))
 
     def _stop_monitors(self) -> None:
-        """Stop each monitor that hosts nothing open any more; the node is done with the last."""
+        """Stop each monitor that hosts nothing open any more; the node is done with the last.
+
+        One that is not up yet hosts nothing. If a plug-in does not end to be loaded it never is.
+        """
         for monitor in self._monitors.values():
+            if monitor.state == "starting" and monitor.kill_at_us is None:
+                monitor.kill_at_us = self._now + GRACE_US
+                self._wake_at(monitor.kill_at_us)
             hosted = [one for one in self._resources.values() if one.monitor is monitor]
             if monitor.state == "up" and all(
                 one.state in ("Initializing", "Closed") for one in hosted

@@ -209,4 +209,7 @@ class RcmFailures:
             if monitor.kill_at_us is not None and monitor.kill_at_us <= self._now:
                 monitor.kill_at_us = None
                 why = "it should have ended by itself"
+                if monitor.state == "starting":
+                    monitor.state = "stopping"  # its end is no death that is recovered from
+                    why = "it had not started when the run was to end"
                 self._out.append(KillMonitor(monitor.name, monitor.epoch, why))

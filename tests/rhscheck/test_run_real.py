@@ -24,10 +24,12 @@ plugin = "GenericApplication"
 command = ["sleep", "1000"]
 """
 STUBBORN = """
+import time
 from rhscheck.tracer.resources.generic_application import GenericApplication
 
 class Stubborn(GenericApplication):
     def offline(self):
+        self.host.log("now it hangs")
         time.sleep(1000)
 """
 
@@ -138,13 +140,37 @@ def test_a_second_ctrl_c_ends_everything_now(tmp_path: Path) -> None:
     application = pid_in(tmp_path)
     run.send_signal(signal.SIGINT)
     assert run.stdout is not None
-    assert any("sleeper: OfflineCallIssued" in line for line in run.stdout)
+    assert any("[sleeper] now it hangs" in line for line in run.stdout)
     run.send_signal(signal.SIGINT)
     out, _ = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert "broken off" in out.splitlines()[-1]
+    # It said "killed by SIGKILL", as if somebody else had done it, and counted it as a death.
+    gone = [line.partition("  ")[2] for line in out.splitlines() if "is gone" in line]
+    assert gone == [
+        "monitor shared is gone: the run was broken off; RCM ended it (during Offline of sleeper)"
+    ]
+    assert out.splitlines()[-1].endswith("1 resource, 0 failures, 0 monitors died, broken off")
     assert is_gone(application)
     assert api.replay(str(tmp_path / "t.jsonl")).verdict in ("conforms", "conforms-so-far")
+
+
+@POSIX
+def test_ctrl_c_ends_a_run_whose_plug_in_hangs_while_it_is_imported(tmp_path: Path) -> None:
+    """Nothing is hosted yet, so there is nothing to wait for; it took 5 minutes."""
+    (tmp_path / "stubborn.py").write_text("import time\ntime.sleep(1000)\n", encoding="utf-8")
+    (tmp_path / "cluster.toml").write_text(
+        SLEEPER.replace("GenericApplication", "./stubborn.py:Stubborn"), encoding="utf-8"
+    )
+    words = command(tmp_path, "--time-scale", "1")
+    run = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    assert "monitor shared started" in run.stdout.readline()
+    time.sleep(1.5)  # it has begun to import
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    assert "it had not started when the run was to end; RCM ended it at stubborn.py line 2" in out
+    assert out.splitlines()[-1].endswith("1 resource, 0 failures, 1 monitor died")
+    assert run.returncode == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are listed by Linux's /proc")

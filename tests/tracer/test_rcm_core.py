@@ -445,6 +445,27 @@ def test_shutdown_of_a_node_that_owns_nothing() -> None:
     assert bench.effects[-1] == Finished()
 
 
+def test_a_monitor_that_does_not_start_does_not_keep_the_node() -> None:
+    """Whoever broke off a run whose plug-in hung when it was imported waited for minutes."""
+    core = RcmCore(ClusterConfiguration((A,)), "node1")
+    assert core.step(Start(), 0) == [StartMonitor("shared", 1)]
+    core.step(Shutdown(), SECOND)
+    assert core.next_due_us == 2 * SECOND
+    assert core.step(Tick(), 2 * SECOND) == [
+        KillMonitor("shared", 1, "it had not started when the run was to end")
+    ]
+    assert core.step(MonitorExited("shared", 1, "killed"), 2 * SECOND) == [Finished()]
+
+
+def test_a_monitor_that_is_up_late_is_stopped_as_any_other() -> None:
+    core = RcmCore(ClusterConfiguration((A,)), "node1")
+    core.step(Start(), 0)
+    core.step(Shutdown(), SECOND)
+    core.step(MonitorStarted("shared", 1), 2 * SECOND)
+    assert core.step(Tick(), 2 * SECOND) == []
+    assert core.step(MonitorExited("shared", 1, "stop"), 2 * SECOND) == [Finished()]
+
+
 def test_what_cannot_be_closed_does_not_keep_the_node() -> None:
     bench = started()
     bench.give(Bring("g", "offline"))

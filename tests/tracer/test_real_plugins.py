@@ -457,13 +457,16 @@ def test_a_daemon_that_a_plugin_started_does_not_outlive_the_run(
         (
             "./plugin.py:Bad",
             "import ctypes; ctypes.string_at(0)\n",
+            # It did not say at which line.
+            "killed by SIGSEGV at plugin.py line 11 in <module> (while the plug-in of it was "
             "loaded); import it in a Python",
         ),
         (
             "./plugin.py:Bad",
             "time.sleep(1000)\n",
-            "an import may take 3.3 s (`call` and half of `dump` in [timeouts], divided by "
-            "--time-scale): leave what is slow to open() and online()",
+            "its watchdog ended it at plugin.py line 11 in <module> (while the plug-in of it was "
+            "loaded); an import may take 3.3 s (`call` and half of `dump` in [timeouts], divided "
+            "by --time-scale): leave what is slow to open() and online()",
         ),
         ("GenericScipt", "", "did you mean `GenericScript`?"),
         ("nowhere.at_all:It", "", "there is no module `nowhere`, neither in the environment of "),
