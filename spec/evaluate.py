@@ -6,6 +6,7 @@ what a step is or how time passes (`spec.semantics`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
@@ -56,21 +57,27 @@ def evaluate(expr: Expr, ground: Ground, state: State) -> int:
     Raises ValueError for the forms that grounding and weaving remove, KeyError for a variable or
     clock that `ground` does not have.
     """
-    match expr:
-        case Lit(value):
-            return value
-        case Ref(name, index):
-            return state.values[ground.slot_of[(name, _number(index))]]
-        case Not(arg):
-            return int(not evaluate(arg, ground, state))
-        case And(args):
-            return int(all(evaluate(arg, ground, state) for arg in args))
-        case Or(args):
-            return int(any(evaluate(arg, ground, state) for arg in args))
-        case Ite(cond, then, other):
-            return evaluate(then if evaluate(cond, ground, state) else other, ground, state)
+    match expr:  # the most frequent first
+        case Ref():
+            return state.values[_place(ground.slot_of, expr.name, expr.index)]
         case In(arg, values):
             return int(evaluate(arg, ground, state) in values)
+        case And(args):
+            for arg in args:
+                if not evaluate(arg, ground, state):
+                    return 0
+            return 1
+        case Or(args):
+            for arg in args:
+                if evaluate(arg, ground, state):
+                    return 1
+            return 0
+        case Not(arg):
+            return int(not evaluate(arg, ground, state))
+        case Lit(value):
+            return value
+        case Ite(cond, then, other):
+            return evaluate(then if evaluate(cond, ground, state) else other, ground, state)
         case Eq(left, right):
             return int(evaluate(left, ground, state) == evaluate(right, ground, state))
         case Le(left, right):
@@ -101,8 +108,16 @@ def _number(index: Index) -> int | None:
     return index
 
 
+def _place(places: Mapping[tuple[str, int | None], int], name: str, index: Index) -> int:
+    try:
+        return places[name, index]  # type: ignore[index]  # one that is not bound is told below
+    except KeyError:
+        _number(index)
+        raise
+
+
 def _clock(ground: Ground, state: State, name: str, index: Index) -> Time:
-    return state.clocks[ground.clock_of[(name, _number(index))]]
+    return state.clocks[_place(ground.clock_of, name, index)]
 
 
 def _compare(time: Time, op: Comparison, bound: int) -> bool:
