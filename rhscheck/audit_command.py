@@ -246,7 +246,7 @@ def court_of(request: Request, logmap: LogMap) -> tuple[Court, Callable[[], Path
     settings = dict(request.settings)
 
     def compiled() -> System:
-        return api.load(request.spec, settings).system
+        return api.load_system(request.spec, settings)
 
     @functools.cache
     def place() -> Path | None:
@@ -346,7 +346,7 @@ def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | str:
     logmap = _mapping(request.map_name)
 
     def compiled() -> System:
-        return api.load(request.spec, dict(request.settings)).system
+        return api.load_system(request.spec, dict(request.settings))
 
     try:
         with _opened(path, lambda _line: None) as (stream, _):

@@ -19,7 +19,6 @@ import msgspec
 
 from rhscheck.spec.expr import Expr, Lit, Ref, transform
 from rhscheck.spec.system import RefType, System
-from rhscheck.tracer.recording import MONITOR_ENDED
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     EventLine,
@@ -131,6 +130,9 @@ class HostJudge:
 
 def _told(finding: Finding, part: _Part) -> tuple[str, ...]:
     """What the recorder noted near the line, of the resource, and why its process ended unasked."""
+    # Of the recorder nothing is needed before there is something to tell.
+    from rhscheck.tracer.recording import MONITOR_ENDED  # noqa: PLC0415
+
     ends = (line.event for line in part.lines if isinstance(line.event, ExitEvent))
     orderly = any(end.why == "stop" for end in ends)
     notes = [

@@ -8,13 +8,10 @@ the terminal module removes where colour is not wanted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from rhscheck.api import FormattedFile
-from rhscheck.checker.explicit import Count, Stopped
-from rhscheck.explanation import Explanation
 from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
@@ -23,8 +20,13 @@ from rhscheck.terminal import printable
 from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.traces.format import event_fields
 from rhscheck.traces.report import Finding, TraceReport
-from rhscheck.traces.simulate import Simulation
 from rhscheck.traces.wording import clock_time
+
+if TYPE_CHECKING:
+    from rhscheck.api import FormattedFile
+    from rhscheck.checker.explicit import Count, Stopped
+    from rhscheck.explanation import Explanation
+    from rhscheck.traces.simulate import Simulation
 
 
 def place(span: Span) -> dict[str, object] | None:
@@ -66,6 +68,8 @@ def _fitted_note(line: str, width: int | None) -> list[str]:
 # ---- states -------------------------------------------------------------------------------------
 def states_json(system: System, counted_: Count | Stopped, n: int, status: int) -> bytes:
     """The numbers, or why there are none (`reason`)."""
+    from rhscheck.checker.explicit import Count, Stopped
+
     fields: dict[str, object] = {"spec": system.name, "n": n}
     match counted_:
         case Count():
@@ -86,6 +90,8 @@ def states_json(system: System, counted_: Count | Stopped, n: int, status: int) 
 
 def states_text(system: System, counted_: Count | Stopped, n: int) -> str:
     """The numbers in a line or two."""
+    from rhscheck.checker.explicit import Count, Stopped
+
     match counted_:
         case Stopped(reason, visited):
             return f"{system.name}, N={n}: undecided after {visited:,} states: {reason}\n"

@@ -8,18 +8,17 @@ whose other end only we hold. Knows nothing of what is worked on.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rhscheck.checker.process import end_with_parent
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 # What a process ends with if it is told to from outside. (Windows does not tell.)
 _FROM_OUTSIDE = frozenset(
@@ -66,6 +65,8 @@ class _Worker:
 
 class _Crew(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], number: int) -> None:
+        import multiprocessing
+
         context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         try:
@@ -82,6 +83,8 @@ class _Crew(Generic[T, R]):
             raise
 
     def answers(self, items: Sequence[T]) -> Iterator[R]:
+        from multiprocessing.connection import wait
+
         ready: dict[int, R] = {}
         todo = iter(range(len(items)))
         for worker in self._workers:
@@ -131,8 +134,10 @@ class _Crew(Generic[T, R]):
 
 def _serve(pipe: Connection, lifeline: Connection, work: Callable[[T], R]) -> None:
     """What a worker process does: items in, answers out, until nobody is there any more."""
-    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; ours stops us
+    from rhscheck.checker.process import end_with_parent
+
+    end_with_parent()
     threading.Thread(target=_die_with, args=(lifeline,), daemon=True).start()
     while True:
         try:

@@ -1,19 +1,25 @@
-"""Finding and reading specs: a path, or the bare name of a shipped one; `use` included."""
+"""Finding and reading specs: a path, or the bare name of a shipped one; `use` included.
+
+The parser is loaded when there is something to parse: what was read before may be kept.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, Diagnostic, SpecErrors, did_you_mean
-from rhscheck.spec.elaborate import elaborate
-from rhscheck.spec.parse import MAX_BYTES, parse
-from rhscheck.spec.source import NOWHERE, Source
+from rhscheck.spec.kept import keep, place, recall
+from rhscheck.spec.source import MAX_BYTES, NOWHERE, Source
 from rhscheck.spec.system import System
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from rhscheck.spec import syntax as s
 
 MAX_FILES = 100
 
@@ -31,10 +37,20 @@ class Loaded:
     warnings: tuple[Diagnostic, ...]
 
 
+def _library() -> Path | Traversable:
+    """Where the shipped specs are."""
+    folder = Path(__file__).with_name("library")
+    if folder.is_dir():
+        return folder
+    from importlib import resources  # in an archive; takes longer to load than a spec to read
+
+    return resources.files("rhscheck.spec.library")
+
+
 def shipped() -> tuple[str, ...]:
     """The names of the shipped specs."""
-    folder = resources.files("rhscheck.spec.library")
-    return tuple(sorted(f.name[:-3] for f in folder.iterdir() if f.name.endswith(".sm")))
+    names = (one.name for one in _library().iterdir())
+    return tuple(sorted(name[:-3] for name in names if name.endswith(".sm")))
 
 
 def _decode(path: str, data: bytes) -> Source:
@@ -68,7 +84,7 @@ def read_source(spec: str) -> Source:
     path = Path(spec)
     bare = path.suffix == "" and path.name == spec
     if bare and spec in shipped():
-        data = (resources.files("rhscheck.spec.library") / f"{spec}.sm").read_bytes()
+        data = (_library() / f"{spec}.sm").read_bytes()
         return _decode(f"{spec}.sm", data)
     try:
         if path.is_dir():
@@ -102,15 +118,19 @@ class _Using:
 
         `path` is the file of `tree`, `around` are those that use it (itself included).
         """
+        from rhscheck.spec.syntax import Use
+
         items: list[s.Item] = []
         for item in tree.items:
-            if isinstance(item, s.Use):
+            if isinstance(item, Use):
                 items.extend(self._items(item, path, around))
             else:
                 items.append(item)
         return replace(tree, items=tuple(items))
 
     def _items(self, item: s.Use, path: str, around: tuple[str, ...]) -> tuple[s.Item, ...]:
+        from rhscheck.spec.parse import parse
+
         name = item.path
         if name not in shipped():
             name = os.path.normpath(Path(path).parent / item.path)
@@ -167,6 +187,9 @@ def load_source(
 
     `read` gives the text of what is used, by its path or the name of a shipped spec.
     """
+    from rhscheck.spec.elaborate import elaborate
+    from rhscheck.spec.parse import parse
+
     using = _Using([source], read=read)
     tree = using.flat(parse(source), source.path, (os.path.normpath(source.path),))
     sources = using.sources
@@ -185,3 +208,16 @@ def load_source(
 def load(spec: str, settings: Mapping[str, str] | None = None) -> Loaded:
     """The spec called `spec` (path or shipped name). Raises SpecNotFound or SpecErrors."""
     return load_source(read_source(spec), settings)
+
+
+def load_system(spec: str, settings: Mapping[str, str] | None = None) -> System:
+    """The System that `load` gives, from an earlier run if that is kept; raises what it does."""
+    source = read_source(spec)
+    file = place("system", (source, tuple((settings or {}).items())))
+    found = recall(file, System)
+    if found is None:
+        loaded = load_source(source, settings)
+        found = loaded.system
+        if len(loaded.sources) == 1:  # of what is used, the text is not part of the question
+            keep(file, found)
+    return found

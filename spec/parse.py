@@ -26,7 +26,7 @@ from lark.lexer import PatternStr
 from rhscheck.spec import syntax as s
 from rhscheck.spec.diagnostic import Code, Diagnostic, SpecErrors
 from rhscheck.spec.lexeme import Lexeme
-from rhscheck.spec.source import Places, Source
+from rhscheck.spec.source import MAX_BYTES, Places, Source
 from rhscheck.spec.syntax_errors import (
     Expected,
     bad_character,
@@ -36,7 +36,6 @@ from rhscheck.spec.syntax_errors import (
 )
 from rhscheck.spec.tree import build_tree
 
-MAX_BYTES = 1_000_000
 MAX_NESTING = 100
 MAX_SYNTAX_ERRORS = 10
 # Recovery reads the text again for each error; beyond this size the first one has to do.

@@ -7,6 +7,8 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
+MAX_BYTES = 1_000_000  # of one text
+
 # What ends a line. Python's `splitlines` knows more (form feeds, U+2028 …) and would number lines
 # differently from editors.
 _LINE_END = re.compile(r"\r\n|\r|\n")
