@@ -22,12 +22,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import cache_from_source
 from io import BytesIO
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from rhscheck.spec import expr
 
@@ -152,7 +151,6 @@ def _forget(file: Path) -> None:
 
 
 # ---- pickles -----------------------------------------------------------------------------------
-@cache
 def _arguments(kind: type) -> tuple[str, ...] | None:
     """What a dataclass is made of, and is equal by; None: it is none, or made in another way."""
     if "__dataclass_fields__" not in vars(kind):
@@ -167,14 +165,21 @@ def _arguments(kind: type) -> tuple[str, ...] | None:
 class _Writer(pickle.Pickler):
     """Writes dataclasses as calls of their classes, which are read three times as fast."""
 
-    def reducer_override(self, value: object) -> object:
+    def __init__(self, stream: BytesIO) -> None:
+        super().__init__(stream, protocol=5)
+        self._arguments: dict[type, tuple[str, ...] | None] = {}
+
+    def reducer_override(self, value: Any) -> Any:
         for name, constant in _CONSTANTS.items():
             if value is constant:
                 return name
-        names = None if isinstance(value, type) else _arguments(type(value))
+        kind = type(value)
+        if kind not in self._arguments:
+            self._arguments[kind] = _arguments(kind)
+        names = self._arguments[kind]
         if names is None:
             return NotImplemented
-        return type(value), tuple([getattr(value, name) for name in names])
+        return kind, tuple([getattr(value, name) for name in names])
 
 
 class _Reader(pickle.Unpickler):
@@ -192,5 +197,5 @@ class _Reader(pickle.Unpickler):
 
 def _pickled(value: object) -> bytes:
     stream = BytesIO()
-    _Writer(stream, protocol=5).dump(value)
+    _Writer(stream).dump(value)
     return stream.getvalue()

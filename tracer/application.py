@@ -221,15 +221,14 @@ class Application:
 
         Raises TimeoutError if the system has not ended it within `timeout_s` seconds.
         """
-        running = self.is_running()
-        end_group(self.identity, running=running)
+        end_group(self.identity, running=self.is_running())
         if not self.wait(timeout_s):
             raise TimeoutError(f"process {self.pid} was killed and still runs")
         if self._child is None:
             _wait_collected(self.pid)
         self.forget()
         killed, self._killed = self._killed, None
-        if killed is not None and running:  # else it had ended as it was asked to
+        if killed is not None:
             killed()
 
     def forget(self) -> None:

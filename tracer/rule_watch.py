@@ -176,8 +176,7 @@ class RuleWatch:
             seen.failed = False
             seen.operation = ""
         elif op == "IsAlive" and rc != 0:
-            if seen.online:  # one that Terminate has overtaken says nothing any more
-                self._fail(seen)
+            self._fail(seen)
         elif op in ("Online", "Offline") and seen.operation == op and not seen.failed:
             if rc == 0:
                 self._settle(seen, op)

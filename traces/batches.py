@@ -152,7 +152,9 @@ def _stretch(reader: LineReader, number: int, text: bytes, habit: Habit | None) 
         if usual is not None:
             reader.sum.update(text)
             reader.events += len(usual)
-            return _Stretch([Usual(number + 1, usual, text, reader)], number + len(usual))
+            return _Stretch(
+                [Usual(number + 1, usual, text, reader, habit.alike)], number + len(usual)
+            )
     parts: list[Part] = []
     if number == 0 and text:
         first, _, text = text.partition(b"\n")

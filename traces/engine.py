@@ -22,6 +22,7 @@ from rhscheck.traces.paths import Paths
 from rhscheck.traces.places import Places, Values
 from rhscheck.traces.possible import MAX_STATES, Possibilities, Step, TooManyStates
 from rhscheck.traces.receptive import Receptive
+from rhscheck.traces.rounds import Rounds
 
 _MOST_ANYWHERE = 64
 
@@ -57,6 +58,7 @@ class Engine:
         self.places = Places(self.world)
         self.sets = Possibilities(self.places)
         self.paths = Paths(self.sets)
+        self.rounds = Rounds()
         self._numbers: dict[object, int] = {}
         self._anywhere: dict[object, Step] = {}
         self.hits = tuple(duty.hits for duty in self.world.duties)

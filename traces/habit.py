@@ -90,13 +90,15 @@ def event_of(line: Line) -> CallEvent | ReturnEvent | None:
 class Usual:
     """Lines that look like those before from line `line` on, all of `text`.
 
-    Each is an event, but for a return without its code.
+    Each is an event, but for a return without its code. `alike`: the host and the monitor of all of
+    them, where it was clear that there is one only.
     """
 
     line: int
     lines: list[Line]
     text: bytes
     _reader: LineReader
+    alike: tuple[str, str | None] | None = None
 
     def record(self, at: int) -> EventLine | Malformed:
         """What stands on line number `at` (from 0); to be asked once, where it is no event."""
@@ -149,6 +151,13 @@ class Habit:
             return None
         self._learn_names(line.res for line in lines)
         return lines
+
+    @property
+    def alike(self) -> tuple[str, str | None] | None:
+        """The host and the monitor of every line that is as usual, if there is one only."""
+        if len(self._hosts) != 1 or len(self._monitors) != 1:
+            return None
+        return next(iter(self._hosts)), next(iter(self._monitors))
 
     def learn(self, events: Iterable[Event]) -> None:
         """Let lines like these be usual, too."""

@@ -215,10 +215,7 @@ class Judge:
         while at < len(lines):
             end = at
             if self._may_be_steady():
-                part = lines[at : at + self._all.until_sweep()]
-                rest = iter(part)
-                odd = self._steady.run_usual(rest)
-                end += len(part) - length_hint(rest) - odd
+                end = self._steady.run_usual(usual, at, at + self._all.until_sweep())
                 if end > at:
                     last = lines[end - 1].ts
                     self._all.window.add_text(usual.text, at, end - at, usual.line + at, last)

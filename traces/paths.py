@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rhscheck.traces.possible import Node, Possibilities, Step, TooManyStates
 
@@ -79,7 +79,8 @@ class Paths:
     def _walk(self, walker: Walker, number: int, time: int) -> bool:
         sets, start = self._sets, walker.node
         node, times, before = start, walker.times, walker.now
-        passed: list[int] = []  # the moments whose ages come to a constant, one after the other
+        # The moments whose ages come to a constant, one after the other; some at the same time.
+        passed: list[tuple[int, ...]] = []
         exactly = False  # the last of them does so at `time`
         moved = time > before
         crossing = moved
@@ -90,15 +91,13 @@ class Paths:
                 node = left.node
             if not node.clean:
                 return False
-            moment, soonest = _next_change(node, times, time)
-            if moment == _SEVERAL:
-                return False
-            if moment < 0:
+            moments, soonest = _next_change(node, times, time)
+            if not moments:
                 break
-            step = node.crossed.get(moment) or sets.cross(node, moment)
+            step = node.crossed.get(moments) or sets.cross(node, moments)
             times = step.pick((*times, soonest))
             node = step.node
-            passed.append(moment)
+            passed.append(moments)
             before = soonest
             exactly = soonest == time
             crossing = not exactly and node.clean
@@ -114,10 +113,10 @@ class Paths:
         walker.times = taken.pick((*times, time))
         walker.node = taken.node
         walker.now = time
-        self._worn(start, number, _Trail(moved, tuple(passed), exactly), taken)
+        self._worn(start, number, Trail(moved, tuple(passed), exactly), taken)
         return True
 
-    def _worn(self, start: Node, number: int, trail: _Trail, taken: Step) -> None:
+    def _worn(self, start: Node, number: int, trail: Trail, taken: Step) -> None:
         """Count a way, and translate it when it is worth it."""
         worn = start.worn.setdefault(number, {})
         known = worn.get(trail, 0) + 1
@@ -125,34 +124,30 @@ class Paths:
             worn[trail] = known
         if known != _WORTHWHILE:
             return
-        ways = [way for way, often in worn.items() if often == _WORTHWHILE]
-        if len(ways) <= _MOST_WAYS:
-            start.paths[number] = _translated(start, ways, number)
+        if common(start, number):
+            start.paths[number] = _translated(start, number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Trail:
+class Trail:
     """How a way goes: whether time passes, what is passed, and whether the last at the very end."""
 
     moved: bool
-    passed: tuple[int, ...]
+    passed: tuple[tuple[int, ...], ...]
     exactly: bool
 
 
-_NOTHING: Final = -1
-_SEVERAL: Final = -2
-
-
-def _next_change(node: Node, times: Sequence[int], time: int) -> tuple[int, int]:
-    """(moment, when) of the next change up to `time`; no moment, or `_SEVERAL` at once."""
-    soonest, moment = time, _NOTHING
+def _next_change(node: Node, times: Sequence[int], time: int) -> tuple[tuple[int, ...], int]:
+    """(moments, when) of the next change up to `time`; no moments if there is none."""
+    soonest = time
+    moments: tuple[int, ...] = ()
     for place, constant in node.ahead:
         instant = times[place] + constant
-        if instant < soonest or (instant == soonest and moment == _NOTHING):
-            soonest, moment = instant, place
+        if instant < soonest:
+            soonest, moments = instant, (place,)
         elif instant == soonest:
-            moment = _SEVERAL
-    return moment, soonest
+            moments = (*moments, place)
+    return moments, soonest
 
 
 def rests(walker: Walker, time: int) -> bool:
@@ -185,79 +180,143 @@ def _changes(node: Node) -> tuple[tuple[int, int], ...] | None:
 # ---- translation -------------------------------------------------------------------------------
 # A time: the number of a moment of the start (their count: the walker's `now`), and what is added.
 _Sum = tuple[int, int]
+# The same by name.
+Moment = tuple[str, int]
 
 
-def _translated(start: Node, ways: Sequence[_Trail], number: int) -> Way:
-    """A function that takes whichever of the ways fits."""
-    count = len(start.least)
-    lines = ["def way(walker, time):"]
-    if count:
-        lines.append(f"    {''.join(f't{at}, ' for at in range(count))}= walker.times")
-    lines.append(f"    t{count} = walker.now")
-    nodes: dict[str, Node] = {}
-    for at, trail in enumerate(ways):
-        conditions, times, node = _way(start, trail, number)
-        nodes[f"node{at}"] = node
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where a way leads, and when: under `conditions`, and if none of `later` has come yet.
+
+    `times` are those after it, `node` is where it ends.
+    """
+
+    conditions: tuple[str, ...]
+    later: tuple[Moment, ...]
+    times: tuple[Moment, ...]
+    node: Node
+
+
+def common(start: Node, number: int) -> list[Trail]:
+    """How the event goes at this node as a rule, most usual first; none if there is no rule."""
+    worn = start.worn.get(number, {})
+    ways = [way for way, often in worn.items() if often == _WORTHWHILE]
+    return ways if len(ways) <= _MOST_WAYS else []
+
+
+def _translated(start: Node, number: int) -> Way:
+    """A function that takes whichever of the common ways fits."""
+    names = names_of(start)
+    lines = ["def way(walker, time):", *unpacked(names)]
+    scope: dict[str, object] = {}
+    for at, trail in enumerate(common(start, number)):
+        found = path(start, trail, number, names, "time")
+        scope[f"node{at}"] = found.node
+        conditions = [*found.conditions, *(before("time", one) for one in found.later)]
         lines += [
             f"    if {' and '.join(conditions)}:",
-            f"        walker.times = ({''.join(f'{one}, ' for one in times)})",
+            f"        walker.times = ({''.join(f'{text(one)}, ' for one in found.times)})",
             f"        walker.node = node{at}",
             "        walker.now = time",
             "        return True",
         ]
     lines.append("    return False")
-    scope: dict[str, object] = dict(nodes)  # the text has numbers and our own names only
-    exec(compile("\n".join(lines), "<way>", "exec"), scope)
-    way = scope["way"]
-    assert callable(way)
-    return way
+    return function(lines, "way", scope)  # type: ignore[no-any-return]
 
 
-def _way(start: Node, trail: _Trail, number: int) -> tuple[list[str], list[str], Node]:
-    """The conditions of one way, the times after it, and the node."""
+def function(lines: Sequence[str], name: str, scope: dict[str, object]) -> Any:
+    """The function `name` of a text that has numbers and our own names only."""
+    exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
+    return scope[name]
+
+
+def names_of(start: Node) -> tuple[Moment, ...]:
+    """What the times of a walker at this node are called: those it knows, and now."""
+    return tuple((f"t{at}", 0) for at in range(len(start.least) + 1))
+
+
+def unpacked(names: Sequence[Moment]) -> list[str]:
+    """The lines that give the walker's times these names."""
+    *times, now = (name for name, _ in names)
+    first = [f"    {', '.join(times)}, = walker.times"] if times else []
+    return [*first, f"    {now} = walker.now"]
+
+
+def text(moment: Moment) -> str:
+    """A moment as Python."""
+    name, plus = moment
+    return f"{name} + {plus}" if plus else name
+
+
+def before(time: str, moment: Moment) -> str:
+    """The condition that `time` is before the moment. Differences are small, and small is fast."""
+    name, plus = moment
+    return f"{time} - {name} < {plus}" if plus else f"{time} < {name}"
+
+
+def path(start: Node, trail: Trail, number: int, names: Sequence[Moment], time: str) -> Path:
+    """One way of the event `number`, which happens at `time`.
+
+    `names`: what the times of the start are called, the walker's `now` at the end.
+    """
+
+    def moment_of(value: _Sum) -> Moment:
+        name, plus = names[value[0]]
+        return name, plus + value[1]
+
+    def condition(value: _Sum, sign: str) -> str:
+        name, plus = moment_of(value)
+        return f"{time} - {name} {sign} {plus}" if plus else f"{time} {sign} {name}"
+
     count = len(start.least)
     node = start
     values: list[_Sum] = [(at, 0) for at in range(count)]
-    before: _Sum = (count, 0)
+    last_change: _Sum = (count, 0)
     later: list[_Sum] = []  # what is after `time`
     exact: _Sum | None = None  # what is `time`
-    conditions = [f"time > {_text(before)}" if trail.moved else f"time == {_text(before)}"]
+    conditions = [condition(last_change, ">" if trail.moved else "==")]
     rest = list(trail.passed)
     while trail.moved:
         if not node.inside:
             assert node.left is not None
-            values = _picked(node.left, values, before)
+            values = _picked(node.left, values, last_change)
             node = node.left.node
         if not rest:
             later += [(values[at][0], values[at][1] + constant) for at, constant in node.ahead]
             break
-        moment = rest.pop(0)
+        moments = rest.pop(0)
         ahead = {at: (values[at][0], values[at][1] + constant) for at, constant in node.ahead}
-        instant = ahead.pop(moment)
+        instant, *others = [ahead.pop(moment) for moment in moments]
+        same = text(moment_of(instant))
+        conditions += [f"{text(moment_of(other))} == {same}" for other in others]
         last = not rest and trail.exactly
         if last:
             exact = instant
-            conditions.append(f"{_text(instant)} == time")
+            conditions.append(condition(instant, "=="))
             later += ahead.values()
         else:
-            conditions.append(f"{_text(instant)} < time")
+            conditions.append(condition(instant, ">"))
             conditions += [
-                f"{_text(other)} > {_text(instant)}"
+                f"{text(moment_of(other))} > {same}"
                 for other in ahead.values()
                 if not (other[0] >= instant[0] and other[1] > instant[1])
             ]
-        step = node.crossed[moment]
+        step = node.crossed[moments]
         values = _picked(step, values, instant)
         node = step.node
-        before = instant
+        last_change = instant
         if last:
             break
-    conditions += [f"{_text(one)} > time" for one in _soonest(later, exact)]
     taken = node.numbered[number]
     assert taken is not None
-    texts = [*map(_text, values), "time"]
-    # The step's own moment is new, or the present one, which is the last of those there are.
-    return conditions, [texts[at] for at in taken.kept], taken.node
+    times = (*map(moment_of, values), (time, 0))
+    return Path(
+        tuple(conditions),
+        tuple(map(moment_of, _soonest(later, exact))),
+        # The step's own moment is new, or the present one, which is the last of those there are.
+        tuple(times[at] for at in taken.kept),
+        taken.node,
+    )
 
 
 def _picked(step: Step, values: Sequence[_Sum], own: _Sum) -> list[_Sum]:
@@ -275,8 +334,3 @@ def _soonest(later: Sequence[_Sum], exact: _Sum | None) -> list[_Sum]:
             found.append((base, plus))
             least = plus
     return found
-
-
-def _text(value: _Sum) -> str:
-    base, plus = value
-    return f"t{base} + {plus}" if plus else f"t{base}"

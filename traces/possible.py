@@ -93,6 +93,7 @@ class Node:
 
     __slots__ = (
         "ahead",
+        "asked",
         "certain",
         "clean",
         "constants",
@@ -108,6 +109,7 @@ class Node:
         "numbered",
         "paths",
         "rests",
+        "rounds",
         "some",
         "steps",
         "waits",
@@ -152,10 +154,13 @@ class Node:
         # Until when surely nothing happens after leaving the node, if known: these of its moments
         # (the one of leaving is the last), plus so much.
         self.rests: tuple[tuple[int, int], ...] | None = None
-        self.crossed: dict[int, Step] = {}
+        self.crossed: dict[tuple[int, ...], Step] = {}
         self.numbered: dict[int, Step | None] = {}
         self.paths: dict[int, Callable[[Any, int], bool]] = {}
         self.worn: dict[int, dict[Any, int]] = {}
+        # The same for two events one after the other (`traces.rounds`).
+        self.rounds: dict[int, Callable[[Any, int, int], bool]] = {}
+        self.asked: dict[int, int] = {}
         self.left: Step | None = None
         self.moved: dict[tuple[tuple[Reach, ...], tuple[Reach, ...], Reach], Step] = {}
         self.steps: dict[object, Step | None] = {}
@@ -265,17 +270,20 @@ class Possibilities:
         node.moved[key] = step
         return step
 
-    def cross(self, node: Node, moment: int) -> Step:
-        """The moment at which the age of one moment, and of no other, comes to its next constant.
+    def cross(self, node: Node, moments: tuple[int, ...]) -> Step:
+        """The moment at which the ages of these moments, and of no other, come to a next constant.
 
         All stamps of `node` are exact.
         """
-        known = node.crossed.get(moment)
+        known = node.crossed.get(moments)
         if known is None:
-            reached = node.waits[moment][0]
-            assert reached is not None
-            least = (*node.least[:moment], (reached, True), *node.least[moment + 1 :])
-            known = node.crossed[moment] = self.arrive(node, least, least, EXACTLY_NOW)
+            least = list(node.least)
+            for moment in moments:
+                reached = node.waits[moment][0]
+                assert reached is not None
+                least[moment] = (reached, True)
+            ages = tuple(least)
+            known = node.crossed[moments] = self.arrive(node, ages, ages, EXACTLY_NOW)
         return known
 
     def _is_beyond(self, number: int, stamps: tuple[int, ...], least: tuple[Reach, ...]) -> bool:
@@ -499,6 +507,8 @@ class Possibilities:
             node.numbered.clear()
             node.paths.clear()
             node.worn.clear()
+            node.rounds.clear()
+            node.asked.clear()
             node.left = None
         self._nodes.clear()
 

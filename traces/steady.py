@@ -14,11 +14,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import length_hint
 from typing import Final
 
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import CallEvent, Event, ReturnEvent
-from rhscheck.traces.habit import CALL, Line
+from rhscheck.traces.habit import CALL, Line, Usual
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.numbering import Numbering
 from rhscheck.traces.paths import Paths, Walker, rests
@@ -28,6 +29,8 @@ from rhscheck.traces.units import Unit
 # Result codes can be anything: so many are remembered.
 _MOST_ANSWERS: Final = 4096
 _UNKNOWN: Final = -1
+# So many lines in rounds, and the next lines are tried as rounds at once.
+_MANY_ROUNDS: Final = 8
 _NOBODY: Final[dict[str | None, Walker]] = {}  # the units of a host that has none on the path
 # Gives the reading of an own event, and the transitions it may be; None if it has to be looked at.
 Meaning = Callable[[Event], tuple[Observation, tuple[int, ...]] | None]
@@ -49,6 +52,7 @@ class Steady:
     _walkers: dict[str | None, dict[str | None, Walker]] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _returns: dict[int, dict[str, int]] = field(default_factory=dict)
+    _rounds: dict[int, dict[str, int]] = field(default_factory=dict)  # by return code and entry
     _answers: int = 0
     _paths: Paths = field(init=False)
 
@@ -161,7 +165,94 @@ class Steady:
         self.hosts[host], numbers[host], self.numbering.previous = now, seq, seq
         return odd
 
-    def run_usual(self, rest: Iterator[Line]) -> bool:
+    def run_usual(self, usual: Usual, start: int, stop: int) -> int:
+        """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
+        lines = usual.lines
+        stop = min(stop, len(lines))
+        at, misses = start, 0
+        while at < stop:
+            until = stop
+            if usual.alike is not None:
+                began = at
+                at = self._run_rounds(lines, at, stop, *usual.alike)
+                if at == stop:
+                    break
+                # Where calls do not return before the next line, rounds are tried ever less often.
+                misses = 0 if at > began + _MANY_ROUNDS else misses + 1
+                until = min(at + (2 << misses) - (lines[at].ev != CALL), stop)
+            rest = iter(lines[at:until])
+            odd = self._run_lines(rest)
+            at = until - length_hint(rest) - odd
+            if odd:
+                break
+        return at
+
+    def _run_rounds(
+        self, lines: list[Line], start: int, stop: int, host: str, monitor: str | None
+    ) -> int:
+        """Take calls that return on the next line; the first line that was not taken.
+
+        All lines are of this host and monitor.
+        """
+        if host != self.host:
+            return start
+        now, seq = self.now, self.numbering.last.get(host, -1)
+        walkers = self._walkers.get(host, _NOBODY)
+        rounds = self._rounds
+        at = start
+        for line, back in zip(lines[start:stop:2], lines[start + 1 : stop : 2], strict=False):
+            began, ended, op, cid = line.ts, back.ts, line.op, line.cid
+            if (
+                back.res != line.res
+                or back.op != op
+                or back.cid != cid
+                or line.ev != CALL
+                or back.ev == CALL
+                or line.rc is not None
+                or line.seq != seq + 1
+                or back.seq != seq + 2
+                or began < now  # no round ends before it began
+            ):
+                break
+            try:
+                walker = walkers[line.res]
+                number = rounds[back.rc][op]  # type: ignore[index]
+            except KeyError:
+                break
+            if walker.monitor != monitor:
+                break
+            try:
+                if not walker.node.rounds[number](walker, began, ended):
+                    self.engine.rounds.ask(walker.node, number)
+                    break
+            except KeyError:
+                self.engine.rounds.ask(walker.node, number)
+                break
+            if cid is not None:
+                if walker.op != op:
+                    walker.settle()
+                    walker.op = op
+                walker.cid = cid
+            walker.count += 2
+            now, seq = ended, seq + 2
+            at += 2
+        if at > start:
+            self.now = self.hosts[host] = now
+            self.numbering.last[host] = self.numbering.previous = seq
+        elif start + 1 < stop:
+            self._know(lines[start], lines[start + 1])
+        return at
+
+    def _know(self, line: Line, back: Line) -> None:
+        """Number the round of these lines, if they are one of events that are known."""
+        if line.ev != CALL or back.ev == CALL or back.rc is None or line.op != back.op:
+            return
+        call = self._calls.get(line.op, _UNKNOWN)
+        end = self._returns.get(back.rc, {}).get(back.op, _UNKNOWN)
+        if call >= 0 and end >= 0 and back.op not in self._rounds.setdefault(back.rc, {}):
+            self._rounds[back.rc][sys.intern(back.op)] = self.engine.rounds.number(call, end)
+
+    def _run_lines(self, rest: Iterator[Line]) -> bool:
         """Take lines while they are ordinary; whether the last one was not, and was not taken."""
         calls, returns = self._calls, self._returns
         now, host = self.now, self.host

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -122,6 +122,8 @@ def tabulate(part: Range) -> list[Stretch]:
     """The stretches of a range, one after the other. Raises OSError."""
     habit = Habit()
     found: list[Stretch] = []
+    # One for all tables of the range: a recording of many resources has as many kinds of lines.
+    kinds: dict[Kind, int] = {}
     with Path(part.path).open("rb") as stream:
         if _identity(stream) != part.file:
             return [Stretch(part.end - part.start)]
@@ -136,22 +138,26 @@ def tabulate(part: Range) -> list[Stretch]:
             whole = text.rfind(b"\n") + 1 if left else len(text)
             lines, rest = text[:whole], text[whole:]
             if lines:
-                found.append(Stretch(len(lines), _table(habit, lines)))
-    return found
+                found.append(Stretch(len(lines), _table(habit, lines, kinds)))
+    every = tuple(kinds)
+    return [
+        one if one.table is None else replace(one, table=replace(one.table, kinds=every))
+        for one in found
+    ]
 
 
-def _table(habit: Habit, text: bytes) -> Table | None:
+def _table(habit: Habit, text: bytes, kinds: dict[Kind, int]) -> Table | None:
     if not text.endswith(b"\n"):
         return None
     lines = habit.read(text)
     if lines is None:
         habit.learn_from(text)
         lines = habit.read(text)
-    return None if lines is None else _tabled(lines)
+    return None if lines is None else _tabled(lines, kinds)
 
 
-def _tabled(lines: list[Line]) -> Table:
-    kinds: dict[Kind, int] = {}
+def _tabled(lines: list[Line], kinds: dict[Kind, int]) -> Table:
+    """The table of these lines, with the kinds that are to be put in; new ones are added."""
     return Table(
         array("q", [one.ts for one in lines]),
         array("q", [one.seq for one in lines]),
@@ -165,5 +171,5 @@ def _tabled(lines: list[Line]) -> Table:
                 for one in lines
             ],
         ),
-        tuple(kinds),
+        (),
     )

@@ -162,7 +162,7 @@ class Monitor:
             self.arm()
             self.writer.write(Loading(one.name, one.plugin))
             try:
-                self.resources[one.name].load(first=self.setup.epoch == 1)
+                self.resources[one.name].load()
             except PluginError as error:
                 for each in error.each:
                     self.writer.write(LoadFailed(one.name, str(each), each.parameter))
