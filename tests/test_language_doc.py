@@ -17,8 +17,8 @@ from rhscheck import api
 from rhscheck.spec.chart import MAX_CASES
 from rhscheck.spec.diagnostic import SpecErrors, render_diagnostic
 from rhscheck.spec.load import load, load_source, shipped
-from rhscheck.spec.parse import MAX_BYTES, MAX_NESTING
-from rhscheck.spec.source import Source
+from rhscheck.spec.parse import MAX_NESTING
+from rhscheck.spec.source import MAX_BYTES, Source
 from rhscheck.spec.terms import MAX_EXPANSIONS, MAX_LEVELS, MAX_QUANTIFIERS
 
 ROOT = Path(__file__).parents[1]
