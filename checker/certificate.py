@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -95,6 +95,7 @@ def build(
         making.files[f"spec/{number}.sm"] = source.text.encode("utf-8")
     for result in report.results:
         making.add(result, report.established)
+    making.leave_out({result.rule.id for result in report.results})
     spec = form.SpecId(
         name=report.system.name,
         texts=tuple(
@@ -148,6 +149,14 @@ class _Making:
                 self._without(result, reason)
             case _:
                 self._without(result, f"{sentence(result.verdict)} is no proof")
+
+    def leave_out(self, asked: Collection[str]) -> None:
+        """Say of the other rules that they were not asked for: a certificate is about all."""
+        self.uncertified += [
+            form.Uncertified(rule=rule.id, verdict="unknown", reason="it was not asked for")
+            for rule in self.system.rules
+            if rule.id not in asked
+        ]
 
     def _without(self, result: Result, reason: str) -> None:
         self.uncertified.append(

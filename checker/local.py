@@ -42,11 +42,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rhscheck.checker.independence import Reason, declared_dependences
 from rhscheck.checker.sight import INSTANCE, Sight, UncoveredError, normal_form
+from rhscheck.checker.waking import wakes_any
 from rhscheck.spec.expr import (
     FALSE,
     ClockCmp,
@@ -59,13 +60,16 @@ from rhscheck.spec.expr import (
     rename,
     transform,
 )
+from rhscheck.spec.simplify import domains
 from rhscheck.spec.source import NOWHERE
+from rhscheck.spec.stepview import saturated
 from rhscheck.spec.system import (
     SELF,
     Deadline,
     Family,
     Label,
     Param,
+    StateVar,
     System,
     Transition,
     Update,
@@ -81,9 +85,10 @@ class LocalAbstraction:
 
     `origin`: for each transition key of `L` the key it was made from. `environment`: keys of copies
     in which another instance takes part. `exact`: keys of transitions that are enabled in `L` just
-    when they are enabled in every `C(N)`, whatever the other instances do. `weakened`: places where
-    precision was lost. `blind`: deadlines of which `L` sees only a part, so that a timelock at them
-    could go unseen (none where a step answers the deadline by its form alone).
+    when they are enabled in every `C(N)`, whatever the other instances do; `settled`: those of them
+    that also lead to the same there. `weakened`: places where precision was lost. `blind`:
+    deadlines of which `L` sees only a part, so that a timelock at them could go unseen (none where
+    a step answers the deadline by its form alone).
     """
 
     system: System
@@ -91,6 +96,7 @@ class LocalAbstraction:
     origin: dict[str, str]
     environment: frozenset[str]
     exact: frozenset[str]
+    settled: frozenset[str]
     weakened: tuple[Reason, ...] = ()
     blind: tuple[Reason, ...] = ()
 
@@ -106,7 +112,8 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
     """`system` (woven: no step formulas) as one instance plus the environment of all others."""
     if not system.parametric:
         keys = {transition.key: transition.key for transition in system.transitions}
-        return LocalAbstraction(system, None, keys, frozenset(), frozenset(keys))
+        every = frozenset(keys)
+        return LocalAbstraction(system, None, keys, frozenset(), every, every)
     if len(system.parametric) > 1:
         names = " and ".join(f"`{name}`" for name in system.parametric)
         spans = [v.span for v in system.variables if v.family == system.parametric[1]]
@@ -131,7 +138,7 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
                 deadline.span,
             )
             weakened.append(reason)
-            if not _answered(deadline, system):
+            if not _answered(deadline, system, family):
                 blind.append(reason)
             deadlines.append(replace(deadline, active=neg(seen.formula)))
         else:
@@ -142,6 +149,7 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
     environment: list[Transition] = []
     origin: dict[str, str] = {}
     exact: set[str] = set()
+    settled: set[str] = set()
     for transition in system.transitions:
         try:
             copies = tuple(_copies(transition, sight, renamings))
@@ -153,6 +161,8 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
             (environment if copy.others else own).append(copy.transition)
             if copy.exact:
                 exact.add(copy.transition.key)
+                if sum(not one.others for one in copies) == 1:
+                    settled.add(copy.transition.key)
             weakened.extend(Reason(text, transition.span) for text in copy.lost)
     if reasons:
         return Dependence(tuple(dict.fromkeys(reasons)))
@@ -173,19 +183,23 @@ def abstract(system: System) -> LocalAbstraction | Dependence:
         origin,
         frozenset(transition.key for transition in environment),
         frozenset(exact),
+        frozenset(settled),
         tuple(dict.fromkeys(weakened)),
         tuple(dict.fromkeys(blind)),
     )
 
 
-def _answered(deadline: Deadline, system: System) -> bool:
+def _answered(deadline: Deadline, system: System, family: str) -> bool:
     """Whether a step ends `deadline` wherever it is tight, by its form alone and for every N.
 
     It is possible if all that the step's guard asks for is among the deadline's own conditions. It
-    ends it if one of these is false after it, or the clock starts again.
+    ends it if one of these is false after it, or the clock starts again. It must make no other one
+    bind: then steps of this kind come to an end, whatever the deadlines that are seen whole do.
     """
     own = () if deadline.family is None else (Param(SELF, deadline.family),)
     known = set(conjuncts(deadline.active))
+    known_domains = domains(system)
+    variables = {one.name: one for one in system.variables}
 
     def given(part: Expr) -> bool:
         match part:
@@ -198,19 +212,24 @@ def _answered(deadline: Deadline, system: System) -> bool:
     return not deadline.strict and any(
         transition.params == own
         and all(given(part) for part in conjuncts(transition.guard))
-        and _ends(transition, deadline)
+        and _ends(transition, deadline, variables)
+        and not wakes_any(system, known_domains, transition, deadline, family)
         for transition in system.transitions
     )
 
 
-def _ends(transition: Transition, deadline: Deadline) -> bool:
+def _ends(transition: Transition, deadline: Deadline, variables: Mapping[str, StateVar]) -> bool:
     """Whether a step of the deadline's own instance ends it, whatever others are."""
     here = SELF if deadline.family is not None else None
     if deadline.bound > 0 and any(
         (reset.clock, reset.index) == (deadline.clock, here) for reset in transition.resets
     ):
         return True
-    written = {(one.var, one.index): one.value for one in transition.updates if one.each is None}
+    written = {
+        (one.var, one.index): saturated(one.value, variables[one.var], variables)
+        for one in transition.updates
+        if one.each is None
+    }
 
     def after(node: Expr) -> Expr | None:
         return written.get((node.name, node.index)) if isinstance(node, Ref) else None

@@ -29,7 +29,7 @@ def check_local_time(task: Task) -> TimeCheck:
     if made.blind:
         return TimeCheck(f"time may stop: {located(made.blind[0])}")
     settling, quiet = (
-        frozenset(key for key in made.exact if made.origin[key] not in those)
+        frozenset(key for key in made.settled if made.origin[key] not in those)
         for those in (waking(model.system, urgent=urgent) for urgent in (False, True))
     )
     return _excluded(task, model, settling, quiet)

@@ -30,7 +30,9 @@ from rhscheck.checker.budget import Budget
 from rhscheck.checker.established import Established
 from rhscheck.checker.every_n import EveryN, for_every_number
 from rhscheck.checker.process import end_with_parent
-from rhscheck.spec.system import Assumption, Early, Rule, System, Within
+from rhscheck.checker.rule_result import result_of
+from rhscheck.checker.verdict import Result
+from rhscheck.spec.system import Assumption, Early, LeadsTo, Rule, System, Within
 
 _ENOUGH_RULES = 6  # with a clock of their own; fewer are decided before a process is ready
 _ENOUGH_TRANSITIONS = 40
@@ -47,8 +49,7 @@ _WINDOWS_PROCESS_GROUP = 0x200  # CREATE_NEW_PROCESS_GROUP
 class Share:
     """A task for another process; `left_s`: the seconds it may take, None for no limit.
 
-    `bounded`: by bounded checking, not by the argument for every number of instances.
-
+    `rules` may be about liveness, too. `engine`: the only one that may decide; None: as needed.
     `certificate`: whether to send back what was established. `thorough`: as in `Task`.
     """
 
@@ -61,15 +62,16 @@ class Share:
     left_s: float | None
     certificate: bool
     thorough: bool
-    bounded: bool
+    engine: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was found about the rules of a share."""
+    """What was found about the rules of a share; `live`: about those that are about liveness."""
 
     answers: dict[str, Answer | Open]
     seconds: dict[str, float]
+    live: dict[str, Result]
     established: tuple[Established, ...]
 
 
@@ -91,10 +93,10 @@ def second_share(task: Task, *, bounded: bool = False) -> tuple[Rule, ...]:
 class SecondProcess:
     """A process that decides `rules` of `task`; a context manager, which ends it."""
 
-    def __init__(self, task: Task, rules: Sequence[Rule], *, bounded: bool = False) -> None:
+    def __init__(self, task: Task, rules: Sequence[Rule], engine: str | None) -> None:
         share = Share(
             task.system, tuple(rules), task.assumptions, task.n, task.depth, task.limit,
-            task.budget.left(), task.established is not None, task.thorough, bounded,
+            task.budget.left(), task.established is not None, task.thorough, engine,
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         # Ctrl-C reaches every process of the terminal's group; this one is ended by the first.
@@ -165,15 +167,22 @@ def main() -> None:
     try:
         share = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_the_first, daemon=True).start()
+        rules = tuple(rule for rule in share.rules if not isinstance(rule.obligation, LeadsTo))
         task = Task(
-            share.system, share.rules, share.assumptions, share.n, share.depth, share.limit,
+            share.system, rules, share.assumptions, share.n, share.depth, share.limit,
             Budget(share.left_s), _silent, [] if share.certificate else None,
             thorough=share.thorough,
         )  # fmt: skip
         found = EveryN(task)
-        decide = by_bounded_checking if share.bounded else for_every_number
+        decide = by_bounded_checking if share.engine == "bmc" else for_every_number
         decide(task, task.rules, found)
-        decided = Decided(found.answers, found.seconds, tuple(task.established or ()))
+        live = {
+            rule.id: result_of(task, share.engine, found, rule)
+            for rule in share.rules
+            if isinstance(rule.obligation, LeadsTo)
+        }
+        established = tuple(task.established or ())
+        decided = Decided(found.answers, found.seconds, live, established)
         sys.stdout.buffer.write(pickle.dumps(decided))
         sys.stdout.buffer.flush()
         status = 0

@@ -21,10 +21,12 @@ from rhscheck.spec.expr import (
     conjuncts,
     disj,
     neg,
+    refs,
     transform,
 )
 from rhscheck.spec.ground import Ground, GroundDeadline, GroundTransition
-from rhscheck.spec.system import Deadline
+from rhscheck.spec.stepview import saturated
+from rhscheck.spec.system import Deadline, StateVar
 
 
 def is_urgent(deadline: Deadline | GroundDeadline) -> bool:
@@ -51,11 +53,21 @@ def active_after(ground: Ground, deadline: GroundDeadline, transition: GroundTra
     written = dict(transition.updates)
 
     def after(node: Expr) -> Expr | None:
-        if isinstance(node, Ref):
-            return written.get(ground.slot_of[(node.name, node.index)])  # type: ignore[index]
-        return None
+        if not isinstance(node, Ref):
+            return None
+        at = ground.slot_of[(node.name, node.index)]  # type: ignore[index]
+        value = written.get(at)
+        if value is None:
+            return None
+        return saturated(value, ground.slots[at].variable, _variables(ground, value))
 
     return transform(deadline.active, after)
+
+
+def _variables(ground: Ground, value: Expr) -> dict[str, StateVar]:
+    """What `value` reads, by name."""
+    slots = (ground.slots[ground.slot_of[(ref.name, ref.index)]] for ref in refs(value))  # type: ignore[index]
+    return {slot.variable.name: slot.variable for slot in slots}
 
 
 @dataclass(frozen=True, slots=True)

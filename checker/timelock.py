@@ -136,14 +136,14 @@ def trapped(
 ) -> tuple[int, ...] | None:
     """One of `states` from which urgent steps lead to urgent steps for ever, so that time stops.
 
-    Steps that wait for a clock do not count, nor those that may make a deadline tight, nor, with
-    `exact`, those of other template keys.
+    Steps that ask anything of a clock do not count, nor those that may make a deadline tight, nor,
+    with `exact`, those of other template keys.
     """
     urgent = {at for at, deadline in enumerate(ground.deadlines) if is_urgent(deadline)}
     if not urgent:
         return None
     quick = [
-        (exact is None or transition.template.key in exact) and not waits(transition.guard)
+        (exact is None or transition.template.key in exact) and not _is_timed(transition.guard)
         for transition in ground.transitions
     ]
     tightened = tightening(ground)
@@ -167,6 +167,15 @@ def trapped(
         else:
             return start
     return None
+
+
+def _is_timed(guard: Expr) -> bool:
+    """Whether a guard may be false for some values of the clocks: also when it is too late."""
+    return any(
+        isinstance(node, ClockDiff)
+        or (isinstance(node, ClockCmp) and (node.op, node.bound) != (">=", 0))
+        for node in walk(guard)
+    )
 
 
 def waits(guard: Expr) -> bool:

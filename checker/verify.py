@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from rhscheck.checker import engines, fixed, pairs
-from rhscheck.checker.answer import Answer, Heard, Open, Say, Task, unheard
+from rhscheck.checker.answer import Answer, Heard, Say, Task, unheard
 from rhscheck.checker.bounded_rules import by_bounded_checking
 from rhscheck.checker.budget import Budget
 from rhscheck.checker.established import Established
@@ -23,9 +23,9 @@ from rhscheck.checker.every_n import EveryN, for_every_number
 from rhscheck.checker.finding import Finding
 from rhscheck.checker.findings import find
 from rhscheck.checker.instances import DEFAULT_INSTANCES, numbers_of
-from rhscheck.checker.liveness import Liveness
 from rhscheck.checker.protection import Protected, protected
 from rhscheck.checker.race import Question, race
+from rhscheck.checker.rule_result import result_of
 from rhscheck.checker.scenarios import Played, not_played, play
 from rhscheck.checker.sharing import SecondProcess, second_share
 from rhscheck.checker.vacuity import without_witness
@@ -46,7 +46,6 @@ DEFAULT_DEPTH = 20
 MAX_INSTANCES = 64
 MAX_DEPTH = 1_000
 MAX_NODES = 500_000
-_QUICK_NODES = 50_000  # enumeration at a fixed N, where bounded checking can take over
 _FIRST_NODES = 3_000  # enumeration before several engines are started: about their start-up
 _FEW_INSTANCES = 3  # so many are looked at one by one
 
@@ -138,19 +137,17 @@ def verify(
         others = second_share(task, bounded=bounded)
     if others:
         own = [rule for rule in task.rules if rule not in others]
-        with SecondProcess(task, others, bounded=bounded) as second:
+        live = tuple(rule for rule in rules if isinstance(rule.obligation, LeadsTo))
+        with SecondProcess(task, (*others, *live), options.engine) as second:
             decide(task, own, argument)
-            early = {
-                rule.id: _result(task, options, argument, rule)
-                for rule in rules
-                if isinstance(rule.obligation, LeadsTo)
-            }
             beside = _Beside.made(task, options, rules, stories, argument)
-            progress(f"waiting for the other process: {len(others)} rules")
+            progress(f"waiting for the other process: {len(others) + len(live)} rules")
             decided = second.result()
+        early: dict[str, Result] = {}
         if decided is None:
             decide(task, others, argument)
         else:
+            early = decided.live
             argument.answers |= decided.answers
             argument.seconds |= decided.seconds
             if task.established is not None:
@@ -337,7 +334,7 @@ def _results(
     _race_open(task, options, argument, rules)
     found = []
     for rule in rules:
-        result = early.get(rule.id) or _result(task, options, argument, rule)
+        result = early.get(rule.id) or result_of(task, options.engine, argument, rule)
         answer = Answer(result.verdict, result.engine or "local", result.rlimit, result.notes)
         task.answered(rule, answer)
         found.append(result)
@@ -402,60 +399,3 @@ def _race_open(task: Task, options: Options, argument: EveryN, rules: Sequence[R
         spent = time.monotonic() - started
         for one in questions:
             argument.seconds[one.rule.id] += spent
-
-
-def _result(task: Task, options: Options, argument: EveryN, rule: Rule) -> Result:
-    started = time.monotonic()
-    if isinstance(rule.obligation, LeadsTo):
-        answer = _liveness(task, options, argument, rule)
-        seconds = time.monotonic() - started
-        return Result(rule, answer.verdict, answer.engine, seconds, answer.rlimit, answer.notes)
-    outcome = argument.answers.get(rule.id)
-    if not isinstance(outcome, Answer):
-        outcome = _without_argument(task, options, rule, outcome)
-    seconds = argument.seconds.get(rule.id, 0.0) + time.monotonic() - started
-    return Result(rule, outcome.verdict, outcome.engine, seconds, outcome.rlimit, outcome.notes)
-
-
-def _liveness(task: Task, options: Options, argument: EveryN, rule: Rule) -> Answer:
-    """The verdict on a `leads to`."""
-    if task.budget.over():
-        return Answer(Unknown(task.budget.reason), "local")
-    if options.engine not in (None, "local", "zones", "kliveness"):
-        reason = f"engine {options.engine} decides no `leads to`; local, zones and kliveness do"
-        return Answer(Unknown(reason), "local")
-    found = Liveness(task, rule, argument.time)
-    owed = found.woven()
-    if isinstance(owed, Unknown):
-        return Answer(owed, "local")
-    if options.engine == "kliveness":
-        return found.by_rounds(owed, numbers_of(task, rule))
-    left: Answer | Open = Open(())
-    if options.engine != "zones":
-        left = found.for_every(owed)
-    if isinstance(left, Answer):
-        return left
-    if options.engine == "local":
-        return Answer(Unknown("; ".join(left.notes)), "local")
-    return found.for_numbers(owed, numbers_of(task, rule, left), left.notes)
-
-
-def _without_argument(task: Task, options: Options, rule: Rule, left: Open | None) -> Answer:
-    """A verdict where nothing was decided for every N: `left` says why (None: not tried)."""
-    notes = left.notes if left is not None else ()
-    if options.engine == "local":
-        return Answer(Unknown("; ".join(notes)), "local")
-    if options.engine == "kliveness":
-        return Answer(Unknown("engine kliveness decides `leads to` only"), "kliveness")
-    if options.engine == "pairs":  # out of time: it answers everything else
-        return Answer(Unknown(task.budget.reason), "pairs")
-    at_least = left.at_least if left is not None else 0
-    model = task.weave([rule])
-    if rule.id in model.unwoven:
-        return Answer(Unknown(model.unwoven[rule.id]), "zones", notes=notes)
-    query = fixed.Query(task, model, rule, 1, at_least, notes)
-    numbers = numbers_of(task, rule, left)
-    if options.engine is not None:
-        return engines.by_name(options.engine).decide(query, numbers)
-    quick = fixed.Engines(enumeration=True, bmc=True, limit=_QUICK_NODES)
-    return fixed.decide(query, numbers, quick)

@@ -184,14 +184,38 @@ def certify(
     timeout_s: float | None = None,
     progress: Say = _silent,
 ) -> Certification:
-    """Re-check the certificate in the directory `folder`, without the engines that made it.
+    """`certify_all` of one."""
+    (only,) = certify_all([folder], spec=spec, timeout_s=timeout_s, progress=progress)
+    return only
 
-    `spec`: the spec it has to be about, read with the certificate's own settings. `timeout_s`: what
-    has no answer after so many seconds is undecided. Raises InputError where there is none, or no
-    such spec, and SpecErrors.
+
+def certify_all(
+    folders: Sequence[str],
+    *,
+    spec: str | None = None,
+    timeout_s: float | None = None,
+    progress: Say = _silent,
+) -> tuple[Certification, ...]:
+    """Re-check the certificates in directories, without the engines that made them.
+
+    What they have in common is asked once. `spec`: the spec that each has to be about, read with
+    its own settings. `timeout_s`: what has no answer after so many seconds is undecided. Raises
+    InputError where a directory holds none, or there is no such spec, and SpecErrors.
     """
+    from rhscheck.checker.certify.certify import CannotReadError
+    from rhscheck.checker.certify.certify import certify_all as check
+
+    expected = [_expected_hash(folder, spec) for folder in folders]
+    paths = [Path(folder) for folder in folders]
+    try:
+        return check(paths, expected, progress, timeout_s=timeout_s)
+    except CannotReadError as error:
+        raise InputError(str(error)) from None
+
+
+def _expected_hash(folder: str, spec: str | None) -> str | None:
+    """What the certificate in `folder` has to be about. Raises InputError where there is none."""
     from rhscheck.checker.certify import form
-    from rhscheck.checker.certify.certify import certify as check
     from rhscheck.spec.fingerprint import fingerprint
 
     path = Path(folder)
@@ -202,10 +226,7 @@ def certify(
             raise InputError(
                 f"{folder} holds {what} certificate: there is no file {form.MAIN} in it"
             )
-        expected = None
-        if spec is not None:
-            expected = fingerprint(load(spec, form.settings(path)).system)
-        return check(path, expected, progress, timeout_s=timeout_s)
+        return None if spec is None else fingerprint(load(spec, form.settings(path)).system)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read the certificate in {folder}: {reason}") from None

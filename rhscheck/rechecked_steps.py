@@ -83,18 +83,22 @@ def _text(path: str, found: Repeated, out: Out) -> str:
 
 
 def _difference(path: str, one: Difference, tool: str) -> list[str]:
-    if one.changed:
+    if one.changed and not one.event:
         return [
             f"{path}:{one.line}: this line ({one.core}), or what stands before it, is not what was "
             "recorded: its check sum is another"
         ]
     now = f"the core refuses it: {one.refused}" if one.refused else one.repeated
     ours = f"rhscheck {api.version()}"
-    why = "the file was changed after it was recorded"
-    if tool and tool != ours:
-        why += f", or {tool}, which wrote it, decides otherwise than {ours}"
+    if one.changed:
+        why = "the file was changed after it was recorded: the check sum of this line is another"
+    elif tool and tool != ours:
+        why = f"{tool}, which wrote it, decides otherwise than {ours}: its check sums are good"
     else:
-        why += ", or the loop that wrote it has a bug: please report it, with the file"
+        why = (
+            "the loop that wrote it has a bug, for its check sums are good: please report it, with "
+            "the file"
+        )
     return [
         f"{path}:{one.line}: {one.core} does not do again what was recorded",
         f"    event:     {_shown(one.event)}",

@@ -192,6 +192,10 @@ class _Search:
                 wanted.setdefault(_probe(self._of, low, high), []).append(rule)
             self.ask([(value, tuple(which)) for value, which in sorted(wanted.items())])
             open_ = [(rule, low, high) for rule in rules for low, high in self._flips(rule)]
+        for rule, low, high in open_:  # the time is up: where between them it flips is not known
+            (cell,) = self._limit.cells([rule])
+            for value in {low + 1, high - 1}:
+                self.known.setdefault(value, {})[rule] = cell
 
     def _flips(self, rule: str) -> Iterator[tuple[int, int]]:
         """Neighbours among the values looked at that differ, and have values between them."""

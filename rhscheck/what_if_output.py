@@ -5,6 +5,7 @@ Owns the wording and layout, and the course of the command. Decides nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 import click
@@ -113,8 +114,16 @@ def what_if_text(found: WhatIf, width: int | None = None, *, quiet: bool = False
         if len(answer.intervals) == 1:
             stay.setdefault(_words(answer.intervals[0]), []).append(answer.rule)
     for words, rules in stay.items():
-        lines += fitted(f"{words} throughout: {', '.join(rules)}", width)
+        lines += fitted(f"{words} at every value looked at: {', '.join(rules)}", width)
+    if _has_gaps(found):
+        text = "between two values looked at that agree, others were not: --grid looks at more"
+        lines += fitted(text, width)
     return "\n".join([*lines, "", last]) + "\n"
+
+
+def _has_gaps(found: WhatIf) -> bool:
+    """Whether there are values of the range that nobody looked at."""
+    return any(high - low > 1 for low, high in itertools.pairwise(found.grid))
 
 
 def _words(one: Interval) -> str:

@@ -194,7 +194,7 @@ class StepView:
         for update in self.transition.updates:
             if update.var != name:
                 continue
-            stored = _saturated(update.value, self._variables[name], self._variables)
+            stored = saturated(update.value, self._variables[name], self._variables)
             if update.each is None:
                 value = ite(same(index, update.index), stored, value)
             elif update.index == update.each.name:
@@ -292,8 +292,11 @@ def _either(cond: Expr, then: Expr, other: Expr) -> Expr:
     return disj((conj((cond, then)), conj((neg(cond), other))))
 
 
-def _saturated(value: Expr, variable: StateVar, variables: Mapping[str, StateVar]) -> Expr:
-    """What is stored when `value` is assigned to `variable`: an integer stays in its range."""
+def saturated(value: Expr, variable: StateVar, variables: Mapping[str, StateVar]) -> Expr:
+    """What is stored when `value` is assigned to `variable`: an integer stays in its range.
+
+    `variables`: those that `value` may read, by name.
+    """
     if not isinstance(variable.type, IntType):
         return value
     low, high = variable.type.low, variable.type.high
@@ -303,7 +306,7 @@ def _saturated(value: Expr, variable: StateVar, variables: Mapping[str, StateVar
         case Ref(name, _) if variables[name].type == variable.type:
             return value
         case Ite(cond, then, other):
-            kept = (_saturated(branch, variable, variables) for branch in (then, other))
+            kept = (saturated(branch, variable, variables) for branch in (then, other))
             return ite(cond, *kept)
         case Add() | Sub() | Ref():
             above, below = Le(Lit(high), value), Le(value, Lit(low))

@@ -221,14 +221,15 @@ class Application:
 
         Raises TimeoutError if the system has not ended it within `timeout_s` seconds.
         """
-        end_group(self.identity, running=self.is_running())
+        running = self.is_running()
+        end_group(self.identity, running=running)
         if not self.wait(timeout_s):
             raise TimeoutError(f"process {self.pid} was killed and still runs")
         if self._child is None:
             _wait_collected(self.pid)
         self.forget()
         killed, self._killed = self._killed, None
-        if killed is not None:
+        if killed is not None and running:  # else it had ended as it was asked to
             killed()
 
     def forget(self) -> None:

@@ -163,7 +163,12 @@ class _Reader:
         return ClusterConfiguration(
             resources=tuple(self.resource(resources, name) for name in resources.values),
             groups=tuple(self.group(groups, name) for name in groups.values),
-            nodes=root.names("nodes", (LOCAL_NODE,), new=True, without=f"`{LOCAL_NODE}`"),
+            # What is there twice has been complained about, and makes no more nodes.
+            nodes=tuple(
+                dict.fromkeys(
+                    root.names("nodes", (LOCAL_NODE,), new=True, without=f"`{LOCAL_NODE}`")
+                )
+            ),
             timeouts=self.timeouts(root.table("timeouts")),
             monitor_restarts=self.intensity(root.table("monitor_restarts")),
         )

@@ -63,6 +63,17 @@ class ResourceError(Exception):
         self.code = code
 
 
+class ParameterError(Exception):
+    """A parameter in CLUSTER.toml that is of the right type and cannot be used all the same.
+
+    `parameter`: its name, whose line is shown with the message.
+    """
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
 class TerminatedError(Exception):
     """The resource was terminated: a worker that sees this has to end (ResourceExitStateTerminate).
 
@@ -199,6 +210,14 @@ class Resource(ABC):
         self.name = name
         self.params = params
         self.host = host
+
+    @classmethod  # noqa: B027
+    def check_parameters(cls, params: Any) -> None:
+        """Refuse parameters before anything is hosted: raise ParameterError(name, message).
+
+        Called once, when a run begins, in the monitor process; not when a monitor is started
+        again, where a parameter that has become useless must not end the neighbours.
+        """
 
     def open(self, *, recover: bool) -> None:  # noqa: B027  nothing to do is a fine answer
         """Prepare. `recover`: the RHS that hosted the resource died; its application may still run

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rhscheck.tracer.plugin import Host, Resource
+from rhscheck.tracer.plugin import Host, ParameterError, Resource
 
 SHIPPED: Final = {
     "GenericApplication": "rhscheck.tracer.resources.generic_application:GenericApplication",
@@ -93,6 +93,8 @@ def _load_module(where: str, folder: Path) -> ModuleType:
             return _import_file(path)
         _find_beside(folder)
         return importlib.import_module(where)
+    except PluginError:
+        raise  # it says what is wrong in its own words
     except ModuleNotFoundError as error:
         if error.name is not None and not is_file and where.startswith(error.name):
             raise PluginError(
@@ -120,7 +122,7 @@ def _import_file(path: Path) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(f"{path} is no Python file")
+        raise PluginError(f"{path} is no Python file: its name has to end in `.py`")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
     _find_beside(path.parent)
@@ -265,6 +267,19 @@ def convert_parameters(found: type[Resource], given: Mapping[str, object]) -> An
         raise PluginError(f"the parameters are refused: {error}") from error
 
 
+def check_parameters(found: type[Resource], params: Any) -> None:
+    """Let the class say what is wrong with its parameters here. Raises PluginError with that."""
+    called = f"`{_where(found)}:{found.__qualname__}`: check_parameters"
+    if not inspect.ismethod(found.check_parameters):
+        raise PluginError(f"{called} has to be `@classmethod def check_parameters(cls, params)`")
+    try:
+        found.check_parameters(params)
+    except ParameterError as error:
+        raise PluginError(f"parameter `{error.parameter}`: {error}", error.parameter) from error
+    except Exception as error:
+        raise PluginError(f"{called} raised {type(error).__name__}: {error}") from error
+
+
 def _wrong_parameter(
     name: str, given: Mapping[str, object], *, required: bool, types: Mapping[str, Any]
 ) -> PluginError | None:
@@ -286,6 +301,8 @@ def _wrong_parameter(
 def _wrong_value(error: msgspec.ValidationError, name: str = "") -> PluginError:
     what, _, path = str(error).partition(" - at `$")
     name = name or path.strip("`.").partition(".")[0].partition("[")[0]
+    if not name:  # __post_init__ of the author's class
+        return PluginError(f"the parameters are refused: {error}")
     what = what.replace("`", "")
     return PluginError(f"parameter `{name}`: {what[:1].lower()}{what[1:]}", name)
 

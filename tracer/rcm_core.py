@@ -14,6 +14,11 @@ IssuesTerminate = rcm: every failure that RHS reports is answered with Terminate
     with nothing else before it). An offline resource is never terminated (M2).
 AbortPending: a resource that is no longer wanted online while its Online is still going on is
     terminated: API allows no Offline while a resource is pending.
+OfflineOverdue: an Offline of which nothing is heard for longer than a resource can take that leaves
+    room for it (`rcm_failures.offline_limit_us`) is given up: the resource is terminated, for which
+    no slot is needed. So polls that take longer than their interval, each of which goes before
+    Offline (PollOrder), keep nobody for ever. It counts as no failure: none was reported. The wait
+    begins anew with every answer to a control, for that had been asked for before the Offline.
 RestartPolicy: the failures within `period_us` are counted, up to `threshold` of them are answered
     with a restart; after that RestartAction decides. A node that takes a group over counts anew.
 Recover: what was open in a monitor that died is opened with `recover` in the next one.
@@ -92,6 +97,7 @@ class RcmCore(RcmFailures):
                 while self._wakes and self._wakes[0] <= now_us:
                     heappop(self._wakes)
                 self._kill_overdue()
+                self._give_up_offline()
             case MonitorStarted():
                 monitor = self._monitor(event.monitor, event.epoch)
                 if monitor is not None and monitor.state == "starting":
@@ -208,6 +214,8 @@ class RcmCore(RcmFailures):
         if ticket is not None:
             self._out.append(ControlDone(ticket, reply.res, reply.rc, reply.data))
         if reply.op == "ResourceControl":
+            if resource.name in self._offline_due:
+                self._await_offline(resource)  # the queue before Offline has moved on
             return
         good = reply.rc in (SUCCESS, IO_PENDING) or reply.op == "Terminate"
         if reply.op == "Close" and not good:
@@ -253,6 +261,9 @@ class RcmCore(RcmFailures):
                 if resource.failed:
                     resource.failed = False
                     self._count_failure(resource, resource.failure)
+            case "overdue":
+                if resource.monitor.state == "up":  # a dying one's end says what becomes of it
+                    self._terminate(resource, why)
             case "lost":
                 self._enter(resource, "Initializing", why)
             case ".":
@@ -334,6 +345,7 @@ class RcmCore(RcmFailures):
                 if all(one.state in IDLE for one in resource.needed_by):
                     self._enter(resource, "OfflineCallIssued", "Offline")
                     self._send(resource, "Offline")
+                    self._await_offline(resource)
             case "OnlineCallIssued" | "OnlinePending" if not self._is_wanted(resource):
                 self._terminate(resource, "it is no longer wanted online")
             case "Offline" if self._stopping and resource.monitor.state == "up":
@@ -341,6 +353,22 @@ class RcmCore(RcmFailures):
                 self._send(resource, "Close")
             case _:
                 pass
+
+    def _await_offline(self, resource: ResourceView) -> None:
+        self._offline_due[resource.name] = self._now + self._offline_limit_us
+
+    def _give_up_offline(self) -> None:
+        """OfflineOverdue."""
+        for name, due in list(self._offline_due.items()):
+            if due > self._now:
+                continue
+            del self._offline_due[name]
+            limit_s = self._offline_limit_us / 1_000_000
+            why = (
+                f"no answer to Offline in {limit_s:g} s; health checks that take longer than their "
+                "interval leave it no room"
+            )
+            self._occur(self._resources[name], "due Offline", why)
 
     def _terminate(self, resource: ResourceView, why: str) -> None:
         self._enter(resource, "Terminating", why)
@@ -381,8 +409,14 @@ class RcmCore(RcmFailures):
         self._out.append(SendPeer(to, message))
 
     def _stop_monitors(self) -> None:
-        """Stop each monitor that hosts nothing open any more; the node is done with the last."""
+        """Stop each monitor that hosts nothing open any more; the node is done with the last.
+
+        One that is not up yet hosts nothing. If a plug-in does not end to be loaded it never is.
+        """
         for monitor in self._monitors.values():
+            if monitor.state == "starting" and monitor.kill_at_us is None:
+                monitor.kill_at_us = self._now + GRACE_US
+                self._wake_at(monitor.kill_at_us)
             hosted = [one for one in self._resources.values() if one.monitor is monitor]
             if monitor.state == "up" and all(
                 one.state in ("Initializing", "Closed") for one in hosted

@@ -1,9 +1,9 @@
-"""What RCM remembers and how it answers failures: restarts, failover, isolation, overdue monitors.
+"""What RCM remembers and how it answers failures: restarts, failover, isolation, what is overdue.
 
 Owns the decisions RestartPolicy and Isolation (`tracer.rcm_core` says what they are): how often a
-resource, a group or a monitor may fail before something else is done, and what people are shown of
-that. What counts as a failure, and all that is asked of monitors, is `tracer.rcm_core`'s, which
-builds on it.
+resource, a group or a monitor may fail before something else is done, what people are shown of
+that, and how long an Offline or the end of a monitor is waited for. What counts as a failure, and
+all that is asked of monitors, is `tracer.rcm_core`'s, which builds on it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from rhscheck.tracer.configuration import (
     ClusterConfiguration,
     GroupConfiguration,
+    Timeouts,
     own_monitor,
 )
 from rhscheck.tracer.events import (
@@ -32,8 +33,21 @@ from rhscheck.tracer.rcm_state import (
 from rhscheck.tracer.rcm_table import RCM_TABLE, RcmState
 from rhscheck.tracer.table import Table
 
-# How much longer than it may take a dying monitor is waited for before it is ended by force.
+# How much longer than it may take a dying monitor, or an Offline, is waited for.
 GRACE_US: Final = 1_000_000
+
+
+def offline_limit_us(times: Timeouts) -> int:
+    """How long RCM waits for the first answer to an Offline (OfflineOverdue), in microseconds.
+
+    What leaves room for Offline never takes so long: the call that held the slot ends within
+    `call`; then go, each shorter than its interval, an IsAlive and a LooksAlive that were due and
+    the IsAlive that confirms the latter's failure; and Offline itself ends within `call`, or its
+    monitor says that it did not.
+    """
+    is_alive_us = min(times.is_alive_us, times.call_us)
+    looks_alive_us = min(times.looks_alive_us, times.call_us)
+    return 2 * times.call_us + 2 * is_alive_us + looks_alive_us + GRACE_US
 
 
 class RcmFailures:
@@ -48,6 +62,9 @@ class RcmFailures:
         self._now = 0
         self._out: list[RcmEffect] = []
         self._wakes: list[int] = []
+        # Until when an answer to Offline is waited for, by resource in OfflineCallIssued.
+        self._offline_due: dict[str, int] = {}
+        self._offline_limit_us = offline_limit_us(configuration.timeouts)
         self._requests = 0
         # What RCM is owed an answer for: the resource, and the user's ticket for a control.
         self._asked: dict[int, tuple[ResourceView, int | None]] = {}
@@ -76,6 +93,8 @@ class RcmFailures:
     @property
     def next_due_us(self) -> int | None:
         """When the core wants a Tick; None: never, as things are."""
+        if self._offline_due:
+            return min((*self._wakes[:1], *self._offline_due.values()))
         return self._wakes[0] if self._wakes else None
 
     def _wake_at(self, due_us: int) -> None:
@@ -84,6 +103,7 @@ class RcmFailures:
 
     def _enter(self, resource: ResourceView, state: RcmState, why: str) -> None:
         resource.state = state
+        self._offline_due.pop(resource.name, None)
         self._show(resource, why)
 
     def _show(self, resource: ResourceView, why: str) -> None:
@@ -189,4 +209,7 @@ class RcmFailures:
             if monitor.kill_at_us is not None and monitor.kill_at_us <= self._now:
                 monitor.kill_at_us = None
                 why = "it should have ended by itself"
+                if monitor.state == "starting":
+                    monitor.state = "stopping"  # its end is no death that is recovered from
+                    why = "it had not started when the run was to end"
                 self._out.append(KillMonitor(monitor.name, monitor.epoch, why))

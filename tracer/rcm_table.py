@@ -3,6 +3,7 @@
 Owns the table as data; what the names in its cells do is `tracer.rcm_core`'s. It is total: messages
 of a monitor may be overtaken by commands, so every message has a cell in every state. What RCM
 *wants* of a resource is no message; it follows from all states together (`tracer.rcm_core`).
+`due Offline` is the one timer: no message has answered an Offline in time.
 
 The states are those of cluster.log where one is known (`OnlineCallIssued` …). `Closed` is the end
 of the node's shutdown, so the end of the monitor changes nothing of it any more; a resource whose
@@ -46,6 +47,7 @@ notice Offline           .             .            .        .            .     
 notice OfflinePending    .             .            .        .            .        .
 notice Failed            .             .            .        .            .        .
 lost                     .             lost         lost     lost         lost     .
+due Offline              .             .            .        .            .        .
 """
 
 _MOVING: Final = """
@@ -65,6 +67,7 @@ notice Offline           .           .              .       offline            o
 notice OfflinePending    .           .              .       pending            .
 notice Failed            failed      failed         failed  failed             failed
 lost                     lost        lost           lost    lost               lost
+due Offline              .           .              .       overdue            .
 """
 
 RCM_TABLE: Final = parse(get_args(RcmState), _SETTLED, _MOVING)

@@ -176,7 +176,8 @@ class RuleWatch:
             seen.failed = False
             seen.operation = ""
         elif op == "IsAlive" and rc != 0:
-            self._fail(seen)
+            if seen.online:  # one that Terminate has overtaken says nothing any more
+                self._fail(seen)
         elif op in ("Online", "Offline") and seen.operation == op and not seen.failed:
             if rc == 0:
                 self._settle(seen, op)

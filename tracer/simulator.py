@@ -444,9 +444,17 @@ class Cluster:
             self.scheduler.at(due, partial(self._tick, node, due))
 
     def _tick(self, node: _Node, due_us: int) -> None:
-        if node.tick_us == due_us:
-            node.tick_us = None
+        if node.tick_us != due_us or not node.alive:
+            return
+        node.tick_us = None
+        due = node.core.next_due_us
+        if due is None:
+            return
+        if due <= due_us:
             self.manage(node, Tick())
+        else:  # what it was for is over
+            node.tick_us = due
+            self.scheduler.at(due, partial(self._tick, node, due))
 
     def _do(self, node: _Node, effect: RcmEffect) -> None:
         match effect:

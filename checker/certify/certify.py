@@ -12,12 +12,23 @@ so, since an encoder's error must not certify itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
 from rhscheck.checker.certify import cvc5_script, form
-from rhscheck.checker.certify.answers import Held, Named, Refused, Undecided, Unfit
+from rhscheck.checker.certify.answers import (
+    Finished,
+    Held,
+    Named,
+    Of,
+    Refused,
+    Said,
+    Undecided,
+    Unfit,
+    Work,
+)
 from rhscheck.checker.certify.form import Certificate, Refusal
 from rhscheck.checker.certify.solvers import Script
 from rhscheck.checker.process import ChildFailure, Crew, Done, Ended, Failed, Job, Sent
@@ -29,6 +40,13 @@ NO_SECOND_SOLVER = (
     "cvc5 is not installed: only one solver checked; install it with "
     "pip install 'rhscheck[certify]'"
 )
+
+
+class CannotReadError(Exception):
+    """`folder` holds nothing to judge: `reason`."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"cannot read the certificate in {folder}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,40 +95,103 @@ def certify(
     *,
     timeout_s: float | None = None,
 ) -> Certification:
-    """Re-check the certificate in `folder`.
+    """`certify_all` of one."""
+    (only,) = certify_all([folder], [expected], say, timeout_s=timeout_s)
+    return only
 
-    `expected`: the hash of the System that it has to be about, read with the certificate's
-    settings (`spec.fingerprint`); None: any.
-    `timeout_s`: what has no answer then is undecided. Raises OSError where there is no certificate.
+
+def certify_all(
+    folders: Sequence[Path],
+    expected: Sequence[str | None],
+    say: Say,
+    *,
+    timeout_s: float | None = None,
+) -> tuple[Certification, ...]:
+    """Re-check the certificates in `folders`; what they have in common is asked once.
+
+    `expected`: for each, the hash of the System that it has to be about, read with the
+    certificate's settings (`spec.fingerprint`); None: any.
+    `timeout_s`: what has no answer then is undecided. Raises CannotReadError before any question.
     """
     until = None if timeout_s is None else time.monotonic() + timeout_s
-    certificate: Certificate | None = None
-    try:
-        say("certify: hashes")
-        certificate, files = form.read(folder)
-        scripts = tuple(_scripts(certificate, files))
-        asked = {query.file for query in form.queries(certificate)}
-        rest = {path: data for path, data in files.items() if path not in asked}
+    say("certify: hashes")
+    cases = [_Case.read(folder, wanted) for folder, wanted in zip(folders, expected, strict=True)]
+    asked = [case for case in cases if case.objection is None]
+    if asked:
         with Crew() as crew:
-            hearing = _Hearing(crew, say)
-            about = (certificate, rest, expected)  # the one that takes longest starts first
-            looks = sum(len(one.parts) for one in certificate.arguments) + len(certificate.runs)
-            hearing.ask("enumeration", Job(f"{_JOBS}.enumeration:by_enumeration", about), looks)
+            hearing = _Hearing(crew, say, asked)
+            # The one that takes longest starts first.
+            works = tuple(case.work for case in asked)
+            looks = [case.looks for case in asked]
+            hearing.ask("enumeration", Job(f"{_JOBS}.enumeration:by_enumeration", (works,)), looks)
+            scripts = tuple(case.scripts for case in asked)
+            asks = [sum(len(script.asks) for script in one) for one in scripts]
             if cvc5_script.installed():
-                hearing.ask("cvc5", Job(f"{_JOBS}.solvers:by_cvc5", (scripts,)), _asks(scripts))
-            hearing.ask("z3", Job(f"{_JOBS}.solvers:by_z3", (scripts,)), _asks(scripts))
+                hearing.ask("cvc5", Job(f"{_JOBS}.solvers:by_cvc5", (scripts,)), asks)
+            hearing.ask("z3", Job(f"{_JOBS}.solvers:by_z3", (scripts,)), asks)
             hearing.listen(until, f"time-out after {timeout_s or 0:g} s")
-    except Refusal as refusal:
-        objection = Objection("rhscheck", refusal.query, refusal.reason)
-        return Certification(certificate, (), (objection,), (), ())
-    heard = [hearing.heard[name] for name in _ORDER if name in hearing.heard]
-    return Certification(
-        certificate,
-        tuple(Checker(one.name, one.held, one.states, one.seconds) for one in heard),
-        tuple(objection for one in heard for objection in one.refused),
-        tuple(objection for one in heard for objection in one.undecided),
-        tuple(_notes(certificate)),
-    )
+    return tuple(case.concluded() for case in cases)
+
+
+@dataclass(slots=True)
+class _Case:
+    """One certificate. `objection`: why it cannot be judged; then nobody else is believed."""
+
+    certificate: Certificate | None
+    files: dict[str, bytes]
+    expected: str | None
+    objection: Objection | None = None
+    heard: dict[str, _Heard] = field(default_factory=dict)
+
+    @staticmethod
+    def read(folder: Path, expected: str | None) -> _Case:
+        """The certificate of a folder. Raises CannotReadError where there is none."""
+        try:
+            certificate, files = form.read(folder)
+        except Refusal as refusal:
+            objection = Objection("rhscheck", refusal.query, refusal.reason)
+            return _Case(None, {}, expected, objection)
+        except OSError as error:
+            raise CannotReadError(folder, error.strerror or str(error)) from None
+        except ValueError as error:
+            raise CannotReadError(folder, str(error)) from None
+        return _Case(certificate, files, expected)
+
+    @property
+    def made(self) -> Certificate:
+        """What was read."""
+        assert self.certificate is not None
+        return self.certificate
+
+    @property
+    def work(self) -> Work:
+        """What the enumeration sees."""
+        asked = {query.file for query in form.queries(self.made)}
+        rest = {path: data for path, data in self.files.items() if path not in asked}
+        return Work(self.made, rest, self.expected)
+
+    @property
+    def looks(self) -> int:
+        """How many answers the enumeration owes."""
+        return sum(len(one.parts) for one in self.made.arguments) + len(self.made.runs)
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """What the solvers see."""
+        return tuple(_scripts(self.made, self.files))
+
+    def concluded(self) -> Certification:
+        """What was heard of it."""
+        if self.objection is not None:
+            return Certification(self.certificate, (), (self.objection,), (), ())
+        heard = [self.heard[name] for name in _ORDER if name in self.heard]
+        return Certification(
+            self.certificate,
+            tuple(Checker(one.name, one.held, one.states, one.seconds) for one in heard),
+            tuple(objection for one in heard for objection in one.refused),
+            tuple(objection for one in heard for objection in one.undecided),
+            tuple(_notes(self.made)),
+        )
 
 
 def _notes(certificate: Certificate) -> Iterator[str]:
@@ -128,7 +209,7 @@ def _notes(certificate: Certificate) -> Iterator[str]:
 # ---- what the processes say ----------------------------------------------------------------------
 @dataclass(slots=True)
 class _Heard:
-    """What one of them said so far. `wanted`: how many answers it owes."""
+    """What one of them said about one certificate so far. `wanted`: how many answers it owes."""
 
     name: str
     wanted: int
@@ -139,63 +220,89 @@ class _Heard:
     refused: list[Objection] = field(default_factory=list)
     undecided: list[Objection] = field(default_factory=list)
 
+    def take(self, said: Held | Refused | Undecided) -> None:
+        """Note one answer."""
+        match said:
+            case Held(_, states):
+                self.held += 1
+                self.states += states
+            case Refused(query, reason):
+                self.refused.append(Objection(self.name, query, reason))
+            case Undecided(query, reason):
+                self.undecided.append(Objection(self.name, query, reason))
+            case _:
+                assert_never(said)
+
+    def silent(self, reason: str) -> None:
+        """Nothing more is to be heard."""
+        self.ended = True
+        self.undecided.append(Objection(self.name, "everything else", reason))
+
 
 @dataclass(slots=True)
 class _Hearing:
     crew: Crew
     say: Say
-    began: float = field(default_factory=time.monotonic)
-    heard: dict[str, _Heard] = field(default_factory=dict)
+    cases: Sequence[_Case]
+    _since: dict[str, float] = field(default_factory=dict)  # that it looks at this certificate
 
-    def ask(self, name: str, job: Job, wanted: int) -> None:
-        """Start one of them."""
-        self.heard[name] = _Heard(name, wanted)
+    def ask(self, name: str, job: Job, wanted: Sequence[int]) -> None:
+        """Start one of them. `wanted`: for each certificate, how many answers it owes."""
+        for case, owed in zip(self.cases, wanted, strict=True):
+            case.heard[name] = _Heard(name, owed)
+        self._since[name] = time.monotonic()
         self.crew.start(name, job)
 
     def listen(self, until: float | None, late: str) -> None:
-        """Hear all of them out, or until the clock says so.
+        """Hear all of them out, or until the clock says so. Raises ChildFailure.
 
-        Raises ChildFailure, and Refusal where the certificate cannot be judged: nobody else is
-        listened to then.
+        Where a certificate cannot be judged nobody else is listened to about it.
         """
-        self.say(f"certify: {', '.join(self.heard)}")
+        self.say(f"certify: {', '.join(self._since)}")
         for child, message in self.crew.messages(until):
-            one = self.heard[child.name]
             match message:
                 case Sent(Named(full)):
-                    one.name = full
-                case Sent(Held(query, states)):
-                    self.say(f"{one.name}: {query}")
-                    one.held += 1
-                    one.states += states
-                case Sent(Refused(query, reason)):
-                    one.refused.append(Objection(one.name, query, reason))
-                case Sent(Unfit(query, reason)):
-                    raise Refusal(query, reason)
-                case Sent(Undecided(query, reason)):
-                    one.undecided.append(Objection(one.name, query, reason))
+                    for case in self.cases:
+                        case.heard[child.name].name = full
+                case Sent(Of(at, said)):
+                    self._hear(child.name, self.cases[at], said)
                 case Done():
-                    one.ended = True
-                    one.seconds = time.monotonic() - self.began
+                    pass  # what it owes is counted below
                 case Failed():
                     raise ChildFailure(child.name, message)
                 case Ended(reason):
-                    one.ended = True
-                    one.undecided.append(Objection(one.name, "everything else", reason))
+                    for case in self.cases:
+                        if not case.heard[child.name].ended:
+                            case.heard[child.name].silent(reason)
                 case _:
                     raise AssertionError(f"{child.name} says {message!r}")
-        for one in self.heard.values():
-            if not one.ended:
-                one.undecided.append(Objection(one.name, "everything else", late))
-            elif not one.refused and not one.undecided and one.held != one.wanted:
-                raise AssertionError(f"{one.name} did not answer everything")
+            if all(case.objection is not None for case in self.cases):
+                return
+        for case in self.cases:
+            for one in case.heard.values() if case.objection is None else ():
+                if not one.ended:
+                    one.silent(late)
+                elif not one.refused and not one.undecided and one.held != one.wanted:
+                    raise AssertionError(f"{one.name} did not answer everything")
+
+    def _hear(self, name: str, case: _Case, said: Said) -> None:
+        one = case.heard[name]
+        match said:
+            case Unfit(query, reason):
+                case.objection = Objection("rhscheck", query, reason)
+            case Finished():
+                one.ended = True
+                now = time.monotonic()
+                one.seconds, self._since[name] = now - self._since[name], now
+            case Held() | Refused() | Undecided():
+                if isinstance(said, Held):
+                    self.say(f"{one.name}: {said.query}")
+                one.take(said)
+            case _:
+                assert_never(said)
 
 
 # ---- what they are asked -------------------------------------------------------------------------
-def _asks(scripts: tuple[Script, ...]) -> int:
-    return sum(len(script.asks) for script in scripts)
-
-
 def _scripts(certificate: Certificate, files: dict[str, bytes]) -> Iterator[Script]:
     for argument in certificate.arguments:
         groups = [(argument.id, argument.queries, argument.steps)]

@@ -83,6 +83,11 @@ def require_complete(certificate: Certificate, system: System) -> None:
         if name not in rules or name in seen:
             raise Refusal(f"claim {name}", "there is no such rule, or two claims about it")
         seen.add(name)
+    if not certificate.claims and not certificate.runs:
+        raise Refusal("claims", "it claims nothing: it has no proof and no run")
+    for name in rules:
+        if name not in seen:
+            raise Refusal(f"claim {name}", "the certificate does not say that it leaves it out")
     said: list[Claim | Shown] = [*certificate.claims, *certificate.runs]
     for one in said:
         rule = rules[one.rule]

@@ -12,8 +12,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from rhscheck.checker.certify import form, runs
-from rhscheck.checker.certify.answers import Emit, Held, Named, Refused, Unfit
+from rhscheck.checker.certify.answers import (
+    Emit,
+    Finished,
+    Held,
+    Named,
+    Of,
+    Refused,
+    Said,
+    Unfit,
+    Work,
+)
 from rhscheck.checker.certify.claims import (
     CONCLUSION,
     PREMISES,
@@ -21,7 +33,7 @@ from rhscheck.checker.certify.claims import (
     require_complete,
     system_of,
 )
-from rhscheck.checker.certify.form import Argument, Certificate, Query, Ranking, Refusal
+from rhscheck.checker.certify.form import Argument, Certificate, Part, Query, Ranking, Refusal
 from rhscheck.checker.certify.members import MOST_STATES
 from rhscheck.checker.certify.pairs import PairsJudge
 from rhscheck.checker.certify.possible import NotExpressible, Reader, now
@@ -35,46 +47,75 @@ from rhscheck.spec.rules import AssumptionError, Owed, Woven, weave, weave_leads
 from rhscheck.spec.system import LeadsTo, System
 
 
-def by_enumeration(
-    certificate: Certificate, files: Mapping[str, bytes], expected: str | None, emit: Emit
-) -> None:
+def by_enumeration(works: Sequence[Work], emit: Emit) -> None:
     """Look at every state of every invariant, and at every run.
 
-    `files`: by path; no scripts. `expected`: the hash of the System that the certificate has to be
-    about; None: any.
+    What several certificates have in common is made, and looked at, once.
     """
     emit(Named("enumeration"))
+    made: dict[object, _Worlds] = {}
+    for at, work in enumerate(works):
+        for said in _look(work, made):
+            emit(Of(at, said))
+        emit(Of(at, Finished()))
+
+
+def _look(work: Work, made: dict[object, _Worlds]) -> Iterator[Said]:
+    """One certificate; `made`: by what they were made of."""
+    certificate, files = work.certificate, work.files
     try:
-        system = system_of(certificate, files)
-        if expected is not None and expected != certificate.spec.system_sha256:
+        worlds = _worlds(work, made)
+        system = worlds.system
+        if work.expected is not None and work.expected != certificate.spec.system_sha256:
             raise Refusal("spec", "the certificate is about another spec, or other settings")
         require_complete(certificate, system)
-        worlds = _Worlds(system, certificate)
-        worlds.require_every_instance()
+        _require_every_instance(worlds, certificate)
     except Refusal as refusal:
-        emit(Unfit(refusal.query, refusal.reason))
+        yield Unfit(refusal.query, refusal.reason)
         return
     for argument in certificate.arguments:
         try:
-            _Argument(worlds, argument, files).check(emit)
+            yield from _Argument(worlds, argument, files).check()
         except Refusal as refusal:
-            emit(Refused(refusal.query, refusal.reason))
+            yield Refused(refusal.query, refusal.reason)
     together = worlds.woven(tuple(run.rule for run in certificate.runs))
     stage = runs.Stage(system, together, certificate.runs)
     for run in certificate.runs:
         try:
             stage.check(run)
-            emit(Held(f"run: {run.rule}"))
+            yield Held(f"run: {run.rule}")
         except Refusal as refusal:
-            emit(Refused(refusal.query, refusal.reason))
+            yield Refused(refusal.query, refusal.reason)
+
+
+def _worlds(work: Work, made: dict[object, _Worlds]) -> _Worlds:
+    """The System of a certificate, the one of an earlier one if every text and setting is its."""
+    spec = work.certificate.spec
+    texts = tuple(work.files[text.file] for text in spec.texts)
+    key = (msgspec.json.encode(spec), texts)
+    if key not in made:
+        made[key] = _Worlds(system_of(work.certificate, work.files), spec.assumptions)
+    return made[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found about a part that holds. `asked`: the questions that its ranking needs."""
+
+    judge: Judge
+    asked: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Worlds:
-    """The System with the observers of rules, made once."""
+    """The System with the observers of rules, made once, and what was looked at in them.
+
+    `relied`: the ids of the assumptions.
+    """
 
     system: System
-    certificate: Certificate
+    relied: tuple[str, ...]
+    looked: dict[object, _Looked] = field(default_factory=dict)
     _made: dict[tuple[str, ...], Woven] = field(default_factory=dict)
     _owed: dict[str, Owed] = field(default_factory=dict)
 
@@ -82,8 +123,7 @@ class _Worlds:
         """With the observers of these rules, under the assumptions."""
         if ids not in self._made:
             if not ids:
-                relied = self.certificate.spec.assumptions
-                assumed = [one for one in self.system.assumptions if one.id in relied]
+                assumed = [one for one in self.system.assumptions if one.id in self.relied]
                 try:
                     self._made[ids] = weave(self.system, (), assumed)
                 except AssumptionError as error:
@@ -105,21 +145,22 @@ class _Worlds:
                 raise Refusal(f"claim {rule}", str(error)) from None
         return self._owed[rule]
 
-    def require_every_instance(self) -> None:
-        """Raise Refusal unless each `leads to` is shown for all that its observer speaks of."""
-        arguments = {one.id: one for one in self.certificate.arguments}
-        endless = {one.id for one in self.system.rules if isinstance(one.obligation, LeadsTo)}
-        for claim in self.certificate.claims:
-            if claim.rule not in endless:
-                continue
-            family = self.owed(claim.rule).family
-            shown = [arguments[one] for one in claim.arguments]
-            for n in {one.n for one in shown}:
-                reader = Reader(self.system, n, (), frozenset())
-                wanted = {None} if family is None else {*reader.instances(family)}
-                those = [one.ranking.instance for one in shown if one.ranking is not None]
-                if len(those) != len(wanted) or {*those} != wanted:
-                    raise Refusal(f"claim {claim.rule}", "it is not shown for every instance")
+
+def _require_every_instance(worlds: _Worlds, certificate: Certificate) -> None:
+    """Raise Refusal unless each `leads to` is shown for all that its observer speaks of."""
+    arguments = {one.id: one for one in certificate.arguments}
+    endless = {one.id for one in worlds.system.rules if isinstance(one.obligation, LeadsTo)}
+    for claim in certificate.claims:
+        if claim.rule not in endless:
+            continue
+        family = worlds.owed(claim.rule).family
+        shown = [arguments[one] for one in claim.arguments]
+        for n in {one.n for one in shown}:
+            reader = Reader(worlds.system, n, (), frozenset())
+            wanted = {None} if family is None else {*reader.instances(family)}
+            those = [one.ranking.instance for one in shown if one.ranking is not None]
+            if len(those) != len(wanted) or {*those} != wanted:
+                raise Refusal(f"claim {claim.rule}", "it is not shown for every instance")
 
 
 @dataclass(slots=True)
@@ -130,40 +171,56 @@ class _Argument:
     argument: Argument
     files: Mapping[str, bytes]
 
-    def check(self, emit: Emit) -> None:
-        """Emits what holds, part by part; raises Refusal."""
+    def check(self) -> Iterator[Said]:
+        """What holds, part by part; raises Refusal."""
         argument = self.argument
         if argument.pairs is not None:
-            self._check_pairs(argument.pairs, emit)
+            yield self._check_pairs(argument.pairs)
             return
         asked: list[str] = []
         judges: list[Judge] = []
         for part in argument.parts:
-            path = part.invariant
-            system, bad = self._world(path, part.excludes)
-            invariant = form.decoded(self.files[path], form.InvariantFile, path)
-            try:
-                judge = Judge(path, system, argument.n, invariant)
-                judge.check(bad)
-            except NotExpressible as reason:
-                raise Refusal(f"{path}: independence", str(reason)) from None
-            try:
-                if argument.progress:
-                    require_progress(judge)
-            except NotExpressible as reason:
-                raise Refusal(f"{path}: time", str(reason)) from None
-            try:
-                if argument.ranking is not None:
-                    asked += self._ranked(judge, argument.ranking)
-            except NotExpressible as reason:
-                raise Refusal(f"{path}: fairness", str(reason)) from None
-            judges.append(judge)
-            emit(Held(path, len(judge.inside)))
+            looked = self._looked(part)
+            asked += looked.asked
+            judges.append(looked.judge)
+            yield Held(part.invariant, len(looked.judge.inside))
         require_asked(argument, asked, timed=any(judge.clocks for judge in judges))
         for queries in (argument.queries, *argument.instances.values()):
             self._require_asking(queries, judges, argument.n)
 
-    def _check_pairs(self, most: int, emit: Emit) -> None:
+    def _looked(self, part: Part) -> _Looked:
+        """What was found about a part, here or in a certificate that says the same about it."""
+        argument, ranking = self.argument, self.argument.ranking
+        key = (
+            argument.woven, argument.n, argument.progress, part, self.files[part.invariant],
+            ranking, None if ranking is None else self.files[ranking.file],
+        )  # fmt: skip
+        known = self.worlds.looked.get(key)
+        if known is None:
+            known = self.worlds.looked[key] = self._look(part)
+        return known
+
+    def _look(self, part: Part) -> _Looked:
+        argument, path = self.argument, part.invariant
+        system, bad = self._world(path, part.excludes)
+        invariant = form.decoded(self.files[path], form.InvariantFile, path)
+        try:
+            judge = Judge(path, system, argument.n, invariant)
+            judge.check(bad)
+        except NotExpressible as reason:
+            raise Refusal(f"{path}: independence", str(reason)) from None
+        try:
+            if argument.progress:
+                require_progress(judge)
+        except NotExpressible as reason:
+            raise Refusal(f"{path}: time", str(reason)) from None
+        try:
+            ranked = () if argument.ranking is None else self._ranked(judge, argument.ranking)
+        except NotExpressible as reason:
+            raise Refusal(f"{path}: fairness", str(reason)) from None
+        return _Looked(judge, ranked)
+
+    def _check_pairs(self, most: int) -> Held:
         """An invariant of every two instances, with as many as stand for any number."""
         argument = self.argument
         (part,) = argument.parts
@@ -186,7 +243,7 @@ class _Argument:
         except NotExpressible as reason:
             raise Refusal(f"{path}: independence", str(reason)) from None
         require_asked(argument, (), timed=bool(invariant.clocks))
-        emit(Held(path, looked))
+        return Held(path, looked)
 
     def _world(self, path: str, excludes: tuple[str, ...]) -> tuple[System, dict[str, Expr]]:
         if self.argument.ranking is not None:

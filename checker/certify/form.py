@@ -50,6 +50,10 @@ class Refusal(Exception):  # noqa: N818 - it is a result, not an error of the pr
         self.reason = reason
 
 
+class OtherFormatError(ValueError):
+    """A certificate of another version of the format, which is not judged; the message says so."""
+
+
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
 
@@ -182,10 +186,10 @@ class Shown(_Struct, frozen=True, kw_only=True):
 
 
 class Uncertified(_Struct, frozen=True, kw_only=True):
-    """A rule without claim, and why."""
+    """A rule without claim, and why: what `verify` said, which nobody can check."""
 
     rule: Name
-    verdict: str
+    verdict: Literal["proved", "bounded", "violated", "witnessed", "impossible", "unknown"]
     reason: str
 
 
@@ -316,7 +320,8 @@ def seal(main: bytes) -> bytes:
 def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
     """The certificate in `folder` and its files by path, every hash checked.
 
-    Raises Refusal; FileNotFoundError and the like where there is no certificate to read at all.
+    Raises Refusal; OtherFormatError, FileNotFoundError and the like where there is no certificate
+    that this version can read at all.
     """
     main = _bytes(folder, MAIN)
     try:
@@ -355,13 +360,15 @@ def read(folder: Path) -> tuple[Certificate, dict[str, bytes]]:
 
 
 def _require_format(main: bytes) -> None:
-    """Raise Refusal for a certificate of another version of the format."""
+    """Raise OtherFormatError for a certificate of another version of the format."""
     try:
         found = msgspec.json.decode(main, type=_Headed).format
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # it is none at all, which is told otherwise
     if found != FORMAT and found.startswith(FORMAT.partition("/")[0]):
-        raise Refusal("format", f"{MAIN} is {found}; this version of rhscheck reads {FORMAT} only")
+        raise OtherFormatError(
+            f"{MAIN} is of format {found[:80]!r}; this version of rhscheck reads {FORMAT} only"
+        )
 
 
 def _require_steps(argument: Argument, files: Mapping[str, bytes]) -> None:

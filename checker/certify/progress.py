@@ -50,11 +50,13 @@ _MOST_OUTCOMES = 1_000
 class _Step:
     """A step of this instance or of the shared machines. `fails`: when it may be impossible.
 
-    `assigned`: the variables that it may change, known or not.
+    `assigned`: the variables that it may change, known or not; `elsewhere`: those of them that
+    another instance's deadline may read there, for they are shared or assigned in all instances.
     """
 
     fails: Ways
     assigned: frozenset[str]
+    elsewhere: frozenset[str]
     writes: tuple[tuple[int, Values], ...]
     resets: tuple[Place, ...]
 
@@ -92,9 +94,20 @@ def _steps(judge: Judge, reader: Reader, transition: Transition) -> Iterator[_St
         yield _Step(
             reader.ways(transition.guard, bound, holds=False),
             frozenset(update.var for update in transition.updates),
+            frozenset(
+                update.var
+                for update in transition.updates
+                if update.each is not None or not _parted(judge.system, reader, update.var)
+            ),
             judge.writes(transition, bound, reader),
             tuple(places),
         )
+
+
+def _parted(system: System, reader: Reader, name: str) -> bool:
+    """Whether each of any number of instances has a variable of its own of this name."""
+    family = system.variable(name).family
+    return family is not None and reader.has_others(family)
 
 
 def _outcomes(step: _Step, state: State) -> Iterator[State]:
@@ -112,9 +125,13 @@ def _outcomes(step: _Step, state: State) -> Iterator[State]:
 # ---- deadlines that a step makes tight -----------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Sleeper:
-    """A deadline of one instance that may come to bind when its clock has been running for long."""
+    """A deadline of one instance that may come to bind when its clock has been running for long.
+
+    `others`: it is one of another instance than those that steps are taken of.
+    """
 
     clock: Place
+    others: bool
     reads: frozenset[str]
     active: Truth
     runs: Truth
@@ -123,7 +140,7 @@ class _Sleeper:
         """Whether it may bind only after the step, at a value of its clock from before."""
         return (
             self.clock not in step.resets
-            and not step.assigned.isdisjoint(self.reads)
+            and not (step.elsewhere if self.others else step.assigned).isdisjoint(self.reads)
             and whether(self.runs, before) != NO
             and whether(self.active, before) != YES
             and whether(self.active, after) != NO
@@ -144,14 +161,13 @@ def _sleepers(judge: Judge, reader: Reader, *, urgent: bool = False) -> Iterator
             owners = ()
         elif {*conjuncts(deadline.active)} <= {*conjuncts(runs)}:
             continue  # its clock starts with it
-        names = {ref.name for ref in refs(deadline.active)}
+        names = frozenset(ref.name for ref in refs(deadline.active))
         for owner in (*owners, *((Another(),) if others else ())):
             bound: Bound = {} if family is None else {SELF: owner}
-            if isinstance(owner, Another):  # a step writes what is shared, and nothing of another
-                names = {name for name in names if judge.system.variable(name).family != family}
             yield _Sleeper(
                 (deadline.clock or "", owner),
-                frozenset(names),
+                isinstance(owner, Another),
+                names,
                 reader.truth(deadline.active, bound),
                 reader.truth(runs, bound),
             )

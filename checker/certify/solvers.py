@@ -13,7 +13,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rhscheck.checker.certify.answers import Emit, Held, Named, Refused, Undecided
+from rhscheck.checker.certify.answers import (
+    Emit,
+    Finished,
+    Held,
+    Named,
+    Of,
+    Refused,
+    Said,
+    Undecided,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,44 +116,58 @@ def foreign(text: str, asks: int) -> str | None:
     return None
 
 
-def by_z3(scripts: tuple[Script, ...], emit: Emit) -> None:
+Scripts = tuple[tuple[Script, ...], ...]  # of each certificate
+
+
+def by_z3(scripts: Scripts, emit: Emit) -> None:
     """Ask z3."""
     from rhscheck.checker.smt.solve import run_script, version  # noqa: PLC0415  here only
 
     emit(Named(f"z3 {version()}"))
-    _ask(scripts, run_script, emit)
+    _ask_all(scripts, run_script, emit)
 
 
-def by_cvc5(scripts: tuple[Script, ...], emit: Emit) -> None:
+def by_cvc5(scripts: Scripts, emit: Emit) -> None:
     """Ask cvc5, which has to be installed."""
     from rhscheck.checker.certify.cvc5_script import run_script, version  # noqa: PLC0415  here only
 
     emit(Named(f"cvc5 {version()}"))
-    _ask(scripts, run_script, emit)
+    _ask_all(scripts, run_script, emit)
 
 
-def _ask(scripts: tuple[Script, ...], run: Callable[[str], str], emit: Emit) -> None:
-    for script in scripts:
-        questions = ", ".join(question for question, _ in script.asks[-1:])
-        why = foreign(script.text, len(script.asks))
-        if why is not None:
-            emit(Refused(f"{script.name}: {questions}", why))
-            continue
-        answers = run(script.text).split("\n")
-        said = [line.strip() for line in answers if line.strip()]
-        if len(said) != len(script.asks) or not {*said} <= {"sat", "unsat", "unknown"}:
-            printed = " ".join(said)[:200]
-            emit(Refused(f"{script.name}: {questions}", f"it prints {printed!r}"))
-            continue
-        for (question, expected), answer in zip(script.asks, said, strict=True):
-            query = f"{script.name}: {question}"
-            if answer == expected:
-                emit(Held(query))
-            elif answer == "unknown":
-                emit(Undecided(query, "the solver does not know"))
-            else:
-                wrong = question == "consecution" and answer == "sat"
-                emit(Refused(query + (_step(script, run) if wrong else ""), answer))
+def _ask_all(scripts: Scripts, run: Callable[[str], str], emit: Emit) -> None:
+    """Ask what several certificates have in common, to the letter, once."""
+    known: dict[Script, tuple[Said, ...]] = {}
+    for at, asked in enumerate(scripts):
+        for script in asked:
+            if script not in known:
+                known[script] = tuple(_ask(script, run))
+            for said in known[script]:
+                emit(Of(at, said))
+        emit(Of(at, Finished()))
+
+
+def _ask(script: Script, run: Callable[[str], str]) -> Iterator[Said]:
+    questions = ", ".join(question for question, _ in script.asks[-1:])
+    why = foreign(script.text, len(script.asks))
+    if why is not None:
+        yield Refused(f"{script.name}: {questions}", why)
+        return
+    answers = run(script.text).split("\n")
+    said = [line.strip() for line in answers if line.strip()]
+    if len(said) != len(script.asks) or not {*said} <= {"sat", "unsat", "unknown"}:
+        printed = " ".join(said)[:200]
+        yield Refused(f"{script.name}: {questions}", f"it prints {printed!r}")
+        return
+    for (question, expected), answer in zip(script.asks, said, strict=True):
+        query = f"{script.name}: {question}"
+        if answer == expected:
+            yield Held(query)
+        elif answer == "unknown":
+            yield Undecided(query, "the solver does not know")
+        else:
+            wrong = question == "consecution" and answer == "sat"
+            yield Refused(query + (_step(script, run) if wrong else ""), answer)
 
 
 def _step(script: Script, run: Callable[[str], str]) -> str:

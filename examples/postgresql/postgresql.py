@@ -8,10 +8,12 @@ Try it with `rhscheck run cluster.toml --time-scale 10`, then stop the server's 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import struct
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +22,13 @@ from rhscheck.tracer.plugin import (
     PENDING,
     Cancel,
     Outcome,
+    ParameterError,
     Resource,
     ResourceError,
     Status,
 )
 
+INSTALL = "install PostgreSQL (Debian: apt-get install postgresql), or set `programs`"
 ERROR_FILE_NOT_FOUND = 2
 ERROR_SERVICE_NOT_ACTIVE = 1062
 
@@ -51,11 +55,19 @@ class PostgreSQL(Resource):
     params: Parameters
     server: Application | None = None
 
+    @classmethod
+    def check_parameters(cls, params: Parameters) -> None:
+        """What would fail at every Online is told before the run."""
+        if sys.platform != "win32" and os.geteuid() == 0 and params.user in (None, "root"):
+            raise ParameterError("user", "PostgreSQL refuses to run as root: name another user")
+        if not find_programs("postgres", params.programs):
+            raise ParameterError("programs", f"there is no `postgres`: {INSTALL}")
+
     def open(self, *, recover: bool) -> None:
         """A server whose monitor died may hang, so it is ended and not adopted."""
-        left = self.host.recover()
-        if left is not None:
-            left.kill()
+        for left in (self.host.recover(), self.host.recover("initdb")):
+            if left is not None:
+                left.kill()
 
     def online(self) -> Outcome:
         """Starting takes longer than 300 ms: a worker does it."""
@@ -90,9 +102,11 @@ class PostgreSQL(Resource):
             cancel.wait(0.2)
 
     def make(self, data: Path, cancel: Cancel) -> None:
-        """Run `initdb`."""
+        """Run `initdb`; what it had made when it was ended early is not taken for a database."""
+        new = data.with_name(f"{data.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
         initdb = self.host.spawn(
-            [self.program("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"],
+            [self.program("initdb"), "-D", str(new), "-U", "postgres", "-A", "trust"],
             cwd=data.parent,
             user=self.params.user,
             name="initdb",
@@ -105,6 +119,7 @@ class PostgreSQL(Resource):
         initdb.forget()
         if initdb.exit_status != 0:
             raise ResourceError(f"initdb failed: {self.log_tail('initdb')}")
+        new.rename(data)
 
     def offline(self) -> Outcome:
         """A fast shutdown (SIGINT): clients are disconnected, everything is written."""
@@ -145,14 +160,9 @@ class PostgreSQL(Resource):
 
     def program(self, name: str) -> str:
         """Where the program is."""
-        found = shutil.which(name, path=self.params.programs)
-        places = [found] if found else [str(one) for one in debian_programs(name)]
+        places = find_programs(name, self.params.programs)
         if not places:
-            raise ResourceError(
-                f"there is no `{name}`: install PostgreSQL (Debian: apt-get install postgresql), "
-                "or set the parameter `programs`",
-                ERROR_FILE_NOT_FOUND,
-            )
+            raise ResourceError(f"there is no `{name}`: {INSTALL}", ERROR_FILE_NOT_FOUND)
         return places[0]
 
     def log_tail(self, name: str = "application") -> str:
@@ -162,10 +172,16 @@ class PostgreSQL(Resource):
         return lines[-1] if lines else "it wrote nothing"
 
 
-def debian_programs(name: str) -> list[Path]:
-    """The program in each version that Debian has installed, the newest first."""
-    found = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
-    return sorted(found, key=lambda path: int(path.parts[4].split(".")[0]), reverse=True)
+def find_programs(name: str, folder: str | None) -> list[str]:
+    """The program in `folder` or on the PATH; else each version that Debian has installed, the
+    newest first.
+    """
+    found = shutil.which(name, path=folder)
+    if found:
+        return [found]
+    installed = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    newest = sorted(installed, key=lambda path: int(path.parts[4].split(".")[0]), reverse=True)
+    return [str(one) for one in newest]
 
 
 def probe(port: int, timeout_s: float | None) -> bool:

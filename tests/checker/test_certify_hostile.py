@@ -17,6 +17,7 @@ from crew_here import certified_here
 from rhscheck import api
 from rhscheck.checker.certificate import build, write
 from rhscheck.checker.certify import cvc5_script, form
+from rhscheck.checker.certify.answers import Of, Refused, Unfit, Work
 from rhscheck.checker.certify.certify import Certification
 from rhscheck.checker.certify.enumeration import by_enumeration
 from rhscheck.checker.certify.form import Branch, Certificate, InvariantFile, Node, Refusal
@@ -106,8 +107,9 @@ def refusals(done: Certification) -> list[tuple[str, str]]:
 def enumerated(certificate: Certificate, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
     """What the enumeration alone refuses."""
     said: list[object] = []
-    by_enumeration(certificate, files, None, said.append)
-    return [(type(one).__name__, one.query) for one in said if hasattr(one, "reason")]  # type: ignore[attr-defined]
+    by_enumeration([Work(certificate, files, None)], said.append)
+    each = [one.said for one in said if isinstance(one, Of)]
+    return [(type(one).__name__, one.query) for one in each if isinstance(one, Refused | Unfit)]
 
 
 # ---- bytes ---------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ def test_a_directory_without_its_main_file_is_incomplete(tmp_path: Path) -> None
         '{"format": "rhscheck-certificate/3", "tool": "' + "x" * 1_000_000,
         "9" * 100_000,
         "\ufeff{}",
-        '{"format": "rhscheck-certificate/1"}',
+        '{"format": "rhscheck-certificate/3"}',
     ],
 )
 def test_what_is_no_certificate_is_refused(tmp_path: Path, text: str) -> None:
@@ -256,16 +258,55 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, text: str) -> None:
     assert refusals(judged(folder)) == [("rhscheck", "format")]
 
 
-def test_a_certificate_of_another_version_is_named_as_such(tmp_path: Path) -> None:
+def test_a_certificate_of_another_version_cannot_be_read(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(on_disk(), tmp_path / "c"))
     text = (folder / form.MAIN).read_text("utf-8").replace(form.FORMAT, "rhscheck-certificate/1")
     (folder / form.MAIN).write_text(text, encoding="utf-8")
     (folder / form.SEAL).write_bytes(form.seal(text.encode()))
-    (objection,) = judged(folder).refused
-    assert objection.reason == (
-        "certificate.json is rhscheck-certificate/1; "
-        f"this version of rhscheck reads {form.FORMAT} only"
+    with pytest.raises(api.InputError) as error:
+        api.certify(str(folder))
+    assert str(error.value) == (
+        f"cannot read the certificate in {folder}: certificate.json is of format "
+        f"'rhscheck-certificate/1'; this version of rhscheck reads {form.FORMAT} only"
     )
+
+
+# ---- what is left out ----------------------------------------------------------------------------
+def test_a_certificate_without_claims_is_refused() -> None:
+    certificate, files = made()
+    left = tuple(
+        form.Uncertified(rule=rule.id, verdict="unknown", reason="why not")
+        for rule in read().system.rules
+    )
+    empty = msgspec.structs.replace(certificate, claims=(), runs=(), uncertified=left)
+    assert enumerated(empty, files) == [("Unfit", "claims")]
+
+
+@pytest.mark.parametrize("claim", ["Twice", "Ends"])
+def test_a_claim_that_is_left_out_in_silence_is_refused(claim: str) -> None:
+    certificate, files = made()
+    kept = tuple(one for one in certificate.claims if one.rule != claim)
+    less = msgspec.structs.replace(certificate, claims=kept)
+    assert enumerated(less, files) == [("Unfit", f"claim {claim}")]
+    said = form.Uncertified(rule=claim, verdict="unknown", reason="it was too hard")
+    assert enumerated(msgspec.structs.replace(less, uncertified=(said,)), files) == []
+
+
+def test_what_is_left_out_has_no_claim_and_is_a_rule() -> None:
+    certificate, files = made()
+    for rule in ("Twice", "Opens", "Elsewhere"):
+        said = form.Uncertified(rule=rule, verdict="proved", reason="see there")
+        more = msgspec.structs.replace(certificate, uncertified=(said,))
+        assert enumerated(more, files) == [("Unfit", f"claim {rule}")]
+
+
+def test_rules_that_were_not_asked_for_are_said_to_be_left_out() -> None:
+    loaded = read()
+    options = Options(rules=("Dark",), findings=False, certificate=True)
+    certificate, files = build(loaded, {}, verify(loaded.system, options), "under test")
+    assert [one.rule for one in certificate.claims] == ["Dark"]
+    assert [one.rule for one in certificate.uncertified] == ["Twice", "Soon", "Ends", "Opens"]
+    assert enumerated(certificate, files) == []
 
 
 # ---- numbers and shapes --------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from random_systems import Shape, fair_rules, systems
 
 from rhscheck.checker.certificate import build
 from rhscheck.checker.certify import cvc5_script, form
+from rhscheck.checker.certify.answers import Of, Refused, Unfit, Work
 from rhscheck.checker.certify.certify import Certification
 from rhscheck.checker.certify.enumeration import by_enumeration
 from rhscheck.checker.certify.form import Certificate, Layer, RankingFile, Refusal
@@ -57,8 +58,9 @@ def made(loaded: Loaded, rule: str, n: int | None = None) -> tuple[Certificate, 
 def enumerated(certificate: Certificate, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
     """What the enumeration refuses."""
     said: list[object] = []
-    by_enumeration(certificate, files, None, said.append)
-    return [(type(one).__name__, one.query) for one in said if hasattr(one, "reason")]  # type: ignore[attr-defined]
+    by_enumeration([Work(certificate, files, None)], said.append)
+    each = [one.said for one in said if isinstance(one, Of)]
+    return [(type(one).__name__, one.query) for one in each if isinstance(one, Refused | Unfit)]
 
 
 def judged(

@@ -79,7 +79,7 @@ def test_two_processes_answer_what_one_does() -> None:
 def test_the_other_process_does_the_work() -> None:
     system = hosted(rules=RULES)
     made = task(system)
-    with SecondProcess(made, system.rules) as second:
+    with SecondProcess(made, system.rules, None) as second:
         decided = second.result()
     argument = EveryN(made)
     argument.run()
@@ -102,7 +102,7 @@ def test_without_another_process_all_is_decided_here(
 
 def test_a_process_that_ends_has_no_answer() -> None:
     system = hosted(rules=RULES)
-    with SecondProcess(task(system), system.rules) as second:
+    with SecondProcess(task(system), system.rules, None) as second:
         assert second._process is not None
         second._process.kill()
         assert second.result() is None
@@ -119,7 +119,7 @@ from rhscheck.spec.system import LeadsTo
 system = load("rhs").system
 rules = tuple(rule for rule in system.rules if not isinstance(rule.obligation, LeadsTo))
 task = Task(system, rules, system.assumptions, None, 4, 500_000, Budget(None), print)
-second = SecondProcess(task, rules)
+second = SecondProcess(task, rules, None)
 print(second._process.pid, flush=True)
 sys.stdin.read()
 """

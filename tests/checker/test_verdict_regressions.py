@@ -267,3 +267,153 @@ def test_no_certificate_says_that_time_goes_on_there(text: str) -> None:
 def test_a_flag_that_only_one_way_is_turned_lets_time_go_on() -> None:
     text = FLAG.replace("    within 5s by D: b when flag { flag = false }\n", "")
     assert isinstance(report(text, findings=False).results[0].verdict, ProvedForEvery)
+
+
+TOO_LATE = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  clock x
+  initial state A { by D: go -> B }
+  state B { urgent by D: ping -> C }
+  state C {
+    urgent by D: pong -> B
+    by D: out when x <= 5s -> E
+  }
+  state E
+}
+rules M { rule W "w": when event go leads to in E within 3s }
+"""
+
+
+def test_a_way_out_of_urgent_steps_that_may_come_too_late_lets_no_time_pass() -> None:
+    """Who goes after 5 s goes to and fro between B and C for ever, at that moment."""
+    every = report(TOO_LATE).results[0].verdict
+    assert isinstance(every, BoundedUpTo | Unknown)
+    one = report(TOO_LATE, n=1, engine="zones", findings=False).results[0].verdict
+    assert isinstance(one, Unknown)
+    assert "urgent steps follow each other" in one.reason
+
+
+WHILE_SOMEBODY_LOOKS = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var up : bool = false
+  initial state S {
+    by D: left -> A
+    by D: right -> B
+  }
+  state A {
+    timer t = 8s
+    on t -> Done
+    within 5s by D: rise when not up and (exists j in M: (in j.B)) { up = true }
+    within 5s by D: sink when up and (exists j in M: (in j.B)) { up = false }
+  }
+  state B
+  state Done
+}
+rules M { rule W "w": when in A leads to in Done within 9s }
+"""
+AT_ONCE = WHILE_SOMEBODY_LOOKS.replace("within 5s by D", "urgent by H")
+
+
+@pytest.mark.parametrize("text", [WHILE_SOMEBODY_LOOKS, AT_ONCE], ids=["within", "urgent"])
+def test_steps_that_answer_deadlines_about_others_do_so_for_ever(text: str) -> None:
+    """Each deadline has a step that ends it by its form, and makes the other one bind."""
+    every = report(text, findings=False).results[0].verdict
+    assert isinstance(every, BoundedUpTo | Unknown)
+    two = report(text, n=2, engine="zones", findings=False).results[0].verdict
+    assert isinstance(two, Unknown)
+    assert "time may stop" in two.reason
+    assert report(text, n=1, findings=False).results[0].verdict == ProvedFor(1)
+
+
+RESET_BY_TURNS = """spec x
+actors { host H }
+shared machine Q {
+  initial state I {
+    timer t = 5s
+    on t -> J
+  }
+  state J
+}
+machine M[i in 1..N] {
+  initial state S { urgent by H: a -> T resets M where in T }
+  state T
+}
+rule W "w": when in Q.I leads to in Q.J within 6s
+"""
+
+
+def test_instances_that_reset_each_other_for_ever_stop_time() -> None:
+    every = report(RESET_BY_TURNS, findings=False).results[0].verdict
+    assert isinstance(every, BoundedUpTo | Unknown)
+    two = report(RESET_BY_TURNS, n=2, engine="zones", findings=False).results[0].verdict
+    assert isinstance(two, Unknown)
+    assert "urgent steps follow each other" in two.reason
+    assert report(RESET_BY_TURNS, n=1, findings=False).results[0].verdict == ProvedFor(1)
+
+
+def test_no_certificate_says_that_time_goes_on_among_them() -> None:
+    system = load_source(Source("x.sm", RESET_BY_TURNS)).system
+    assert _progress(system, (), None) is None
+    assert _progress(system, (), 1) is not None
+
+
+DECIDED_BY_OTHERS = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var ok : bool = false
+  initial state S {
+    by D: left -> A
+    by D: right -> B
+  }
+  state A {
+    clock x
+    timer t = 8s
+    on t -> Done
+    deadline x <= 5s when not ok by D
+    by D: try when not ok { ok = (exists j in M: (in j.B)) }
+  }
+  state B
+  state Done
+}
+rules M { rule W "w": when in A leads to in Done within 9s }
+"""
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_step_whose_outcome_others_decide_ends_no_deadline(n: int) -> None:
+    """While nobody is in B trying changes nothing, and 5 s after the start time stops."""
+    every = report(DECIDED_BY_OTHERS, findings=False).results[0].verdict
+    assert isinstance(every, BoundedUpTo | Unknown)
+    found = report(DECIDED_BY_OTHERS, n=n, engine="zones", findings=False).results[0].verdict
+    assert isinstance(found, Unknown)
+    assert "timelock M.x deadline 13[1] (line 13)" in found.reason
+
+
+BEYOND_ITS_BOUND = """spec x
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var left : 0..2 = 0
+  initial state A {
+    clock x
+    timer t = 8s
+    on t -> Done
+    deadline x <= 5s when left == 0 by D
+    by D: less when left == 0 { left = left - 1 }
+    by D: more when left == 2 { left = left + 1 }
+  }
+  state Done
+}
+rules M { rule W "w": when in A leads to in Done within 9s }
+"""
+
+
+@pytest.mark.parametrize("value", ["left - 1", "left - 2"])
+def test_a_value_beyond_its_bound_is_stored_as_the_bound_and_ends_no_deadline(value: str) -> None:
+    text = BEYOND_ITS_BOUND.replace("left - 1", value)
+    every = report(text).results[0].verdict
+    assert isinstance(every, Unknown | BoundedUpTo)
+    one = report(text, n=1, engine="zones", findings=False).results[0].verdict
+    assert isinstance(one, Unknown)
+    assert "timelock M.x deadline 9[1] (line 9)" in one.reason

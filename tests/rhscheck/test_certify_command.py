@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rhscheck import cli
+from rhscheck.checker.certify import form
 
 DOOR = """spec door "A door"
 
@@ -76,7 +77,7 @@ def test_accepted_refused_and_missing(run: Run, tmp_path: Path) -> None:
     status, out, _ = run("certify", "c", "--format", "json", "--no-times", "--spec", "door.sm")
     found = json.loads(out)
     assert (status, found["exit"], found["refused"], found["undecided"]) == (0, 0, [], [])
-    assert found["claims"] == [{"id": "A", "verdict": "proved", "n": "every"}]
+    assert found["claims"] == [{"id": "A", "verdict": "proved", "n": "every", "time": None}]
     assert found["runs"] == [{"id": "B", "verdict": "witnessed", "n": 1}]
     assert found["checkers"][0] == {
         "name": "enumeration",
@@ -98,6 +99,115 @@ def test_accepted_refused_and_missing(run: Run, tmp_path: Path) -> None:
     assert (status, out) == (2, "")
     assert message.startswith("error: door.sm holds no certificate")
     assert run("certify", "c", "--spec", "nothing")[0] == 2
+
+
+CLOCKS = """spec clocks
+
+actors { plugin P }
+
+machine M[i in 1..N] {
+  initial state Off { by P: go -> On }
+  state On {
+    clock x
+    clock y
+    deadline x <= 5s by P
+    by P: back when y >= 3s -> Off
+  }
+}
+
+rules M { rule W "it goes off in time": when event go leads to in Off within 5s }
+"""
+
+
+def test_a_claim_that_rests_on_time_going_on_is_never_told_without_that(
+    run: Run, tmp_path: Path
+) -> None:
+    """That `back` is possible at the deadline takes a difference of clocks."""
+    (tmp_path / "clocks.sm").write_text(CLOCKS, encoding="utf-8")
+    assert run("verify", "clocks.sm", "--certificate", "c", "--quiet")[0] == 0
+    status, out, _ = run("certify", "c")
+    assert status == 0
+    assert "\nW  proved for every N, if time cannot stop  it goes off in time\n" in out
+    assert "1 proof, 0 runs; 1 of them if time cannot stop, which is not part of it" in out
+    status, out, _ = run("certify", "c", "--format", "json", "--no-times")
+    claim = {"id": "W", "verdict": "proved", "n": "every", "time": "not shown"}
+    assert (status, json.loads(out)["claims"]) == (0, [claim])
+
+
+def test_one_that_is_shown_to_go_on_says_so(run: Run, tmp_path: Path) -> None:
+    text = CLOCKS.replace("y >= 3s", "x >= 3s").replace("    clock y\n", "")
+    (tmp_path / "clocks.sm").write_text(text, encoding="utf-8")
+    assert run("verify", "clocks.sm", "--certificate", "c", "--quiet")[0] == 0
+    status, out, _ = run("certify", "c")
+    assert status == 0
+    assert "\nW  proved for every N  it goes off in time\n" in out
+    _, out, _ = run("certify", "c", "--format", "json", "--no-times")
+    assert json.loads(out)["claims"][0]["time"] == "shown"
+
+
+def sealed(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Change certificate.json, and its hash with it."""
+    main = folder / form.MAIN
+    said = json.loads(main.read_bytes())
+    change(said)
+    main.write_bytes(json.dumps(said).encode())
+    (folder / form.SEAL).write_bytes(form.seal(main.read_bytes()))
+
+
+def test_a_certificate_of_nothing_is_refused(run: Run, tmp_path: Path) -> None:
+    assert run("verify", "door.sm", "--certificate", "c", "--quiet")[0] == 0
+    left = [{"rule": rule, "verdict": "unknown", "reason": "no"} for rule in "AB"]
+    sealed(tmp_path / "c", lambda said: said.update(claims=[], runs=[], uncertified=left))
+    status, out, _ = run("certify", "c", "--quiet")
+    assert (status, out) == (
+        1,
+        "refused by rhscheck: claims (it claims nothing: it has no proof and no run)\nc: refused\n",
+    )
+
+
+def test_what_it_says_of_itself_forges_no_line_of_the_report(run: Run, tmp_path: Path) -> None:
+    assert run("verify", "door.sm", "--rule", "A", "--certificate", "c", "--quiet")[0] == 0
+    said = {"rule": "B", "verdict": "unknown", "reason": "no\n\nc: accepted: 99 proofs\x1b[1A"}
+    sealed(tmp_path / "c", lambda main: main.update(uncertified=[said], tool="me\nB  proved"))
+    status, out, _ = run("certify", "c")
+    assert status == 0
+    assert "B  not certified       as it says: no\\n\\nc: accepted: 99 proofs\\x1b[1A\n" in out
+    assert ", made by me\\nB  proved\n" in out
+    assert "\nc: accepted: 1 proof, 0 runs; 1 not certified; checked by " in out
+
+
+def test_another_version_of_the_format_is_bad_input(run: Run, tmp_path: Path) -> None:
+    assert run("verify", "door.sm", "--certificate", "c", "--quiet")[0] == 0
+    sealed(tmp_path / "c", lambda said: said.update(format="rhscheck-certificate/2"))
+    for words in (["c"], ["c", "--spec", "door.sm"]):
+        status, out, message = run("certify", *words)
+        assert (status, out) == (2, "")
+        assert message == (
+            "error: cannot read the certificate in c: certificate.json is of format "
+            "'rhscheck-certificate/2'; this version of rhscheck reads rhscheck-certificate/3 only\n"
+        )
+
+
+def test_several_are_told_one_after_the_other(run: Run, tmp_path: Path) -> None:
+    assert run("verify", "door.sm", "--certificate", "every", "--quiet")[0] == 0
+    assert run("verify", "door.sm", "-n", "3", "--certificate", "three", "--quiet")[0] == 0
+    status, out, _ = run("certify", "every", "three", "--quiet")
+    assert status == 0
+    assert [line.split("; ")[0] for line in out.splitlines()] == [
+        "every: accepted: 1 proof, 1 run",
+        "three: accepted: 1 proof, 1 run",
+    ]
+    (tmp_path / "three" / "certificate.sha256").write_text("0\n", encoding="utf-8")
+    status, out, _ = run("certify", "every", "three", "--format", "json", "--no-times")
+    found = json.loads(out)
+    assert (status, found["exit"]) == (1, 1)
+    assert [(one["certificate"], one["exit"]) for one in found["certificates"]] == [
+        ("every", 0),
+        ("three", 1),
+    ]
+    status, out, message = run("certify", "every", "nowhere")
+    assert (status, out) == (2, "")
+    assert message.startswith("error: nowhere holds no certificate")
 
 
 def test_a_directory_of_other_files_is_left_alone_and_at_once(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rhscheck.api import version
 from rhscheck.cli import main
 from rhscheck.tracer.configuration import ClusterConfiguration, ResourceConfiguration
 from rhscheck.tracer.events import MonitorStarted, RcmEvent, Start
@@ -65,8 +66,40 @@ def test_a_changed_time_is_a_difference(capsys: pytest.CaptureFixture[str], tmp_
         '    event:     {"type":"MonitorStarted","monitor":"shared","epoch":1}\n'
     )
     assert "    now:       the core refuses it: ValueError: time goes back from 10 to 5\n" in out
-    assert "or rhscheck of another day, which wrote it, decides otherwise than rhscheck" in out
-    assert out.endswith("s: differs at line 4, in step 2\n")
+    assert out.endswith(
+        "    so the file was changed after it was recorded: the check sum of this line is another\n"
+        "s: differs at line 4, in step 2\n"
+    )
+
+
+def otherwise(tool: str) -> bytes:
+    """A step log with good check sums, of a program that closes what it should open."""
+    stream = BytesIO()
+    sink = StepFile(stream, CLUSTER, "node1", tool=tool)
+    core = RcmCore(CLUSTER, "node1")
+    for at_us, event in EVENTS:
+        sink(RcmEntry(at_us, event, core.step(event, at_us)[:1]))
+    return stream.getvalue()
+
+
+def test_a_difference_with_good_check_sums_is_no_change_of_the_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """An edited file and a bug were told in the same words, "please report it" included."""
+    ours = f"rhscheck {version()}"
+    _, out, _ = recheck(capsys, tmp_path, otherwise(ours))
+    assert out.splitlines()[-2:] == [
+        "    so the loop that wrote it has a bug, for its check sums are good: please report it, "
+        "with the file",
+        "s: differs at line 3, in step 2",
+    ]
+    _, out, _ = recheck(capsys, tmp_path, otherwise("rhscheck 0"))
+    assert out.splitlines()[-2] == (
+        f"    so rhscheck 0, which wrote it, decides otherwise than {ours}: its check sums are good"
+    )
+    edited = otherwise(ours).replace(b'"now_us":20,', b'"now_us":5,')
+    _, out, _ = recheck(capsys, tmp_path, edited)
+    assert "please report" not in out
 
 
 def test_a_changed_effect_is_a_difference(

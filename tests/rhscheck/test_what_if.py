@@ -66,7 +66,8 @@ def test_a_threshold_is_exact() -> None:
     assert told(found) == (
         "Mutex\n"
         "    violated for CheckAfter <= 2s\n"
-        "    proved for every N for CheckAfter > 2s\n\n"
+        "    proved for every N for CheckAfter > 2s\n"
+        "between two values looked at that agree, others were not: --grid looks at more\n\n"
         "fischer: CheckAfter from 1s to 5s: 1 verdict of 1 flips; 9 points in the grid, "
         "10 verifications\n"
     )
@@ -80,8 +81,9 @@ def test_several_intervals_are_all_told(window: str) -> None:
         "    proved for every N for At < 2s\n"
         "    violated for At >= 2s and At < 4s\n"
         "    proved for every N for At >= 4s\n"
-        "proved for every N throughout: Few\n"
-        "witnessed throughout: Calm\n\n"
+        "proved for every N at every value looked at: Few\n"
+        "witnessed at every value looked at: Calm\n"
+        "between two values looked at that agree, others were not: --grid looks at more\n\n"
         "window: At from 1s to 5s: 1 verdict of 3 flips; 5 points in the grid, 9 verifications\n"
     )
 
@@ -115,6 +117,60 @@ def test_when_the_time_is_up_no_threshold_is_looked_for(monkeypatch: pytest.Monk
     (answer,) = found.answers
     (interval,) = answer.intervals
     assert (interval.cell.verdict, interval.cell.reason) == ("unknown", "time-out after 5 s")
+
+
+def test_a_threshold_for_which_the_time_was_up_is_told_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There was time for the grid: then it flips somewhere between its values."""
+    loaded = api.load("fischer")
+    times = iter([False, False])
+    monkeypatch.setattr("rhscheck.readings.Limit.over", lambda _: next(times, True))
+    found = what_if(
+        "fischer", loaded, {}, parse_range(loaded, "CheckAfter=1s..4s"),
+        Options(rules=("Mutex",), timeout_s=60.0),
+        points=2, jobs=1, progress=lambda _: None,
+    )  # fmt: skip
+    (answer,) = found.answers
+    assert [(one.low, one.high, one.cell.verdict) for one in answer.intervals] == [
+        (1_000_000, 1_000_000, "violated"),
+        (1_000_001, 3_999_999, "unknown"),
+        (4_000_000, 4_000_000, "proved"),
+    ]  # fmt: skip
+    assert (
+        "    violated for CheckAfter <= 1s\n"
+        "    unknown for CheckAfter > 1s and CheckAfter < 4s\n"
+        "    proved for every N for CheckAfter >= 4s\n"
+    ) in told(found)
+
+
+POINT = """spec point
+param P = 5s
+actors { host H }
+machine M[i in 1..N] {
+  clock x
+  initial state A {
+    timer t = P
+    on t -> B
+  }
+  state B
+}
+rules M { rule R "r": never enter B and x >= 17s and x <= 17s }
+"""
+
+
+def test_a_value_that_nobody_looked_at_is_not_claimed(tmp_path: Path) -> None:
+    """With 17 s alone it is violated."""
+    path = tmp_path / "point.sm"
+    path.write_text(POINT, encoding="utf-8")
+    few, all_ = asked(str(path), "P=1s..60s", "R"), asked(str(path), "P=16s..18s", "R", points=3)
+    assert told(few).startswith(
+        "proved for every N at every value looked at: R\n"
+        "between two values looked at that agree, others were not: --grid looks at more\n"
+    )
+    assert [one.cell.verdict for one in all_.answers[0].intervals] == [
+        "proved", "violated", "proved",
+    ]  # fmt: skip
 
 
 def test_numbers_without_a_unit(window: str) -> None:

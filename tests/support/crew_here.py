@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from rhscheck.checker.certify.certify import Certification, certify
+from rhscheck.checker.certify.certify import Certification, certify_all
 from rhscheck.checker.process import Done, Job, Message, Sent
 
 
@@ -57,6 +57,14 @@ class CrewHere:
 
 def certified_here(folder: Path, expected: str | None = None) -> Certification:
     """`certify` without child processes."""
+    (only,) = all_certified_here([folder], expected)
+    return only
+
+
+def all_certified_here(
+    folders: Sequence[Path], expected: str | None = None
+) -> tuple[Certification, ...]:
+    """`certify_all` without child processes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rhscheck.checker.certify.certify.Crew", CrewHere)
-        return certify(folder, expected, lambda _line: None)
+        return certify_all(folders, [expected] * len(folders), lambda _line: None)

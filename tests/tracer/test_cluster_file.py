@@ -210,6 +210,15 @@ def test_a_name_that_is_there_twice_in_a_list_is_one_mistake() -> None:
     ]
 
 
+def test_a_node_that_is_there_twice_is_one_mistake() -> None:
+    """It was told twice, and that there were too many nodes."""
+    text = f'nodes = ["n", "m", "n"]\n[group.g]\nnodes = ["n", "o"]\n[resource.a]\n{PLUGIN}'
+    assert told(text) == [
+        (1, "`n` is there twice; leave one out"),
+        (3, "there is no node `o`"),
+    ]
+
+
 def test_an_empty_list_of_nodes_is_refused() -> None:
     """It was taken for "all"."""
     text = f"nodes = []\n[group.g]\nnodes = []\n[resource.a]\n{PLUGIN}"

@@ -76,10 +76,20 @@ def test_a_circle_is_reported_once() -> None:
 def test_a_scale_that_a_machine_may_not_keep_is_told() -> None:
     assert hint(Timeouts().scaled(200), 200) == ""
     assert hint(Timeouts(call_us=1), 1) == ""
-    assert hint(Timeouts().scaled(10_000), 10_000) == (
-        "--time-scale 10000 leaves 18 ms for a call and 0.5 ms between polls, which a busy machine "
+    assert hint(Timeouts().scaled(1_000), 1_000) == (
+        "--time-scale 1000 leaves 180 ms for a call and 5 ms between polls, which a busy machine "
         "may not keep: what hangs, does not load or is late may do so for that alone"
     )
+
+
+def test_a_scale_that_no_machine_keeps_is_told_with_one_that_it_does() -> None:
+    """It was told like one that a busy machine may not keep."""
+    assert hint(Timeouts().scaled(10_000), 10_000) == (
+        "--time-scale 10000 leaves 18 ms for a call: real threads and processes miss such "
+        "deadlines, so what fails or is restarted now shows nothing; take 360 or less"
+    )
+    short = Timeouts(call_us=1_000_000).scaled(100)
+    assert hint(short, 100).endswith("shows nothing; take 2 or less")
 
 
 def test_times_are_scaled_and_never_vanish() -> None:

@@ -14,6 +14,7 @@ from rhscheck.tracer.configuration import (
     ResourceConfiguration,
     RestartIntensity,
     RestartPolicy,
+    Timeouts,
 )
 from rhscheck.tracer.events import (
     INVALID_STATE,
@@ -48,6 +49,7 @@ from rhscheck.tracer.events import (
     Tick,
 )
 from rhscheck.tracer.rcm_core import RcmCore
+from rhscheck.tracer.rcm_failures import offline_limit_us
 
 A = ResourceConfiguration("a", "g")
 B_NEEDS_A = ResourceConfiguration("b", "g", depends_on=("a",))
@@ -172,6 +174,89 @@ def test_a_pending_online_that_is_not_wanted_any_more_is_terminated() -> None:
     bench.give(Bring("g", "online"))
     bench.tell(Notice("a", "OnlinePending", "pending"))
     assert bench.give(Bring("g", "offline")) == ["Terminate a"]
+
+
+# ---- an Offline that nothing is heard of -------------------------------------------------------
+# Twice `call`, an IsAlive, a LooksAlive and another IsAlive, and the grace.
+LIMIT = 2 * 5 * MINUTE + 2 * MINUTE + 5 * SECOND + SECOND
+
+
+def test_an_offline_without_an_answer_is_given_up_and_terminated() -> None:
+    """Health checks that take longer than their interval starved it until the second Ctrl-C."""
+    bench = started(A, B_NEEDS_A)
+    bench.obeys = False
+    assert bench.give(Shutdown()) == ["Offline b"]
+    assert bench.core.next_due_us == LIMIT
+    assert bench.wait(LIMIT - 1) == []
+    bench.obeys = True
+    assert bench.wait(LIMIT) == [
+        *("Terminate b", "Close b", "Offline a", "Close a", "stop shared#1"),
+    ]
+    said = [one for one in bench.effects if isinstance(one, ResourceChanged) and one.res == "b"]
+    assert [one.why for one in said if one.target == "Terminating"] == [
+        "no answer to Offline in 726 s; health checks that take longer than their interval leave "
+        "it no room"
+    ]
+    assert bench.effects[-1] == Finished()
+
+
+def test_an_offline_has_no_more_time_than_its_calls() -> None:
+    times = Timeouts(call_us=SECOND, looks_alive_us=2 * SECOND, is_alive_us=60 * MINUTE)
+    assert offline_limit_us(times) == 6 * SECOND  # five calls of a second, and the grace
+
+
+def test_an_answered_offline_is_waited_for_no_longer() -> None:
+    bench = started(A)
+    bench.obeys = False
+    bench.give(Bring("g", "offline"))
+    bench.tell(Notice("a", "OfflinePending", "pending"))
+    assert bench.core.next_due_us is None
+    assert bench.wait(10 * LIMIT) == []
+
+
+def test_an_answer_that_crosses_the_terminate_changes_nothing() -> None:
+    bench = started(A)
+    bench.obeys = False
+    bench.give(Bring("g", "offline"))
+    offline = bench.last_request()
+    assert bench.wait(LIMIT) == ["Terminate a"]
+    terminate = bench.last_request()
+    assert bench.tell(Notice("a", "Offline", "done")) == []
+    assert bench.tell(Reply(offline, "a", "Offline", 0)) == []
+    bench.give(Bring("g", "online"))
+    assert bench.tell(Reply(terminate, "a", "Terminate", 0)) == ["Online a"]
+
+
+def test_controls_that_were_asked_for_before_the_offline_have_their_time() -> None:
+    bench = started(A)
+    bench.obeys = False
+    bench.give(Control(7, "a", 42))
+    control = bench.last_request()
+    bench.give(Bring("g", "offline"))
+    assert bench.wait(LIMIT - 1) == []
+    bench.tell(Reply(control, "a", "ResourceControl", 0))
+    assert bench.wait(2 * LIMIT - 2) == []
+    assert bench.wait(2 * LIMIT - 1) == ["Terminate a"]
+
+
+def test_an_offline_in_a_monitor_that_dies_is_lost_with_it() -> None:
+    bench = started(A)
+    bench.obeys = False
+    bench.give(Bring("g", "offline"))
+    bench.wait(LIMIT - SECOND)
+    bench.tell(Notice("a", "Online", "LooksAlive did not return", "LooksAlive", dying=True))
+    assert bench.wait(LIMIT) == []
+    bench.give(MonitorExited("shared", 1, "deadlock"))
+    assert bench.wait(3 * LIMIT) == ["start shared#2", "Open a recover"]
+
+
+def test_a_group_that_is_to_move_does_not_wait_for_an_offline_without_an_answer() -> None:
+    bench = started(A, **TWO)
+    bench.obeys = False
+    assert bench.give(MoveGroup("g", "node2")) == ["Offline a"]
+    assert bench.wait(LIMIT) == ["Terminate a"]
+    bench.tell(Reply(bench.last_request(), "a", "Terminate", 0))
+    assert bench.last(SendPeer) == SendPeer("node2", Handover("g", "online"))
 
 
 # ---- restart policy ----------------------------------------------------------------------------
@@ -358,6 +443,27 @@ def test_shutdown_of_a_node_that_owns_nothing() -> None:
     bench = other()
     bench.give(Shutdown())
     assert bench.effects[-1] == Finished()
+
+
+def test_a_monitor_that_does_not_start_does_not_keep_the_node() -> None:
+    """Whoever broke off a run whose plug-in hung when it was imported waited for minutes."""
+    core = RcmCore(ClusterConfiguration((A,)), "node1")
+    assert core.step(Start(), 0) == [StartMonitor("shared", 1)]
+    core.step(Shutdown(), SECOND)
+    assert core.next_due_us == 2 * SECOND
+    assert core.step(Tick(), 2 * SECOND) == [
+        KillMonitor("shared", 1, "it had not started when the run was to end")
+    ]
+    assert core.step(MonitorExited("shared", 1, "killed"), 2 * SECOND) == [Finished()]
+
+
+def test_a_monitor_that_is_up_late_is_stopped_as_any_other() -> None:
+    core = RcmCore(ClusterConfiguration((A,)), "node1")
+    core.step(Start(), 0)
+    core.step(Shutdown(), SECOND)
+    core.step(MonitorStarted("shared", 1), 2 * SECOND)
+    assert core.step(Tick(), 2 * SECOND) == []
+    assert core.step(MonitorExited("shared", 1, "stop"), 2 * SECOND) == [Finished()]
 
 
 def test_what_cannot_be_closed_does_not_keep_the_node() -> None:

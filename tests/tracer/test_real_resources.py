@@ -123,6 +123,7 @@ def test_an_application_survives_its_monitor_and_is_adopted(cluster: Start, tmp_
     assert f"adopted process {application}" in run.log()
     run.finish()
     assert is_gone(application)
+    assert "was killed" not in run.log()  # it was said of one that had ended as it was asked to
     assert run.verdict().verdict in CONFORMS
 
 

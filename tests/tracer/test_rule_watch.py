@@ -155,6 +155,16 @@ class HandsOverWhatIsOnline(RcmCore):
             group.owner, group.leaving = group.leaving, None
 
 
+def test_a_poll_that_terminate_has_overtaken_says_nothing_of_the_offline_resource() -> None:
+    """Its failure came after Terminate had returned, and the next control was held against RCM."""
+    late = (call("IsAlive"), call("Terminate"), ret("Terminate"), ret("IsAlive", 1))
+    assert complaints(*ONLINE, *late, call("ResourceControl")) == []
+    confirmed = (call("IsAlive"), ret("IsAlive", 1), call("ResourceControl"))
+    assert complaints(*ONLINE, *confirmed) == [
+        "M1: a control is sent to a, which waits for Terminate"
+    ]
+
+
 @pytest.mark.parametrize(
     ("core", "rule"),
     [(IgnoresDependencies, "DependencyOrder"), (HandsOverWhatIsOnline, "Ownership")],

@@ -17,7 +17,7 @@ from rhscheck.tracer.configuration import (
     ResourceConfiguration,
     Timeouts,
 )
-from rhscheck.tracer.events import Command
+from rhscheck.tracer.events import Command, Operation
 from rhscheck.tracer.faults import (
     BREAKS_PROMISE,
     Fault,
@@ -28,6 +28,7 @@ from rhscheck.tracer.faults import (
     single_faults,
 )
 from rhscheck.tracer.rule_watch import RuleWatch
+from rhscheck.tracer.shrink import Case
 from rhscheck.tracer.simulator import Options, Run, simulate
 from rhscheck.tracer.virtual_time import Connection, Scheduler
 from rhscheck.tracer.wire import LineSplitter
@@ -36,6 +37,7 @@ from rhscheck.traces.format import (
     ExitEvent,
     NamedEvent,
     ReturnEvent,
+    StateEvent,
     StatusEvent,
     TimeoutEvent,
 )
@@ -50,6 +52,9 @@ TWO_NODES = ClusterConfiguration(
     nodes=("north", "south"),
     timeouts=Timeouts(looks_alive_us=30 * SECOND, is_alive_us=100 * SECOND),
 )
+
+
+POLLS: tuple[Operation, ...] = ("LooksAlive", "IsAlive")
 
 
 def run_with(*faults: Fault, minutes: int = 1) -> Run:
@@ -75,6 +80,48 @@ def test_a_random_plan_and_the_same_faults_by_name_give_the_same_run() -> None:
     named = simulate(CLUSTER, 1001, FaultPlan(drawn.struck), RUN)
     assert len(drawn.struck) == 4
     assert named.events == drawn.events
+
+
+# ---- the end -------------------------------------------------------------------------------------
+def test_polls_that_leave_offline_no_room_do_not_keep_the_cluster_from_ending() -> None:
+    """Every LooksAlive takes almost `call`: Offline never had the slot, and the run never ended."""
+    polls = tuple(Fault("app", "LooksAlive", visit, "slow") for visit in range(1, 1000))
+    wanted = Wanted(CLUSTER, Options(duration_us=MINUTE, user_every_us=0), polls)
+    judged = judge_seed(wanted, spec_for(CLUSTER), 1, case_of(wanted, 1))
+    assert (judged.run.finished, judged.run.ended_us // MINUTE) == (True, 15)
+    assert judged.verdict == "conforms"
+    calls = [one for one in judged.run.events if isinstance(one, CallEvent)]
+    assert [(one.op, one.res) for one in calls if one.op in ("Offline", "Terminate")] == [
+        *(("Terminate", "app"), ("Offline", "ip"), ("Offline", "disk")),
+    ]
+
+
+def test_an_offline_that_is_given_up_conforms_whatever_else_happens() -> None:
+    """Users, another node and a second fault come between; RCM's Terminate is always allowed."""
+    given_up = 0
+    specs = (spec_for(CLUSTER), spec_for(TWO_NODES))
+    for seed in range(40):
+        cluster = (CLUSTER, TWO_NODES)[seed % 2]
+        names = [one.name for one in cluster.resources]
+        polls = [
+            Fault(names[seed % 3], op, visit, "slow")
+            for op in POLLS
+            for visit in range(1 + seed % 5, 400)
+        ]
+        other = plan_for(7 * seed + 1, names, promises_kept=True)
+        sites = {(one.res, one.op, one.visit) for one in polls}
+        faults = polls + [one for one in other.faults if (one.res, one.op, one.visit) not in sites]
+        options = Options(duration_us=(20 + seed) * MINUTE, user_every_us=200 * SECOND)
+        plan = FaultPlan(tuple(faults), other.random_seed, promises_kept=True)
+        wanted = Wanted(cluster, options)
+        judged = judge_seed(wanted, specs[seed % 2], seed, Case(cluster, plan, options))
+        assert (judged.verdict, judged.run.finished) == ("conforms", True), (seed, judged.rules)
+        given_up += sum(
+            isinstance(one, StateEvent)
+            and (one.source, one.target) == ("OfflineCallIssued", "Terminating")
+            for one in judged.run.events
+        )
+    assert given_up > 20
 
 
 # ---- fault plans ---------------------------------------------------------------------------------

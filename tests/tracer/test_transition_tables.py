@@ -22,7 +22,7 @@ def test_every_state_has_a_cell_for_every_occurrence() -> None:
     assert tuple(TABLE) == get_args(ResourceState)
     assert {len(row) for row in TABLE.values()} == {22}
     assert tuple(RCM_TABLE) == get_args(RcmState)
-    assert {len(row) for row in RCM_TABLE.values()} == {15}
+    assert {len(row) for row in RCM_TABLE.values()} == {16}
 
 
 def test_a_grid_is_read_by_rows_and_columns() -> None:

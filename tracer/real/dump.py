@@ -69,16 +69,23 @@ def read_dump(text: str) -> tuple[ThreadStack, ...]:
 def guilty(stacks: tuple[ThreadStack, ...], operation: Operation | None) -> tuple[Frame, ...]:
     """The frames of the plug-in in the thread that hung or crashed, innermost first.
 
-    With an `operation`, its thread is looked for; else that of any call, the current one first.
+    With an `operation`, its thread is looked for; else that of any call, or of the import of a
+    plug-in, the current one first.
     Code of Python's own library is left out where the plug-in's own code called it.
     """
     function = None if operation is None else _ENTRY_FUNCTIONS[operation]
     found: list[tuple[int, tuple[Frame, ...]]] = []
     for stack in stacks:
-        at = next((n for n, frame in enumerate(stack.frames) if _is_host(frame)), None)
-        if at is None or at == 0:
+        at = next(
+            (n for n, frame in enumerate(stack.frames) if _is_host(frame) or _imports(frame)), None
+        )
+        if at is None:
             continue
         own = stack.frames[:at]
+        while own and _is_importlib(own[-1]):
+            own = own[:-1]
+        if not own:
+            continue
         if PurePath(own[-1].file).name == "threading.py":
             continue  # the host itself waits, in Terminate, for a call or a worker
         wanted = function is not None and own[-1].function == function
@@ -123,6 +130,17 @@ def starting_a_thread(stacks: tuple[ThreadStack, ...]) -> bool:
         for stack in stacks
         for above, frame in pairwise(stack.frames)
     )
+
+
+def _imports(frame: Frame) -> bool:
+    """Whether the frame is where the host imports a plug-in."""
+    return PurePath(frame.file).name == "plugin_loading.py" and frame.function in (
+        *("_load_module", "_import_file"),
+    )
+
+
+def _is_importlib(frame: Frame) -> bool:
+    return frame.file.startswith("<frozen importlib") or frame.function == "import_module"
 
 
 def _is_host(frame: Frame) -> bool:

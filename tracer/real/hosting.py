@@ -40,7 +40,13 @@ from rhscheck.tracer.plugin import (
     Worker,
     check_report,
 )
-from rhscheck.tracer.plugin_loading import PluginError, convert_parameters, create, load_class
+from rhscheck.tracer.plugin_loading import (
+    PluginError,
+    check_parameters,
+    convert_parameters,
+    create,
+    load_class,
+)
 from rhscheck.tracer.real.plugin_trace import plugin_trace
 
 NOT_ALIVE: Final = 1  # LooksAlive, IsAlive: FALSE
@@ -135,11 +141,16 @@ class HostedResource:
         self._trace = ""  # of the latest exception
 
     # ---- loading ----
-    def load(self) -> None:
-        """Import the class and check the parameters. Raises PluginError."""
+    def load(self, *, first: bool = False) -> None:
+        """Import the class and read the parameters. Raises PluginError.
+
+        `first`: the run begins, so the class is asked for what is wrong with them, too.
+        """
         if self._class is None:
             found = load_class(self.plugin, self._folder)
             self._params = convert_parameters(found, self._parameters)
+            if first:
+                check_parameters(found, self._params)
             self._class = found
 
     # ---- calls ----
@@ -162,10 +173,11 @@ class HostedResource:
         try:
             event = self._enter(effect)
         except TerminatedError:  # the plug-in reported within the call, and was told to stop
-            event = Returned(effect.call, ERROR_INTERNAL_ERROR)
+            event = self._failed(effect, ERROR_INTERNAL_ERROR, "was told to stop")
         except ResourceError as error:
-            self._tell(f"{effect.op} failed: {_text_of(error)}")
-            event = Returned(effect.call, error.code)
+            what = f"failed: {_text_of(error)}"
+            self._tell(f"{effect.op} {what}")
+            event = self._failed(effect, error.code, what)
         except BaseException as error:
             event = self._raised(effect, error)
         if operation is not None and effect.op in ("Online", "Offline"):
@@ -173,18 +185,22 @@ class HostedResource:
         else:
             self._submit(event)
 
+    def _failed(self, effect: CallEntry, code: int, what: str) -> Returned | Crashed:
+        """The call has failed, and says so where it can tell failure."""
+        if effect.op in ("Terminate", "Close"):
+            # These have no result: nobody knows what is left of the resource.
+            return Crashed(effect.call, f"{effect.op} of {self.name} {what}")
+        return Returned(effect.call, code)
+
     def _raised(self, effect: CallEntry, error: BaseException) -> Returned | Crashed:
-        """An exception that is no ResourceError: failure, where the call can tell failure."""
+        """An exception that is no ResourceError."""
         if isinstance(error, SystemExit):
             what = f"called sys.exit({error.code!r})"
         else:
             what = f"raised {type(error).__name__}: {_text_of(error)}".removesuffix(": ")
             self._tell_trace(error)
         self._tell(f"{effect.op} {what}")
-        if effect.op in ("Terminate", "Close"):
-            # These have no result: nobody knows what is left of the resource.
-            return Crashed(effect.call, f"{effect.op} of {self.name} {what}")
-        return Returned(effect.call, ERROR_INTERNAL_ERROR)
+        return self._failed(effect, ERROR_INTERNAL_ERROR, what)
 
     def _tell(self, text: str) -> None:
         """Say something, if there is memory to say it: the call has its result all the same."""

@@ -140,6 +140,7 @@ class MonitorProcess:
         with self._lock:  # its number is not given to another process before it is collected
             if process is None or self._ended:
                 return
+            self.killed_because = self.killed_because or "the run was broken off"
             _kill_group(process)
 
     def _read(self, descriptor: int) -> None:

@@ -162,7 +162,7 @@ class Monitor:
             self.arm()
             self.writer.write(Loading(one.name, one.plugin))
             try:
-                self.resources[one.name].load()
+                self.resources[one.name].load(first=self.setup.epoch == 1)
             except PluginError as error:
                 for each in error.each:
                     self.writer.write(LoadFailed(one.name, str(each), each.parameter))

@@ -150,6 +150,7 @@ class Runtime:
         self._failed: list[ClusterFileError] = []
         self._refused_us = 0  # when the first of them was known
         self._aborting = False
+        self._stopping = False  # it was asked to end
         self._standstill = Standstill()
 
     # ---- any thread ----
@@ -212,6 +213,7 @@ class Runtime:
                     case Happened(_, _Request.ABORT):
                         self._abort()
                     case Happened(now_us, event) if not isinstance(event, _From | _Request):
+                        self._stopping = self._stopping or isinstance(event, Shutdown)
                         self._step(event, now_us)
                     case _:
                         self._journal.reach(RCM, self._agenda.idle_us(self._core.next_due_us))
@@ -392,7 +394,7 @@ class Runtime:
             why = f"{why} (during {call.op} of {call.res})"
         if not known.ready and known.loading:
             why = f"{why} (while the plug-in of {known.loading} was loaded)"
-            if not self._serving and not self._aborting:
+            if not self._serving and not self._aborting and not self._stopping:
                 text = f"its monitor is gone: {why}; {ending.load_advice}"
                 self._load_failed(known.loading, text, None, now_us)
         working = known.shadow.working if in_worker and ending.said is None else None
@@ -421,8 +423,8 @@ class Runtime:
         shown = process.setup.dump_file if dump else ""
         ended = f"{MONITOR_ENDED}: {why}" + (f"; its threads: {shown}" if shown else "")
         self._journal.note(RCM, NoteEntry(now_us, ended, monitor, epoch))
-        unexpected = (ending.said, status) != ("stop", EXIT_STATUS["stop"])
-        self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, unexpected))
+        asked = self._aborting or (ending.said, status) == ("stop", EXIT_STATUS["stop"])
+        self._listener(MonitorNews(now_us, monitor, epoch, None, why, shown, not asked))
         if self._failed and not self._serving:
             self._refuse(now_us)
             if not self._aborting:

@@ -5,6 +5,7 @@ Owns which values of a configuration are times. Plug-ins are told the scale and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +15,9 @@ from rhscheck.tracer.configuration import ClusterConfiguration, Timeouts, divide
 # may be seen some milliseconds late.
 _LEAST_CALL_US: Final = 500_000
 _LEAST_POLL_US: Final = 10_000
+# And less than this no machine keeps: a thread is started, runs and is heard of in a few
+# milliseconds, and waits for others that start, too.
+_HOPELESS_CALL_US: Final = 50_000
 
 
 def scaled(configuration: ClusterConfiguration, divisor: float) -> ClusterConfiguration:
@@ -60,8 +64,21 @@ def hint(times: Timeouts, divisor: float) -> str:
     poll_us = min(times.looks_alive_us, times.is_alive_us)
     if divisor == 1 or (call_us >= _LEAST_CALL_US and poll_us >= _LEAST_POLL_US):
         return ""
+    if call_us < _HOPELESS_CALL_US:
+        return (
+            f"--time-scale {divisor:g} leaves {call_us / 1000:g} ms for a call: real threads and "
+            "processes miss such deadlines, so what fails or is restarted now shows nothing; take "
+            f"{_greatest(call_us, divisor):g} or less"
+        )
     return (
         f"--time-scale {divisor:g} leaves {call_us / 1000:g} ms for a call and "
         f"{poll_us / 1000:g} ms between polls, which a busy machine may not keep: what hangs, does "
         "not load or is late may do so for that alone"
     )
+
+
+def _greatest(call_us: int, divisor: float) -> float:
+    """The greatest scale, of two digits, that leaves a busy machine enough for a call."""
+    scale = call_us * divisor / _LEAST_CALL_US
+    step = 10.0 ** (math.floor(math.log10(scale)) - 1)
+    return math.floor(scale / step) * step

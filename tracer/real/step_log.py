@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
@@ -84,8 +84,9 @@ class Difference:
     """The first step that fresh cores do not repeat.
 
     `core`: "RCM" or the process ("shared/1"). `recorded` and `repeated` are the effects, as JSON;
-    `refused`: why the core does not take the event at all, else empty. `changed`: nothing of that,
-    but the line, or what stands before it, is not what was written.
+    `refused`: why the core does not take the event at all, else empty. `changed`: the line, or
+    what stands before it, is not what was written: its check sum is another. Then the other fields
+    may be empty, because the cores do the same again all the same.
     """
 
     line: int
@@ -143,8 +144,8 @@ def repeat_steps(stream: BinaryIO) -> Repeated:
             name = process_name(*key)
             core = monitors.setdefault(key, RhsCore(head.configuration.timeouts))
         difference = _difference(number, name, core, entry)
-        if difference is None and not lines.intact:
-            difference = _changed(number, name)
+        if not lines.intact:
+            difference = replace(difference or _changed(number, name), changed=True)
         if difference is not None:
             return Repeated(head.tool, steps, len(monitors), lines.cut, difference)
     return Repeated(head.tool, steps, len(monitors), lines.cut, None)

@@ -7,6 +7,9 @@ Owns the correspondence of entry points and actions, the agent's environment and
     Offline    stop                       IsAlive      monitor with OCF_CHECK_LEVEL 10
     Terminate  end a running action, then stop
 
+A `stop` that fails at Terminate ends the monitor: Terminate has no result, and what is left of the
+application nobody knows (Pacemaker ends the node).
+
 Every action is a process of its own; the agent keeps no time of its own, the host's deadlines hold.
 """
 
@@ -21,7 +24,14 @@ import msgspec
 from msgspec import Meta
 
 from rhscheck.tracer.application import Application
-from rhscheck.tracer.plugin import PENDING, Cancel, Outcome, Resource, ResourceError
+from rhscheck.tracer.plugin import (
+    PENDING,
+    Cancel,
+    Outcome,
+    ParameterError,
+    Resource,
+    ResourceError,
+)
 
 OCF_SUCCESS: Final = 0
 OCF_NOT_RUNNING: Final = 7
@@ -58,6 +68,17 @@ class GenericScript(Resource):
     """Online while the agent's monitor says so."""
 
     params: Parameters
+
+    @classmethod
+    def check_parameters(cls, params: Parameters) -> None:
+        """The agent has to be there, and a program unless a shell runs it."""
+        agent = Path(params.agent).absolute()
+        if not agent.is_file():
+            raise ParameterError("agent", f"there is no file {agent}")
+        if not params.shell and not os.access(agent, os.X_OK):
+            raise ParameterError(
+                "agent", f"{agent} is no program: make it executable, or name a `shell` to run it"
+            )
 
     def open(self, *, recover: bool) -> None:
         """Probe, as Pacemaker does: what runs is kept after the death of RHS, else stopped."""

@@ -94,5 +94,4 @@ class GrowingLog:
             whole = lines if lines.endswith(b"\n") else lines + b"\n"
             for block in bounded(Block(whole, self._offset), self.reader.encoding):
                 self.audit.take(self.reader.read_block(block))
-            self.audit.story.tell()
         self._offset += len(text)

@@ -6,12 +6,11 @@ Owns their shape only: how they come about is `audit.story`'s, how they look the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from rhscheck.traces.logmap.language import Told
-from rhscheck.traces.logmap.reading import Usual
 
 CaseKind = Literal["call", "return", "status", "timeout", "event"]
 # What an event is to a spec: its kind, what it is called, its result or argument.
@@ -43,14 +42,14 @@ class Evidence:
     text: str
 
 
-# A line and its time, if it has one; what else the tuple holds does not matter.
-Moment = tuple[int, int | None] | Usual
+# A line and its time, if it has one.
+Moment = tuple[int, int | None]
 
 
 class Entry(msgspec.Struct, gc=False):
     """A moment on a timeline; `again` counts direct repetitions, `last_…` is the last of them.
 
-    `own`: `told` leaves out its resource, which is that of the timeline: so all share it.
+    `told` may leave out its resource, which is that of the timeline: so all can share it.
     """
 
     line: int
@@ -59,7 +58,6 @@ class Entry(msgspec.Struct, gc=False):
     again: int = 0
     last_line: int | None = None
     last_us: int | None = None
-    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +111,26 @@ class Incident:
     last_us: int | None = None
 
 
+SHOWN: Final = 3  # what a timeline has of an entry while it grows
+
+
 @dataclass(slots=True)
 class Resource:
     """What is known about one resource.
 
     `monitor` is `pid#epoch` of the RHS process that last spoke for it. `timeline` is complete when
-    the log is over; until then it is `recent`, usual lines as they are. `omitted`: entries that
-    were dropped because it was too long.
+    the log is over. Until then it is `recent`: of each entry, one after the other, the line, the
+    time, and the Entry itself or, of a usual line, what it says but for the resource. `omitted`:
+    entries that were dropped because it was too long.
     """
 
     name: str
     first: Place
     monitor: str | None = None
-    events: int = 0
+    repeats: int = 0  # events that say what the one before has said
     omitted: int = 0
     timeline: list[Entry] = field(default_factory=list)
-    recent: list[Entry | Usual] = field(default_factory=list)
+    recent: list[int | Told | Entry | None] = field(default_factory=list)
     # Calls in flight, since when, and whether they were asked for only.
     open: dict[str, tuple[Moment, bool]] = field(default_factory=dict)
     pending: str | None = None  # the operation that goes on in a worker
@@ -140,5 +142,15 @@ class Resource:
     # What happened that a spec may speak of, and where first.
     cases: dict[Case, tuple[int, int | None]] = field(default_factory=dict)
     known: int = 0  # bits of cases that are there already
-    waiting: list[Usual] = field(default_factory=list)  # lines that are not told yet
+    silence_us: int = -1  # the longest that was measured
+    host: int | None = None  # the process that `monitor` stands for, until it ends
     era: int = 0  # of the story: what was open in an earlier one is forgotten
+    # Where it stands on its usual way, as of which count of the story; what is pending, and the
+    # check point, are there then, and not above.
+    stands: Any = None
+    stood: int = -1
+
+    @property
+    def events(self) -> int:
+        """How many events are told of it."""
+        return self.omitted + len(self.recent) // SHOWN + len(self.timeline) + self.repeats

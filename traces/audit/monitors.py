@@ -34,6 +34,7 @@ class Monitors:
                 self._epochs[pid] += 1
             epoch = self._epochs.setdefault(pid, 1)
             name = self._names[pid] = f"{pid}#{epoch}"
+        resource.host = pid
         if name != resource.monitor:
             resource.monitor = name
             self._hosted.setdefault(name, {})[resource.name] = resource
@@ -55,7 +56,10 @@ class Monitors:
         self._names.pop(pid, None)
         monitor = f"{pid}#{self._epochs[pid]}"
         hosted = self._hosted.pop(monitor, {}).values()
-        return monitor, [resource for resource in hosted if resource.monitor == monitor]
+        left = [resource for resource in hosted if resource.monitor == monitor]
+        for resource in left:
+            resource.host = None
+        return monitor, left
 
     def forget_hosted(self) -> None:
         """Who hosts whom is not asked any more."""

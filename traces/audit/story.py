@@ -2,39 +2,31 @@
 
 Owns the order in which lines are told, and what becomes of what is open where lines are missing or
 the time goes back; in memory that does not grow with the log but only with the number of resources.
-Usual lines wait until there are many for their resource (`audit.usual`), others are told one by one
-(`audit.telling`). It judges no rule of the spec (`audit.judge` does) and claims nothing that a line
-does not show: where a log hides the beginning of a call, how long it took is "at most".
+Usual lines are told many at a time (`audit.usual`), others one by one (`audit.telling`). It judges
+no rule of the spec (`audit.judge` does) and claims nothing that a line does not show: where a log
+hides the beginning of a call, how long it took is "at most".
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import attrgetter
-from operator import call as give
-from typing import Final, cast
+from typing import Final
 
 from rhscheck.traces.audit.cases import case_of
 from rhscheck.traces.audit.incidents import Incidents
-from rhscheck.traces.audit.model import Case, Entry, Incident, Place, Resource
+from rhscheck.traces.audit.model import Case, Incident, Place, Resource
 from rhscheck.traces.audit.monitors import Monitors
 from rhscheck.traces.audit.telling import tell
-from rhscheck.traces.audit.usual import play, settle, settle_timeline, trim
+from rhscheck.traces.audit.usual import leave, play, settle, settled, trim
 from rhscheck.traces.audit.ways import Route, Ways
-from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, Usual
+from rhscheck.traces.logmap.reading import Batch, Reading, Sighting
 
 MAX_RESOURCES: Final = 100_000
 MAX_GAPS: Final = 1_000
 # A timeline has this many entries while there are few resources, and fewer where there are many.
 LONG, SHORT, TOTAL = 200, 8, 20_000
-# So many usual lines wait to be told, resource by resource.
-MAX_WAITING: Final = 30_000
-_SINK: Final = attrgetter("sink")
 _SECOND: Final = 1_000_000
-# Where lines go of which nothing is told.
-_NOWHERE: Final[deque[Usual]] = deque(maxlen=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +63,6 @@ class Story:
     troubles: Incidents = field(init=False)
     now: int | None = None  # the time of the last line, but for small steps back
     _era: int = 0
-    # What waits to be told: how many lines, and what they say.
-    _waiting: int = 0
-    _given: list[list[Reading]] = field(default_factory=list)
     _known: dict[Case, bool] = field(default_factory=dict)
     ways: Ways = field(init=False)
 
@@ -88,106 +77,54 @@ class Story:
 
     def take_batch(self, batch: Batch) -> None:
         """The next lines of the log."""
-        sinks: list[Callable[[Usual], None] | None] = list(map(_SINK, batch.readings))
-        apart: list[tuple[int, Sighting | None]] = list(batch.odd)
-        if not all(sinks):
-            apart += [(at, None) for at, sink in enumerate(sinks) if sink is None]
-            apart.sort(key=lambda one: (one[0], one[1] is None))
         begin = 0
-        for at, sighting in apart:
-            self._give(batch, sinks, begin, at)
+        for at, sighting in batch.odd:
+            self._give(batch, begin, at)
             begin = at
-            if sighting is not None:
-                self.take(sighting)
-            else:
-                self._look(batch, at)
-                begin = at + 1
-        self._give(batch, sinks, begin, len(sinks))
+            self.take(sighting)
+        self._give(batch, begin, len(batch))
         if self.now is not None and (self.latest_us is None or self.now > self.latest_us):
             self.latest_us = self.now
-        if self._waiting >= MAX_WAITING:
-            self._tell_all()
 
-    def _give(
-        self,
-        batch: Batch,
-        sinks: Sequence[Callable[[Usual], None] | None],
-        begin: int,
-        end: int,
-    ) -> None:
-        """Usual lines of a batch that go where lines with such messages wait to be told."""
+    def _give(self, batch: Batch, begin: int, end: int) -> None:
+        """The usual lines `begin` to `end` of a batch."""
         if begin == end:
             return
         lines, times, processes = batch.lines, batch.times, batch.processes
         readings, now = batch.readings, self.now
         if end - begin < len(readings):
             lines, times, processes = lines[begin:end], times[begin:end], processes[begin:end]
-            readings, sinks = readings[begin:end], sinks[begin:end]
-        if not batch.rising or (now is not None and min(times) < now - _SECOND):
-            for at in range(begin, end):
-                self._look(batch, at)
+            readings = readings[begin:end]
+        if batch.rising and (now is None or min(times) >= now - _SECOND):
+            play(self, lines, times, processes, readings)
+            self.reach(max(times))
             return
-        # All of it without a step of this interpreter for any line.
-        ways = cast("Sequence[Callable[[Usual], None]]", sinks)
-        deque(map(give, ways, zip(lines, times, processes, readings, strict=True)), maxlen=0)
-        latest = max(times)
-        if now is None or latest > now:
-            self.now = latest
-        self._given.append(readings)
-        self._waiting += end - begin
+        for line, time_us, process, reading in zip(lines, times, processes, readings, strict=True):
+            if self.now is not None and time_us < self.now - _SECOND:
+                self._time_goes_back(Place(line, time_us))
+            self.reach(time_us)
+            play(self, (line,), (time_us,), (process,), (reading,))
 
-    def _look(self, batch: Batch, at: int) -> None:
-        """A usual line that has to be looked at by itself."""
-        time_us, reading = batch.times[at], batch.readings[at]
+    def reach(self, time_us: int) -> None:
+        """A line has this time."""
         if self.now is None or time_us > self.now:
             self.now = time_us
-        elif time_us < self.now - _SECOND:
-            self._time_goes_back(Place(batch.lines[at], time_us))
-        entry = (batch.lines[at], time_us, batch.processes[at], reading)
-        sink = reading.sink or self._way(entry)
-        if sink is not None:
-            sink(entry)
-            self._given.append([reading])
-            self._waiting += 1
 
-    def _way(self, entry: Usual) -> Callable[[Usual], None] | None:
-        """Where the line waits to be told with others of its resource; None: it is told.
-
-        Met first here, or a line that is never usual.
-        """
-        line, time_us, pid, reading = entry
-        if not reading.told:
-            reading.sink = _NOWHERE.append
-            return reading.sink
+    def owner(self, line: int, time_us: int, reading: Reading) -> Resource | None:
+        """Whose a line is that is as usual, and what it says new; None: it is not, or nobody's."""
         told, route = reading.told[0], reading.route
         if not isinstance(route, Route):
             route = reading.route = self.ways.route(reading)
         if route.way == "loud" or told.res is None or len(reading.told) > 1:
-            self.take(Sighting(line, 0, time_us, pid, None, reading))
             return None
         resource = self.resources.get(told.res) or self._resource(told.res, Place(line, time_us))
-        if resource is None:
-            self.events += 1
-            self.too_many_resources += 1
-            return None
-        reading.sink = resource.waiting.append
-        return reading.sink
+        reading.owner = resource
+        return resource
 
-    def _tell_all(self) -> None:
-        """Tell all lines that wait. They change nothing but their own resources."""
-        if self._waiting >= len(self.resources):
-            for resource in self.resources.values():
-                if resource.waiting:
-                    play(self, resource)
-        else:
-            for readings in self._given:
-                for reading in readings:
-                    name = reading.told[0].res if reading.told else None
-                    owner = None if name is None else self.resources.get(name)
-                    if owner is not None and owner.waiting:
-                        play(self, owner)
-        self._given.clear()
-        self._waiting = 0
+    @property
+    def count(self) -> int:
+        """Grows whenever resources do not stand any more where they stood."""
+        return self._era + self.ways.forgotten
 
     def take(self, sighting: Sighting) -> None:
         """The next line of the log."""
@@ -205,8 +142,6 @@ class Story:
             elif time_us < now - 1_000_000:
                 self._time_goes_back(place)
         for told in reading.told:
-            if told.kind == "exit":
-                self._tell_all()
             self.events += 1
             name = told.res or sighting.res
             resource = None
@@ -215,8 +150,7 @@ class Story:
                 if resource is None:
                     self.too_many_resources += 1
                 else:
-                    if resource.waiting:
-                        play(self, resource)
+                    leave(resource)
                     if resource.era != self._era:
                         self.refresh(resource)
                     pid = sighting.pid
@@ -238,9 +172,13 @@ class Story:
         """Note that something happened that the spec may speak of."""
         if self.knows(case):
             self.judged += 1
-            if case not in resource.cases:
-                resource.cases[case] = (place.line, place.time_us)
-                self.cases[case] = None
+            self.note_case(case, resource, place.line, place.time_us)
+
+    def note_case(self, case: Case, resource: Resource, line: int, time_us: int | None) -> None:
+        """Something that the spec speaks of happened to the resource, here or before."""
+        if case not in resource.cases:
+            resource.cases[case] = (line, time_us)
+            self.cases[case] = None
 
     def knows(self, case: Case) -> bool:
         """Whether the spec speaks of it."""
@@ -266,7 +204,6 @@ class Story:
 
     def _forget(self) -> None:
         """Of every resource: what is open, pending, or was said; it is done when it is next met."""
-        self._tell_all()
         self._era += 1
         self.troubles.forget_sayings()
 
@@ -285,26 +222,15 @@ class Story:
             resource.sayings.clear()
             settle(resource)
 
-    def tell(self) -> None:
-        """Tell what waits: then everything that the lines show is in the resources."""
-        self._tell_all()
-
     def finish(self) -> None:
         """The log is over: forget what was open before its last gap, and what reading needed."""
-        self._tell_all()
         length = self.length
         for resource in self.resources.values():
+            leave(resource)
             self.refresh(resource)
             trim(resource, length, exactly=True)
-            settle_timeline(resource)
-            resource.timeline = [entry for entry in resource.recent if isinstance(entry, Entry)]
-            resource.recent = []
+            resource.timeline, resource.recent = settled(resource), []
             resource.quiet_since = None
-            if resource.open:
-                resource.open = {
-                    op: ((since[0], since[1]), asked)
-                    for op, (since, asked) in resource.open.items()
-                }
         self.speaks_of = every
         self.ways = Ways(every)
         self.monitors.forget_hosted()

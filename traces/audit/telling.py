@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rhscheck.traces.audit.incidents import near, prove
 from rhscheck.traces.audit.model import Place, Resource, Saying
-from rhscheck.traces.audit.usual import add_entry, call, latest_entry, measure, settle
+from rhscheck.traces.audit.usual import add_entry, call, latest_entry, leave, measure, settle
 from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, SILENCE, WITH_PENDING
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Sighting
@@ -186,6 +186,7 @@ def _exit(
             ended.ended = True
             prove(ended, sighting)
     for other in hosted:
+        leave(other)
         other.open.clear()
         settle(other)
         if other is not resource:

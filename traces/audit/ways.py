@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, assert_never
+from typing import Final, Literal, assert_never
 
 from rhscheck.traces.audit.cases import REPORT, code_of
 from rhscheck.traces.audit.model import Case
@@ -74,25 +74,15 @@ class Route:
     hosts: bool = False
 
 
-class Effects(NamedTuple):
-    """What is to be noted when a line takes a step.
-
-    `hosts`, `row`, `quiet`: see above. `measures`: what ends with it (a call, or the silence of a
-    pending operation); `at_most`: that call was only asked for. `opens`: the call that begins,
-    `inferred` if it is only asked for; `closes`: one that is not in flight any more, unmeasured.
-    `bit`: that of the case among all cases.
-    """
-
-    hosts: bool
-    row: int
-    measures: str | None
-    at_most: bool
-    opens: str | None
-    inferred: bool
-    closes: str | None
-    quiet: int
-    case: Case | None
-    bit: int
+# Plain tuples, because those are taken apart fastest.
+# What becomes of calls when a line takes a step: the call that is over, and whether it was only
+# asked for; the call that begins, and whether it is only asked for; one that is not in flight any
+# more, unmeasured.
+Calls = tuple[str | None, bool, str | None, bool, str | None]
+# What is to be noted then: whether its process hosts the resource; where it stands on the timeline;
+# whether the silence of a pending operation ends; calls; what becomes of the moment since which
+# that is silent (all see above); the case, and its bit among all cases.
+Effects = tuple[bool, int, bool, Calls | None, int, Case | None, int]
 
 
 # What makes two situations the same: the operation that is pending, the check point, the calls in
@@ -121,9 +111,13 @@ Step = tuple[Situation, Effects | None]
 
 @dataclass(slots=True)
 class Ways:
-    """All routes and situations of one log. `knows`: whether the spec speaks of a case."""
+    """All routes and situations of one log. `knows`: whether the spec speaks of a case.
+
+    `forgotten`: how often situations were forgotten, which are not to be used any more then.
+    """
 
     knows: Callable[[Case], bool]
+    forgotten: int = 0
     _routes: dict[Saying, Route] = field(default_factory=dict)
     _situations: dict[_Key, Situation] = field(default_factory=dict)
     _steps: int = 0
@@ -140,7 +134,7 @@ class Ways:
         if route is None:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-                self._situations.clear()
+                self._forget()
             route = self._routes[key] = _route(reading, told)
             route.op, route.source, route.target = told.op, told.source, told.target
             route.inferred, route.once, route.hosts = told.inferred, told.once, not reading.rcm
@@ -161,10 +155,17 @@ class Ways:
         return found
 
     def renew(self) -> None:
-        """Forget all steps if there are too many; no situation must be in use."""
+        """Forget all steps if there are too many."""
         if self._steps > MAX_STEPS:
-            self._situations.clear()
-            self._steps = 0
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let nothing be kept alive by where a resource stands."""
+        for situation in self._situations.values():
+            situation.clear()
+        self._situations.clear()
+        self._steps = 0
+        self.forgotten += 1
 
     def step(self, now: Situation, route: Route) -> Step:
         """What a line of this route does here."""
@@ -226,7 +227,8 @@ def _route(reading: Reading, told: Told) -> Route:
             return Route("loud")
 
 
-_PLAIN: Final = Effects(False, NEXT, None, False, None, False, None, KEPT, None, 0)
+_PLAIN: Final[Effects] = (False, NEXT, False, None, KEPT, None, 0)
+_NO_CALLS: Final[Calls] = (None, False, None, False, None)
 
 
 class _Change:
@@ -237,7 +239,8 @@ class _Change:
         self._pending, self._checkpoint, self._waits = now.pending, now.checkpoint, now.quiet
         self._flight = dict(now.flight)
         self.case = route.case
-        self._measures: str | None = None
+        self._silence = False
+        self._over: str | None = None
         self._opens: str | None = None
         self._closes: str | None = None
         self._at_most = False
@@ -250,14 +253,13 @@ class _Change:
 
     def effects(self, row: int, bit: int = 0) -> Effects:
         """What is to be noted."""
-        return Effects(
+        inferred = self._opens is not None and self._route.inferred
+        calls = (self._over, self._at_most, self._opens, inferred, self._closes)
+        return (
             self._route.hosts,
             row,
-            self._measures,
-            self._at_most,
-            self._opens,
-            self._opens is not None and self._route.inferred,
-            self._closes,
+            self._silence,
+            None if calls == _NO_CALLS else calls,
             self._quiet,
             self.case,
             bit,
@@ -300,7 +302,7 @@ class _Change:
         if point is not None and point == self._checkpoint and route.other is not None:
             self.case = route.other
         if self._waits:
-            self._measures = SILENCE
+            self._silence = True
         if route.waits:
             offline = route.source.startswith("Off")
             self._begin(self._pending or ("Offline" if offline else "Online"))
@@ -315,7 +317,7 @@ class _Change:
         else:
             self.case = self._route.other
             if self._pending == op and self._waits:
-                self._measures = SILENCE
+                self._silence = True
             if self._flight.pop(op, None) is not None:
                 self._closes = op
         self._settle()
@@ -324,7 +326,7 @@ class _Change:
         """A call is over, if it was in flight."""
         asked = self._flight.pop(op, None)
         if asked is not None:
-            self._measures, self._at_most = op, asked
+            self._over, self._at_most = op, asked
 
     def _begin(self, op: str) -> None:
         """An operation is pending, and has just been heard of."""

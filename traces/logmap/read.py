@@ -23,6 +23,7 @@ from rhscheck.traces.clusterlog.line import (
     parse_line,
     section,
 )
+from rhscheck.traces.logmap.known import Known
 from rhscheck.traces.logmap.language import MAX_NAME, LogMap, told
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, normalised
@@ -37,7 +38,7 @@ from rhscheck.traces.logmap.reading import (
     shape_of,
 )
 from rhscheck.traces.logmap.sieve import Sieve
-from rhscheck.traces.logmap.stamps import Stamps, looked_up, times
+from rhscheck.traces.logmap.stamps import Stamps, times
 from rhscheck.traces.logmap.text import (
     BLOCK_BYTES,
     Block,
@@ -102,10 +103,13 @@ class LogReader:
     _sieves: tuple[Sieve, Rapid] | None = None
     # Readings by level and message, those used lately and those before: half are forgotten at a
     # time. Apart from them those of which no rule knows.
-    _cache: dict[bytes, Reading] = field(default_factory=dict)
+    _cache: Known[Reading] = field(init=False)
     _before: dict[bytes, Reading] = field(default_factory=dict)
     _strange: dict[bytes, Reading] = field(default_factory=dict)
     _stamps: Stamps = field(default_factory=Stamps)
+
+    def __post_init__(self) -> None:
+        self._cache = Known(self._understood)
 
     @property
     def encoding(self) -> Encoding:
@@ -250,13 +254,11 @@ class LogReader:
         if columns is None:
             return None
         between, processes, seconds, thousandths, messages = columns
-        pids, bases, fractions = self._stamps.columns(processes, seconds, thousandths)
-        readings: list[Reading | None] | None = looked_up(self._cache, messages)
-        if readings is None:
-            known = self._cache.get
-            readings = [known(message) or self._understood(message) for message in messages]
+        pids, bases, fractions, odd_stamps = self._stamps.columns(processes, seconds, thousandths)
+        self._cache.failed = False
+        readings = self._cache.column(messages)
         strange: list[int] = []
-        if not (all(readings) and None not in pids and None not in bases and None not in fractions):
+        if odd_stamps or self._cache.failed:
             every = zip(readings, pids, bases, fractions, strict=True)
             strange = [at for at, one in enumerate(every) if None in one]
             for at in strange:
@@ -328,7 +330,7 @@ class LogReader:
         if usual is None:
             return self._cluster_line(data, begin, end, line)
         key = data[begin + _LEAD : end]
-        reading = self._understood(key)
+        reading = self._cache.known(key)
         if reading is None:
             # What is not understood may go on in the next line.
             reading = self._strange.get(key)
@@ -341,8 +343,8 @@ class LogReader:
         return Sighting(line, begin, time_us, pid, data[begin + 9 : begin + 17], reading)
 
     def _understood(self, key: bytes) -> Reading | None:
-        """What a level and a message say; None if no rule knows them."""
-        reading = self._cache.get(key) or self._known(key)
+        """What a level and a message say that is not in the cache; None if no rule knows them."""
+        reading = self._known(key)
         if reading is not None or key in self._strange or _LEVEL.match(key) is None:
             return reading
         level = LEVELS.get(key[:_WIDTH].strip().decode("ascii"))

@@ -7,7 +7,7 @@ and no pattern.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ class Reading(msgspec.Struct, gc=False):
     """What a message says; mostly the same object for the same message.
 
     `rule`: the line of the mapping's rule that knows it; None if none does: then it has a `shape`.
-    `rcm`: the cluster service wrote it. `sink` and `route` are for whoever follows the log: where
-    lines with such a message wait to be told, and how they are.
+    `rcm`: the cluster service wrote it. `owner` and `route` are for whoever follows the log: whose
+    lines with such a message are, and how they are told.
     """
 
     told: tuple[Told, ...]
@@ -39,7 +39,7 @@ class Reading(msgspec.Struct, gc=False):
     shape: str | None
     rule: int | None = None
     rcm: bool = False
-    sink: Callable[[Usual], None] | None = None
+    owner: Any = None
     route: Any = None
 
 
@@ -61,10 +61,6 @@ class Sighting(msgspec.Struct, gc=False):
     res: str | None = None
     lines: int = 1
     dated: bool = True
-
-
-# A line that is as usual and understood, in short: line, time, process and what it says.
-Usual = tuple[int, int, int, Reading]
 
 
 class Batch(msgspec.Struct, gc=False):
