@@ -17,6 +17,7 @@ from rhscheck.checker.answer import Task
 from rhscheck.checker.explore import explore
 from rhscheck.checker.independence import rule_dependence
 from rhscheck.checker.local import Dependence
+from rhscheck.checker.local_time import time_for_every, time_stops
 from rhscheck.checker.model import Model
 from rhscheck.checker.narrow import Excluded, GaveUp, Real, cone, narrow
 from rhscheck.checker.proofs import skeleton
@@ -96,7 +97,8 @@ def diagnose(task: Task, n: int, told: Told = _untold) -> TimeReport:
     deadlines, responses = list(report.deadlines), list(report.responses)
     for at, slack in enumerate(deadlines):
         task.say(f"time: {slack.name}")
-        deadlines[at] = _deadline(place, slack)
+        seen = place if place.sees(slack.name) else _Place.numbered(task, place.model, n)
+        deadlines[at] = _deadline(seen, slack)
         report = replace(report, deadlines=tuple(deadlines))
         told(report)
     within = [rule for rule in task.rules if isinstance(rule.obligation, Within)]
@@ -150,8 +152,23 @@ class _Place:
     @staticmethod
     def of(task: Task, model: Model, n: int) -> _Place:
         if isinstance(model.abstraction, Dependence):
-            return _Place(task, model, n, model.ground(n), model.compiled(n))
+            return _Place.numbered(task, model, n)
         return _Place(task, model, None, model.local, model.local_compiled)
+
+    @staticmethod
+    def numbered(task: Task, model: Model, n: int) -> _Place:
+        """`n` instances, even where one plus environment would do."""
+        return _Place(task, model, n, model.ground(n), model.compiled(n))
+
+    def sees(self, deadline: str) -> bool:
+        """Whether the deadline is here what it is in the System: not where it looks at others."""
+        if self.n is not None:
+            return True
+        one, other = (
+            next(one.active for one in system.deadlines if one.name == deadline)
+            for system in (self.model.system, self.model.independent.system)
+        )
+        return one == other
 
     def reach(self, name: str, goal: Expr) -> tuple[Excluded | Real | GaveUp, bool]:
         """Whether `goal` is reached, and whether a run of concrete instances shows it."""
@@ -290,6 +307,9 @@ def _response(task: Task, rule: Rule, within: Within, n: int) -> Slack:
     broken = longest.reached(">", within.bound)
     if broken is None or broken:
         return unknown("the rule itself is not proved" if broken else "not decided")
+    stops = time_for_every(task).reason if place.n is None else time_stops(task, place.n)
+    if stops is not None:
+        return unknown(stops)
     found = longest.search(within.bound)
     return Slack(
         rule.id, True, "", within.bound, found.needed, found.never, found.sure, found.reason,

@@ -153,3 +153,45 @@ def test_instances_that_depend_on_each_other() -> None:
     assert [(one.name, one.slack, one.n) for one in found.deadlines] == [
         ("Proc.within.Setting#1", 0, 2)
     ]
+
+
+LOOKS_AT_OTHERS = """spec others
+actors { host H, plugin D }
+machine M[i in 1..N] {
+  var up : bool = false
+  initial state S {
+    by D: left -> A
+    by D: right -> B
+  }
+  state A {
+    timer t = 8s
+    on t -> Done
+    within 5s by D: rise when not up and (exists j in M: (in j.B)) { up = true }
+    within 5s by D: sink when up and (exists j in M: (in j.B)) { up = false }
+  }
+  state B
+  state Done
+}
+rules M { rule W "w": when in A leads to in Done within 9s }
+"""
+
+
+def test_a_deadline_that_looks_at_others_is_not_said_never_to_bind() -> None:
+    """One instance alone does not see that somebody is in B; two do."""
+    _, found = measured(LOOKS_AT_OTHERS)
+    assert [(one.name, one.slack, one.never, one.n) for one in found.deadlines] == [
+        ("M.timer.t", 0, False, None),
+        ("M.within.A#2", 0, False, 2),
+        ("M.within.A#3", 0, False, 2),
+    ]
+
+
+def test_where_time_may_stop_no_smaller_bound_is_said_to_hold() -> None:
+    _, found = measured(LOOKS_AT_OTHERS)
+    (response,) = found.responses
+    assert response.needed is None
+    assert response.reason.startswith("time may stop: line 12: ")
+    alone = LOOKS_AT_OTHERS.replace(" and (exists j in M: (in j.B))", "")
+    (response,) = measured(alone)[1].responses
+    assert response.needed is None
+    assert response.reason.startswith("a bounded response means nothing where time may stop")
