@@ -7,8 +7,9 @@ the located steps of the run that shows it. Knows no verdict of the checker and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 # passed: as it should be; failed: not so (exit status 1); undecided: not known (exit status 3);
 # warning: to be looked at, counts for nothing; skipped: not judged, for a reason that is accepted.
@@ -16,8 +17,7 @@ Status = Literal["passed", "failed", "undecided", "warning", "skipped"]
 Level = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A line of a file. `line` and `column` count from 1; 0 where only the file is known."""
 
     path: str
@@ -25,16 +25,14 @@ class Place:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FlowStep:
+class FlowStep(msgspec.Struct, frozen=True):
     """One step of a run in words, and the line that allows it or records it."""
 
     message: str
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One thing that was judged.
 
     `group`: what kind of thing (`rules`, `scenarios`, `findings`, or the file of a trace); `id`:
@@ -68,8 +66,7 @@ class Check:
         return f"{self.id} {self.subject}" if self.subject else self.id
 
 
-@dataclass(frozen=True, slots=True)
-class CiReport:
+class CiReport(msgspec.Struct, frozen=True):
     """What `command` judged about `subject` (a spec, or what it was given), in order.
 
     `exit`: its exit status; `version`: that of rhscheck.

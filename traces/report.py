@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 RuleVerdict = Literal["violated", "conforms", "conforms-so-far", "not-observable", "inconclusive"]
 TraceVerdict = RuleVerdict | Literal["empty"]
 
@@ -66,8 +68,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """A line that could not be read. `column` counts characters from 1."""
 
     line: int
@@ -75,8 +76,7 @@ class Unreadable:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceReport:
+class ResourceReport(msgspec.Struct, frozen=True):
     """The verdict on one resource. `monitor`: the last process that hosted it, if that was told."""
 
     name: str

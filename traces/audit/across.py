@@ -9,15 +9,15 @@ concluded from it; nobody is accused across logs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+import msgspec
 
 from rhscheck.traces.audit.model import Entry
 from rhscheck.traces.audit.report import LogReport
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(msgspec.Struct, frozen=True):
     """Moments of a resource that one log tells, none of another log between them."""
 
     report: LogReport
@@ -25,8 +25,7 @@ class Stay:
     last: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(msgspec.Struct, frozen=True):
     """A resource of which several logs tell. `ordered`: their clocks can be compared."""
 
     resource: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.opinion import judgement_of_cases
@@ -17,12 +17,13 @@ from rhscheck.traces.audit.report import Judgement, LogReport, clock_text
 from rhscheck.traces.audit.story import Limits, Story
 from rhscheck.traces.audit.stretches import BLOCKS, Cut, Stretch, cuts, first_cut, put_back
 from rhscheck.traces.clusterlog.line import About
-from rhscheck.traces.format import Event
-from rhscheck.traces.logmap.events import EventMaker
 from rhscheck.traces.logmap.read import LogReader
 from rhscheck.traces.logmap.reading import Batch, Days, Tally
 from rhscheck.traces.logmap.text import BLOCK_BYTES, Encoding
 from rhscheck.traces.report import Finding
+
+if TYPE_CHECKING:
+    from rhscheck.traces.format import Event
 
 # Called now and then with the number of bytes read.
 Progress = Callable[[int], None]
@@ -77,6 +78,8 @@ def audit_log(
     if keep is None and logmap.facts.lossy:
         # Where lines may be missing each event is judged by itself, so no trace is needed.
         return read_log(stream, file=file, court=court, progress=progress).report(court)
+    from rhscheck.traces.logmap.events import EventMaker  # noqa: PLC0415  loads the format
+
     reader = LogReader(logmap)
     audit = Audit(file, court)
     maker = EventMaker(file=number, lossy=logmap.facts.lossy)

@@ -14,14 +14,13 @@ import msgspec
 
 from rhscheck.traces.audit.model import Case
 from rhscheck.traces.audit.opinion import Opinion, SpecSummary, alike, speaks_of
-from rhscheck.traces.format import Header
-from rhscheck.traces.logmap.events import log_header
 from rhscheck.traces.logmap.language import LogMap
 
 if TYPE_CHECKING:
     from rhscheck.spec.system import System
     from rhscheck.traces.audit.judge import StrictBench
     from rhscheck.traces.engine import Engine
+    from rhscheck.traces.format import Header
 
 
 class Court:
@@ -41,9 +40,6 @@ class Court:
         more: Callable[[], Mapping[Case, Opinion]] | None = None,
     ) -> None:
         self.logmap = logmap
-        self.header: Header = msgspec.structs.replace(
-            log_header(logmap, {"": True}, source=logmap.name, tool=""), spec=""
-        )
         self._make = system
         self._system: System | None = None
         self._summary = summary
@@ -52,6 +48,14 @@ class Court:
         self.known = {} if known is None else known
         self._more = more
         self.fresh = False
+
+    @property
+    def header(self) -> Header:
+        """The header of a trace of such a log, whatever its spec is called."""
+        from rhscheck.traces.logmap.events import log_header  # noqa: PLC0415  loads the format
+
+        of_log = log_header(self.logmap, {"": True}, source=self.logmap.name, tool="")
+        return msgspec.structs.replace(of_log, spec="")
 
     @property
     def system(self) -> System:

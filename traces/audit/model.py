@@ -34,8 +34,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     time_us: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """A line that proves something, as the log has it behind its time stamp."""
 
     line: int
@@ -60,8 +59,7 @@ class Entry(msgspec.Struct, gc=False):
     last_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(msgspec.Struct, frozen=True):
     """A warning or an error that the plug-in wrote."""
 
     place: Place
@@ -69,8 +67,7 @@ class Saying:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """How long something took. `at_most`: it began when it was asked for, or later.
 
     `limit_us`: how long it may take.
@@ -84,8 +81,7 @@ class Span:
     at_most: bool
 
 
-@dataclass(slots=True)
-class Incident:
+class Incident(msgspec.Struct):
     """Something that went wrong, with the lines that prove it.
 
     `blame`: the actor, or None where the log does not tell; `because` says why. `causes`: what the
@@ -102,9 +98,9 @@ class Incident:
     what: str
     blame: str | None
     because: str
-    lines: list[Evidence] = field(default_factory=list)
+    lines: list[Evidence] = msgspec.field(default_factory=list)
     causes: tuple[Saying, ...] = ()
-    collateral: list[str] = field(default_factory=list)
+    collateral: list[str] = msgspec.field(default_factory=list)
     since_us: int | None = None
     op: str | None = None
     ended: bool | None = None

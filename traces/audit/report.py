@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+import msgspec
+
 from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
 from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.logmap.language import Told
@@ -19,16 +21,14 @@ from rhscheck.traces.report import Finding, RuleVerdict, TraceVerdict
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceVerdict:
+class ResourceVerdict(msgspec.Struct, frozen=True):
     """What the spec says about one resource."""
 
     verdict: TraceVerdict
     rules: tuple[tuple[str, RuleVerdict], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """What a spec says about a log. `judged`: events that were held against it."""
 
     spec: str

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from rhscheck.traces.audit.cases import case_of
 from rhscheck.traces.audit.incidents import Incidents
 from rhscheck.traces.audit.model import Case, Incident, Place, Resource
@@ -29,8 +31,7 @@ LONG, SHORT, TOTAL = 200, 8, 20_000
 _SECOND: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long a call and the silence of a pending operation may last, in microseconds."""
 
     call_us: int = 300_000_000

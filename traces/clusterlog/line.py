@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from rhscheck.traces.logmap.pattern import clock_micros, iso_micros
 
 Level = Literal["INFO", "WARN", "ERR", "DBG"]
@@ -45,8 +47,7 @@ _LEGACY = re.compile(
 DEBUG_SECTION: Final = "Cluster Logs"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line that begins a message.
 
     `time_us`: microseconds since 1970; since midnight where the date was removed (`dated` false);

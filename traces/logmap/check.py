@@ -6,15 +6,15 @@ no sample reaches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import BytesIO
+
+import msgspec
 
 from rhscheck.traces.logmap.language import LogMap, Sample, Told
 from rhscheck.traces.logmap.read import LogReader
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A sample that is read as something else. `line`: of its first `log` line in the mapping."""
 
     line: int
@@ -23,8 +23,7 @@ class Failure:
     got: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MapResult:
+class MapResult(msgspec.Struct, frozen=True):
     """The result for one mapping. `untested`: the lines of rules that no sample uses."""
 
     path: str

@@ -52,15 +52,13 @@ MAX_NAME: Final = 300  # characters of a resource's name
 NUMBERS: Final = ("rc", "ckpt", "limit_ms")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRef:
+class FieldRef(msgspec.Struct, frozen=True):
     """The value of a pattern's field."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(msgspec.Struct, frozen=True):
     """An event that a line stands for.
 
     `inferred`: the line is evidence of it, not its record, so its time is not exact. `once`: the
@@ -73,8 +71,7 @@ class Emit:
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """Lines of one shape (in any of several spellings) and what they stand for, perhaps nothing."""
 
     line: int
@@ -155,8 +152,7 @@ def told_of(kind: Kind, keys: tuple[Pair, ...], *, inferred: bool, once: bool) -
     return Told(kind, keys, inferred, once, res, op, rc, source, target)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """Log lines inside the mapping, and the events they must be read as."""
 
     line: int

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+import msgspec
+
 from rhscheck.spec.diagnostic import did_you_mean
 from rhscheck.traces.logmap.language import (
     KEYS,
@@ -50,8 +52,7 @@ _FORM_FIELDS: Final = ("time", "level", "pid", "tid", "host", "res", "text")
 _LABELS: Final = ("call", "return", "callback", "expiry", "timer", "event")
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """What is wrong in a mapping, where (from 1), and what would be right."""
 
     line: int

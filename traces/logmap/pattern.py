@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from rhscheck.spec.diagnostic import did_you_mean
 
@@ -37,16 +38,14 @@ class PatternError(Exception):
     """The pattern cannot be used; the message says why and what would be right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A place in a pattern. `kind`: one of TYPES, or the name of a table of values."""
 
     name: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """`head`, then each field and the literal text after it; `source` is how it was written."""
 
     source: str

@@ -14,6 +14,8 @@ from itertools import accumulate, compress
 from operator import add
 from typing import BinaryIO, Final, cast
 
+import msgspec
+
 from rhscheck.traces.clusterlog.line import (
     DEBUG_SECTION,
     LEVELS,
@@ -74,8 +76,7 @@ class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
     """The file is a cluster.log of Windows 2000 or 2003, which this mapping does not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(msgspec.Struct, frozen=True):
     """Where in a log with sections a line is: in the debug log, or how far in another section.
 
     `left`: lines of the section that may still tell about the log.

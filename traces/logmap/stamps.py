@@ -15,7 +15,6 @@ from rhscheck.traces.logmap.known import Known
 from rhscheck.traces.logmap.pattern import iso_micros
 
 _SECOND = re.compile(rb"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.")
-_THOUSANDTHS = re.compile(rb"\d{3} ")
 _HEX = re.compile(rb"[0-9a-fA-F]{8}")
 _MINUTE: Final = 17  # of a second: `YYYY/MM/DD-HH:MM:`
 _MOST: Final = 4096  # that are remembered of each, beyond those of one block
@@ -27,7 +26,9 @@ class Stamps:
     def __init__(self) -> None:
         self._minutes: dict[bytes, int] = {}
         self._seconds = Known(self._second)
-        self._fractions = Known(self._fraction)
+        # All of them at once: so they lie side by side in memory.
+        self._fractions = Known[int](lambda _: None)
+        self._fractions.update((b"%03d " % millis, millis * 1000) for millis in range(1000))
         self._processes = Known(self._process)
 
     def time(self, stamp: bytes) -> int | None:
@@ -66,12 +67,6 @@ class Stamps:
         if _HEX.fullmatch(digits) is None:
             return None
         found = self._processes[digits] = int(digits, 16)
-        return found
-
-    def _fraction(self, thousandths: bytes) -> int | None:
-        if _THOUSANDTHS.fullmatch(thousandths) is None:
-            return None
-        found = self._fractions[thousandths] = int(thousandths) * 1000
         return found
 
     def _second(self, second: bytes) -> int | None:

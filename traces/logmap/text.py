@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
+
+import msgspec
 
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "windows-1252"]
 
@@ -40,8 +41,7 @@ _HEADS: Final[dict[Encoding, re.Pattern[bytes]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Whole lines of a file, each ended by one line feed.
 
     `data` is UTF-8, or for "windows-1252" the file's own bytes. `offset` is where it begins in the
@@ -53,8 +53,7 @@ class Block:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sniffed:
+class Sniffed(msgspec.Struct, frozen=True):
     """What the first bytes say. `mark`: the length of the byte-order mark."""
 
     encoding: Encoding
