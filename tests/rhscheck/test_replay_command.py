@@ -187,3 +187,39 @@ def test_an_interrupt_ends_following_with_a_report(
     path.write_bytes(b"".join(lines[:-1]))
     (report,) = follow_trace(api.Replayer(), str(path), quiet=True)
     assert (report.verdict, report.events) == ("conforms-so-far", len(lines) - 2)
+
+
+DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {
+    "cut inside a character": lambda text, at: text[:at] + b'{"ts":1,"seq":1,"res":"Ger\xc3',
+    "bytes that are no text": lambda text, at: text[:at] + b"\xff\xfe" + text[at:],
+    "a block of zeros": lambda text, at: text[:at] + b"\0" * 5000 + b"\n" + text[at:],
+    "zeros to the end": lambda text, at: text[:at] + b"\0" * 70_000,
+    "a zero in a line": lambda text, at: text[: at + 40] + b"\0" + text[at + 40 :],
+    "the beginning is gone": lambda text, at: text[at:],
+    "old Mac line ends": lambda text, _: text.replace(b"\n", b"\r"),
+    "a mark of byte order": lambda text, at: text[:at] + b"\xef\xbb\xbf" + text[at:],
+    "a second header": lambda text, at: text[:at] + text[:300] + text[at:],
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_file_is_judged_alike_by_any_number_of_workers(
+    what: str, tmp_path: Path, run: Run
+) -> None:
+    """Nothing that was written over, cut or put together in a file is more than unreadable."""
+    head = b'{"rhs":1,"kind":"header","spec":"rhs","complete":true,"start":"initial"}\n'
+    lines = [
+        b'{"ts":%d,"seq":%d,"host":"N","res":"Disk","ev":"call","op":"Open"}\n' % (at, at)
+        if at == 1
+        else b'{"ts":%d,"seq":%d,"host":"N","res":"Disk","ev":"note","what":"%s"}\n'
+        % (at, at, b"x" * 5000)
+        for at in range(1, 1200)
+    ]
+    whole = head + b"".join(lines)
+    at = len(head) + sum(map(len, lines[:700]))
+    file = tmp_path / "t.jsonl"
+    file.write_bytes(DAMAGE[what](whole, at))
+    status, text = run(str(file), "--format", "json")
+    assert run(str(file), "--format", "json", "--jobs", "2") == (status, text)
+    assert status in (0, 2, 3)
+    assert '"violated"' not in text
