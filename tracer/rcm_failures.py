@@ -190,7 +190,8 @@ class RcmFailures:
             monitor.restarts_us.append(now)
             monitor.not_before_us = now + limits.delay_us
         else:
-            monitor.not_before_us = monitor.restarts_us[0] + limits.period_us
+            oldest_us = monitor.restarts_us[0] if monitor.restarts_us else now  # `restarts = 0`
+            monitor.not_before_us = oldest_us + limits.period_us
             for resource in hosted:
                 resource.failure = "its monitor died too often"
                 self._give_up(resource)

@@ -353,6 +353,16 @@ def test_a_monitor_that_dies_too_often_is_left_alone_for_a_while() -> None:
     assert bench.wait(59 * SECOND) == []
 
 
+def test_a_monitor_that_may_not_be_restarted_is_left_alone_when_it_dies() -> None:
+    """It was an IndexError that ended RCM: there is no first restart to count a period from."""
+    limits = RestartIntensity(restarts=0, period_us=MINUTE, delay_us=0)
+    bench = started(A, monitor_restarts=limits)
+    assert bench.give(MonitorExited("shared", 1, "killed")) == []
+    assert bench.last(GroupChanged) == GroupChanged("g", "Online", "Failed")
+    assert bench.wait(59 * MINUTE) == []
+    assert bench.wait(60 * MINUTE) == ["start shared#2", "Open a recover", "Online a"]
+
+
 def test_messages_of_a_process_that_is_gone_are_ignored() -> None:
     bench = started()
     bench.give(MonitorExited("shared", 1, "killed"))
