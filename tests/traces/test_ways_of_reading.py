@@ -101,6 +101,7 @@ def test_in_stretches(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "BLOCK_BYTES", 600)
     for module in (stretches, auditing):
         monkeypatch.setattr(module, "BLOCKS", 2)
+    monkeypatch.setattr(auditing, "TOGETHER", 9)
     data = sample(seed)
     assert in_stretches(data).as_json() == fast(data).as_json()
 

@@ -7,9 +7,9 @@ opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.opinion import judgement_of_cases
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 # Called now and then with the number of bytes read.
 Progress = Callable[[int], None]
 _REPORT_EVERY = 20_000  # lines that were looked at
+# So many lines, of so many blocks at most, are read before they are told. What is looked up in
+# reading, and what in telling, push each other out of the processor's cache.
+TOGETHER: Final = 10_000
+_MOST_BLOCKS: Final = 64
 
 
 @dataclass(slots=True)
@@ -111,11 +115,25 @@ def read_log(
     reader = LogReader(court.logmap)
     audit = Audit(file, court)
     reader.begin(stream)
-    for batch in reader.batches(stream):
-        audit.take(batch)
+    for some in _together(reader.batches(stream)):
+        for batch in some:
+            audit.take(batch)
         if progress is not None:
             progress(stream.tell())
     return audit.finish(reader)
+
+
+def _together(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """The batches, several at a time."""
+    some: list[Batch] = []
+    lines = 0
+    for batch in batches:
+        some.append(batch)
+        lines += len(batch) + len(batch.odd)
+        if lines >= TOGETHER or len(some) == _MOST_BLOCKS:
+            yield some
+            some, lines = [], 0
+    yield some
 
 
 def audit_stretches(

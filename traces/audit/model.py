@@ -139,6 +139,7 @@ class Resource:
     cases: dict[Case, tuple[int, int | None]] = field(default_factory=dict)
     known: int = 0  # bits of cases that are there already
     silence_us: int = -1  # the longest that was measured
+    silences: int = 0  # shorter ones, which `finished` does not count before the log is over
     host: int | None = None  # the process that `monitor` stands for, until it ends
     era: int = 0  # of the story: what was open in an earlier one is forgotten
     # Where it stands on its usual way, as of which count of the story; what is pending, and the

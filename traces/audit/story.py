@@ -21,7 +21,7 @@ from rhscheck.traces.audit.model import Case, Incident, Place, Resource
 from rhscheck.traces.audit.monitors import Monitors
 from rhscheck.traces.audit.telling import tell
 from rhscheck.traces.audit.usual import leave, play, settle, settled, trim
-from rhscheck.traces.audit.ways import Route, Ways
+from rhscheck.traces.audit.ways import SILENCE, Route, Ways
 from rhscheck.traces.logmap.reading import Batch, Reading, Sighting
 
 MAX_RESOURCES: Final = 100_000
@@ -231,6 +231,9 @@ class Story:
             self.refresh(resource)
             trim(resource, length, exactly=True)
             resource.timeline, resource.recent = settled(resource), []
+            if resource.silences:
+                resource.finished[SILENCE] += resource.silences
+                resource.silences = 0
             resource.quiet_since = None
         self.speaks_of = every
         self.ways = Ways(every)

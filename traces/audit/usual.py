@@ -75,7 +75,7 @@ def play(
                 assert since is not None, "otherwise no silence is measured here"
                 begun = since[1]
                 if begun is not None and 0 <= time_us - begun <= resource.silence_us:
-                    resource.finished[SILENCE] += 1
+                    resource.silences += 1
                 else:
                     end = (line, time_us)
                     measure(resource, SILENCE, since, end, silence_us, at_most=False)
