@@ -217,7 +217,7 @@ class Application:
                 os.kill(self.pid, signal_number)
 
     def kill(self, timeout_s: float = 5.0) -> None:
-        """End the process and its process group at once, and forget it.
+        """End the process, its group and (Linux, Windows) its descendants at once, and forget it.
 
         Raises TimeoutError if the system has not ended it within `timeout_s` seconds.
         """
@@ -282,7 +282,11 @@ def _wait_pidfd(pid: int, timeout_s: float) -> None:
 
 
 def end_group(identity: Identity, *, running: bool) -> None:
-    """Kill a process with its group (Windows: with its descendants). Gone already is no error."""
+    """Kill a process with its group and (Linux, Windows) its descendants. Gone already is no error.
+
+    A server may give each of its processes a session, as PostgreSQL does. One that is stopped does
+    not see that its parent is gone, and would keep what they share.
+    """
     if sys.platform == "win32":
         if running:
             subprocess.run(
@@ -291,11 +295,53 @@ def end_group(identity: Identity, *, running: bool) -> None:
                 check=False,
             )
         return
+    below = _descendants(identity.pid) if running else []
     # While the group has members its number is not given to a new process; when it has none,
     # somebody else's session could have taken it, unless the process itself is known to live.
     if running or _group_is_ours(identity):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(identity.pid, signal.SIGKILL)
+    for descriptor in below:
+        _kill_descriptor(descriptor)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Open descriptors of all processes below this one (Linux); no other can take their place."""
+    if sys.platform != "linux":
+        return []
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            children.setdefault(_parent(int(folder.name)), []).append(int(folder.name))
+    found: list[int] = []
+    above = [pid]
+    while above:
+        parent = above.pop()
+        for child in children.get(parent, []):
+            with contextlib.suppress(OSError):  # ended meanwhile, or a kernel before 5.3
+                descriptor = os.pidfd_open(child)
+                if _parent(child) == parent:
+                    found.append(descriptor)
+                    above.append(child)
+                else:  # its number is somebody else's by now
+                    os.close(descriptor)
+    return found
+
+
+def _parent(pid: int) -> int:
+    """The parent of a process by /proc; 0 if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:  # gone, or hidden from this user
+        return 0
+    return int(stat.rpartition(b")")[2].split()[1])
+
+
+def _kill_descriptor(descriptor: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        os.close(descriptor)
 
 
 def _group_is_ours(identity: Identity) -> bool:

@@ -96,7 +96,7 @@ class PostgreSQL(Resource):
                     return
             server.forget()
             # Children of a server that was killed hold its shared memory until they notice.
-            if "still in use" not in self.log_tail():
+            if "still in use" not in self.log_tail(lines=2):  # a hint stands below it
                 raise ResourceError(f"it ended: {self.log_tail()}", ERROR_SERVICE_NOT_ACTIVE)
             self.host.set_resource_status(Status.PENDING)
             cancel.wait(0.2)
@@ -165,11 +165,11 @@ class PostgreSQL(Resource):
             raise ResourceError(f"there is no `{name}`: {INSTALL}", ERROR_FILE_NOT_FOUND)
         return places[0]
 
-    def log_tail(self, name: str = "application") -> str:
-        """The last line that the program wrote."""
+    def log_tail(self, name: str = "application", lines: int = 1) -> str:
+        """The last lines that the program wrote."""
         path = self.host.state_dir / f"{name}.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return lines[-1] if lines else "it wrote nothing"
+        written = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(written[-lines:]) or "it wrote nothing"
 
 
 def find_programs(name: str, folder: str | None) -> list[str]:

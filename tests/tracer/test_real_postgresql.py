@@ -165,6 +165,25 @@ def test_killed_and_stopped(cluster: Start, folder: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="descendants are read from Linux's /proc")
+def test_a_server_that_is_stopped_with_all_its_processes(cluster: Start, folder: Path) -> None:
+    """Those that the server had started were left behind, stopped, and no other server could start
+    because they held its shared memory; they were there even after the run."""
+    run = cluster(folder, cluster_text(folder))
+    run.until_state("database", "Online")
+    server = pid_of(run, "database")
+    children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
+    assert len(children) >= 3
+    stopped = [server, *(int(one) for one in children)]
+    for one in stopped:
+        os.kill(one, signal.SIGSTOP)
+    run.until_state("database", "Online", 2)
+    assert [is_gone(one) for one in stopped] == [True] * len(stopped)
+    run.finish()
+    assert "failed" not in run.log()
+    assert run.verdict().verdict in ("conforms", "conforms-so-far")
+
+
 def places(events: Sequence[Event], *tests: Callable[[Event], bool]) -> list[Event]:
     """The first event for which the first test holds, the first behind it for the second, …"""
     rest = iter(events)

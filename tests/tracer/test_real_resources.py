@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,34 @@ def test_an_application_is_known_by_number_and_start(tmp_path: Path) -> None:
     assert identify(application.pid) is None
     assert not record.exists()
     assert application.exit_status == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descendants are read from Linux's /proc")
+def test_what_an_application_started_in_other_sessions_ends_with_it_though_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    """A stopped PostgreSQL left its processes behind, and what they share kept the next from
+    starting."""
+    code = """
+import os, subprocess, sys, time
+child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+inner = "import subprocess, time; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); "
+inner += "time.sleep(1000)"
+other = subprocess.Popen([sys.executable, "-c", inner], start_new_session=True)
+print(child.pid, other.pid, flush=True)
+time.sleep(1000)
+"""
+    log = tmp_path / "log"
+    argv = [sys.executable, "-c", code]
+    application = Application.start(argv, tmp_path / "a.process", log=log)
+    until = time.monotonic() + 20
+    while len(started := [int(one) for one in log.read_text("ascii").split()]) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    for one in (application.pid, *started):
+        os.kill(one, signal.SIGSTOP)
+    application.kill()
+    assert [is_gone(one) for one in (application.pid, *started)] == [True] * 4
 
 
 @pytest.mark.breaks_promises("D2")
