@@ -15,13 +15,16 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are listed by /proc")
 CALM = """
-from rhscheck.tracer.plugin import Resource
+from rhscheck.tracer.plugin import Handle, Resource
 
 class Calm(Resource):
     def online(self): pass
     def offline(self): pass
     def terminate(self): pass
     def is_alive(self): return True
+
+class Watched(Calm):
+    def online(self): return Handle()
 """
 TWO = """
 [resource.one]
@@ -32,10 +35,10 @@ monitor = "other"
 """
 
 
-def begin(folder: Path, scale: int) -> subprocess.Popen[str]:
+def begin(folder: Path, scale: int, cluster: str = TWO) -> subprocess.Popen[str]:
     """Start a run of two resources in two monitors, and wait until both are online."""
     (folder / "calm.py").write_text(CALM, encoding="utf-8")
-    (folder / "cluster.toml").write_text(TWO, encoding="utf-8")
+    (folder / "cluster.toml").write_text(cluster, encoding="utf-8")
     words = [sys.executable, "-m", "rhscheck", "run", str(folder / "cluster.toml")]
     words += ["--time-scale", str(scale), "--trace", str(folder / "t.jsonl")]
     run = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -84,6 +87,23 @@ def test_time_in_which_everything_stood_still_accuses_nobody(tmp_path: Path) -> 
     assert len(notes) == 1
     assert notes[0].startswith("this machine or program stood still for ")
     assert notes[0].endswith(" s: that time is left out")
+
+
+def test_a_standstill_of_a_second_is_seen_by_a_monitor_that_has_nothing_to_do(
+    tmp_path: Path,
+) -> None:
+    """A monitor that polls nothing took it for an ordinary wait of its own and said that it had
+    gone on, so RHS was blamed for what the others did late (P6late)."""
+    run = begin(
+        tmp_path, 5, TWO + '[resource.three]\nplugin = "./calm.py:Watched"\nmonitor = "idle"\n'
+    )
+    stop([run.pid, *children(run.pid)], 1.1)
+    lines = finish(run)
+    assert sum("stood still" in line for line in lines) == 1
+    assert lines[-1].endswith(
+        "0 monitors died, the trace " + str(tmp_path / "t.jsonl") + " conforms"
+    )
+    assert run.returncode == 0
 
 
 def counts_as_late(run: subprocess.Popen[str], folder: Path) -> None:

@@ -71,7 +71,10 @@ EXIT_UNABLE: Final = 104  # the loop itself failed
 EXIT_EXHAUSTED: Final = 105  # there was no memory left, or no thread could be started
 _NO_THREAD: Final = "can't start new thread"  # as Python says it
 LONGEST_WATCH_S: Final = 1e6  # the system's timers take no more than some hundred years
-IDLE_S: Final = 1.0  # the longest sleep of the loop, so that the C-level watchdog is re-armed
+# The longest sleep of the loop, after which the C-level watchdog is re-armed. RCM's pings wake it
+# as often anyway; had it asked for more, so long a standstill would be an ordinary wait.
+IDLE_S: Final = 0.2
+_LAST_S: Final = 1.0  # the loop has so long to end the process itself when RCM is gone
 
 
 class Monitor:
@@ -280,7 +283,7 @@ def main() -> NoReturn:
 
         def read() -> None:
             monitor.read_commands(lines)
-            time.sleep(IDLE_S)  # the loop ends the process at once, unless it hangs
+            time.sleep(_LAST_S)  # the loop ends the process at once, unless it hangs
             os._exit(EXIT_STATUS["manager-gone"])
 
         threading.Thread(target=read, name="commands of RCM", daemon=True).start()
