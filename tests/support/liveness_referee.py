@@ -11,22 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
+from clock_regions import Regions, strong_parts
 from rule_oracle import Moment, Oracle
 
-from rhscheck.spec.alternatives import clock_atoms
-from rhscheck.spec.expr import ClockCmp, ClockDiff
 from rhscheck.spec.ground import Ground, bindings
-from rhscheck.spec.semantics import (
-    State,
-    delay_bound,
-    elapse,
-    enabled,
-    evaluate,
-    fire,
-    initial_states,
-)
+from rhscheck.spec.semantics import State, enabled, evaluate, fire, initial_states
 from rhscheck.spec.system import LeadsTo, Rule
 
 WAIT = -1  # the label of an edge along which time passes
@@ -56,19 +46,7 @@ class Referee:
         self.rule = rule
         self.obligation = rule.obligation
         self.limit = limit
-        self.greatest = [0] * len(ground.clocks)
-        for transition in ground.transitions:
-            for atom in clock_atoms(transition.guard):
-                assert not isinstance(atom, ClockDiff)
-                self._atom(atom)
-        for deadline in ground.deadlines:
-            if deadline.clock is not None:
-                at = deadline.clock
-                self.greatest[at] = max(self.greatest[at], deadline.bound)
-
-    def _atom(self, atom: ClockCmp) -> None:
-        at = self.ground.clock_of[atom.clock, atom.index]  # type: ignore[index]
-        self.greatest[at] = max(self.greatest[at], atom.bound)
+        self.regions = Regions(ground)
 
     def broken(self) -> bool:
         """Whether some fair run breaks the rule for some choice of instances. Raises TooLarge."""
@@ -77,52 +55,12 @@ class Referee:
             for choice in bindings(self.rule.params, self.ground.system, self.ground.n)
         )
 
-    # -- regions ---------------------------------------------------------------------------------
-    def running(self, state: State) -> list[bool]:
-        return [bool(evaluate(c.active, self.ground, state)) for c in self.ground.clocks]
-
-    def middle(self, state: State) -> State:
-        """The chosen state of the region of `state`."""
-        on = self.running(state)
-        inside = [
-            at for at, time in enumerate(state.clocks) if on[at] and time <= self.greatest[at]
-        ]
-        parts = sorted({Fraction(state.clocks[at]) % 1 for at in inside} | {Fraction(0)})
-        clocks: list[Fraction] = []
-        for at, time in enumerate(state.clocks):
-            if not on[at]:
-                clocks.append(Fraction(0))
-            elif at in inside:
-                rank = parts.index(Fraction(time) % 1)
-                clocks.append(Fraction(int(time)) + Fraction(rank, len(parts)))
-            else:
-                clocks.append(Fraction(self.greatest[at] + 1))
-        return State(state.values, tuple(clocks))
-
-    def later(self, state: State) -> State | None:
-        """The next region in time; itself where nothing changes any more; None: time stops."""
-        on = self.running(state)
-        parts = [
-            Fraction(time) % 1
-            for at, time in enumerate(state.clocks)
-            if on[at] and time <= self.greatest[at]
-        ]
-        if not parts:
-            delay = Fraction(1)
-        elif 0 in parts:
-            delay = (1 - max(parts)) / 2
-        else:
-            delay = 1 - max(parts)
-        if not delay_bound(self.ground, state).allows(delay):
-            return None
-        return self.middle(elapse(self.ground, state, delay))
-
     # -- the graph -------------------------------------------------------------------------------
     def _after(self, oracle: Oracle, node: Node) -> Iterator[Edge]:
         ground = self.ground
         trigger = oracle.bound(self.obligation.trigger)
         response = oracle.bound(self.obligation.response)
-        waited = self.later(node.state)
+        waited = self.regions.later(node.state)
         if waited is not None:
             yield WAIT, Node(waited, node.open)
         for position in enabled(ground, node.state):
@@ -130,7 +68,7 @@ class Referee:
             moment = Moment(0, after, node.state, ground.transitions[position])
             answered = oracle.happens(response, moment)
             holds = oracle.holds(response, after)
-            middle = self.middle(after)
+            middle = self.regions.middle(after)
             if node.open:
                 if not holds and not answered:
                     yield position, Node(middle, True)
@@ -145,7 +83,7 @@ class Referee:
         response = oracle.bound(self.obligation.response)
         waiting: list[Node] = []
         for state in initial_states(self.ground):
-            start = State(state.values, tuple(Fraction(0) for _ in state.clocks))
+            start = self.regions.middle(state)
             waiting.append(Node(start, False))
             if oracle.holds(trigger, start) and not oracle.holds(response, start):
                 waiting.append(Node(start, True))
@@ -192,10 +130,10 @@ class Referee:
 
     def _stays(self, edges: dict[Node, list[Edge]]) -> bool:
         """Whether a fair run, in which time diverges, may stay among these nodes for ever."""
-        for part in _strong_parts(edges):
+        for part in strong_parts(edges):
             inner = {n: [e for e in edges[n] if e[1] in part] for n in edges if n in part}
             labels = {position for out in inner.values() for position, _ in out}
-            if WAIT not in labels or not self._time_diverges(inner):
+            if WAIT not in labels or not self.regions.diverges(node.state for node in inner):
                 continue
             removed: set[Node] = set()
             fair = True
@@ -216,57 +154,3 @@ class Referee:
             if rest and self._stays(rest):
                 return True
         return False
-
-    def _time_diverges(self, inner: dict[Node, list[Edge]]) -> bool:
-        """Each clock is 0 again and again, or stands still, or is beyond its constants."""
-        for at, greatest in enumerate(self.greatest):
-            if not any(
-                not self.running(node.state)[at]
-                or node.state.clocks[at] == 0
-                or node.state.clocks[at] > greatest
-                for node in inner
-            ):
-                return False
-        return True
-
-
-def _strong_parts(edges: dict[Node, list[Edge]]) -> list[set[Node]]:
-    """The strongly connected parts with at least one edge (Kosaraju)."""
-    order: list[Node] = []
-    seen: set[Node] = set()
-    for root, first in edges.items():
-        if root in seen:
-            continue
-        seen.add(root)
-        stack: list[tuple[Node, Iterator[Edge]]] = [(root, iter(first))]
-        while stack:
-            node, following = stack[-1]
-            for _, target in following:
-                if target not in seen:
-                    seen.add(target)
-                    stack.append((target, iter(edges[target])))
-                    break
-            else:
-                order.append(node)
-                stack.pop()
-    back: dict[Node, list[Node]] = {node: [] for node in edges}
-    for node, out in edges.items():
-        for _, target in out:
-            back[target].append(node)
-    parts: list[set[Node]] = []
-    placed: set[Node] = set()
-    for root in reversed(order):
-        if root in placed:
-            continue
-        part = {root}
-        placed.add(root)
-        queue = [root]
-        while queue:
-            for node in back[queue.pop()]:
-                if node not in placed:
-                    placed.add(node)
-                    part.add(node)
-                    queue.append(node)
-        if any(target in part for node in part for _, target in edges[node]):
-            parts.append(part)
-    return parts
