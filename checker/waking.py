@@ -11,7 +11,19 @@ ended by steps that make none bind at all.
 from __future__ import annotations
 
 from rhscheck.checker.tightening import is_urgent, starts_with
-from rhscheck.spec.expr import FALSE, Exists, Expr, Forall, Index, Ref, conj, neg, rename, walk
+from rhscheck.spec.expr import (
+    FALSE,
+    Exists,
+    Expr,
+    Forall,
+    Index,
+    Ref,
+    conj,
+    conjuncts,
+    neg,
+    rename,
+    walk,
+)
 from rhscheck.spec.simplify import Domains, domains
 from rhscheck.spec.stepview import StepView
 from rhscheck.spec.system import SELF, Deadline, System, Transition
@@ -112,7 +124,13 @@ def _wakes(view: StepView, deadline: Deadline, owner: str | None, *, apart: bool
     families = {} if owner is None else {owner: deadline.family or ""}
     if owner is not None:
         active = rename(active, {SELF: owner})
-    after = view.after(active, families)
+    # What the step asks of every instance it asks of this one.
+    asked = [
+        rename(part.body, {part.param: owner})
+        for part in conjuncts(view.transition.guard)
+        if isinstance(part, Forall) and owner is not None and part.family == families[owner]
+    ]
+    after = conj((view.after(active, families), *asked))
     if owner == _ANOTHER and apart:
         after = view.apart(after, owner, families[owner])
     return view.simplify(conj((neg(active), after))) != FALSE

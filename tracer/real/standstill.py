@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 LEAST_US: Final = 500_000  # less than this is a busy machine
-PATIENCE_S: Final = 1.0  # how long RCM waits for the others to wake up
+PATIENCE_S: Final = 2.0  # how long RCM waits for the others to wake up, on a busy machine, too
 
 
 @dataclass(frozen=True, slots=True)
