@@ -204,6 +204,9 @@ class Crew:
                 self._inbox.put((child, message))  # type: ignore[arg-type]
         except OSError:  # the child is gone; how it ended is told below
             pass
+        except ValueError:
+            if not stdin.closed:  # else everybody left before the job was handed over
+                raise
         if last is None:
             status = child.process.wait()
             reason = child.killed or f"it ended with status {status}"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -153,3 +154,34 @@ def test_an_interrupt_of_the_terminal_is_the_programs_business() -> None:
         ((_, message),) = heard(crew)
     assert isinstance(message, Done)
     assert message.value != os.getsid(0)
+
+
+class HandedOverLate:
+    """An argument that takes as long to write down as the test wants."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def __reduce__(self) -> tuple[type[int], tuple[()]]:
+        self.asked.set()
+        self.go_on.wait(60)
+        return int, ()
+
+
+def test_a_job_that_is_handed_over_after_everybody_left_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its thread showed a traceback: the pipe was closed by then."""
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    before = set(threading.enumerate())
+    late = HandedOverLate()
+    with Crew() as crew:
+        crew.start("late", Job("child_jobs:count", (late,)))
+        assert late.asked.wait(60)
+    late.go_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+    assert errors == []
+    assert [message for _, message in heard(crew)] == [Ended("no longer needed")]
