@@ -13,6 +13,6 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-# As the program does: what is made stays, and looking through all of it again and again for cycles
+# Much as the program does: what is made stays, and looking through it again and again for cycles
 # takes a sixth of the time.
-gc.set_threshold(50_000, 20, 100)
+gc.set_threshold(50_000, 10, 10)

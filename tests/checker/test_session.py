@@ -11,7 +11,7 @@ from rhscheck.checker import engines, paranoid, race, session
 from rhscheck.checker.answer import Answer, Task
 from rhscheck.checker.budget import Budget
 from rhscheck.checker.paranoid import Disagreement, Excluded, Fact, Reached, contradictions
-from rhscheck.checker.process import ChildFailure
+from rhscheck.checker.process import ChildFailure, own_memory_mb
 from rhscheck.checker.race import Question
 from rhscheck.checker.verdict import ProvedFor, Unknown, sentence
 from rhscheck.checker.verify import OptionError, Options, Report, verify
@@ -69,7 +69,7 @@ def test_without_a_limit_no_process_is_started(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:
-    options = Options(rules=("One", "Soon"), n=2, timeout_s=60.0, memory_mb=1000.0)
+    options = Options(rules=("One", "Soon"), n=2, timeout_s=60.0, memory_mb=own_memory_mb() + 500)
     lines: list[str] = []
     report = session.run(doors(), options, lines.append)
     assert verdicts(report) == {"One": "proved for N=2", "Soon": "violated for N=2 in 3 steps"}
@@ -119,7 +119,7 @@ def test_an_assumption_that_cannot_be_relied_on_is_no_bug() -> None:
 def test_a_bug_in_the_process_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_JOB", "child_jobs:stubborn_session")
     with pytest.raises(ChildFailure, match="AssertionError"):
-        session.run(doors(), Options(n=2, memory_mb=1000.0), quietly)
+        session.run(doors(), Options(n=2, memory_mb=own_memory_mb() + 500), quietly)
 
 
 # ---- several engines -----------------------------------------------------------------------------

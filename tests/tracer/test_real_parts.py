@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from rhscheck.tracer.configuration import Timeouts
 from rhscheck.tracer.events import (
     Command,
@@ -20,6 +22,7 @@ from rhscheck.tracer.real.aftermath import Shadow
 from rhscheck.tracer.real.agenda import Agenda, Due, Happened
 from rhscheck.tracer.real.dump import Frame, crashed_operation, guilty, read_dump
 from rhscheck.tracer.real.journal import RCM, Entry, Journal, NoteEntry, RcmEntry
+from rhscheck.tracer.real.rhs_process import is_exhaustion
 from rhscheck.tracer.real.standstill import Span, Standstill, common_standstill, overslept
 
 DUMP = """\
@@ -213,3 +216,19 @@ def test_a_clock_leaves_out_a_time_and_nothing_else() -> None:
     assert now_us - 400_000 <= before.now_us <= now_us - 300_000
     assert before.now_us <= after.now_us <= one.clock_us()
     assert [Span(5, 9).without(at) for at in (4, 5, 7, 9, 12)] == [4, 5, 5, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("error", "exhausted"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("can't start new thread"), True),
+        (RuntimeError("unable to start watchdog thread"), True),
+        (RuntimeError("dictionary changed size during iteration"), False),
+    ],
+)
+def test_a_loop_that_gets_no_thread_is_out_of_memory(
+    error: BaseException, *, exhausted: bool
+) -> None:
+    """One for the C-level watchdog was missing: "its main loop could not go on"."""
+    assert is_exhaustion(error) is exhausted

@@ -69,7 +69,8 @@ EXIT_STATUS: Final = {"stop": 0, "deadlock": 100, "crash": 101, "manager-gone": 
 EXIT_LOAD_FAILED: Final = 103
 EXIT_UNABLE: Final = 104  # the loop itself failed
 EXIT_EXHAUSTED: Final = 105  # there was no memory left, or no thread could be started
-_NO_THREAD: Final = "can't start new thread"  # as Python says it
+# As Python says it, of a thread of its own and of the one of the C-level watchdog.
+_NO_THREAD: Final = frozenset(("can't start new thread", "unable to start watchdog thread"))
 LONGEST_WATCH_S: Final = 1e6  # the system's timers take no more than some hundred years
 # The longest sleep of the loop, after which the C-level watchdog is re-armed. RCM's pings wake it
 # as often anyway; had it asked for more, so long a standstill would be an ordinary wait.
@@ -292,11 +293,16 @@ def main() -> NoReturn:
                 os._exit(EXIT_LOAD_FAILED)
             monitor.run()
         except BaseException as error:
-            exhausted = isinstance(error, MemoryError) or str(error) == _NO_THREAD
+            status = EXIT_EXHAUSTED if is_exhaustion(error) else EXIT_UNABLE
             try:
                 os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
             finally:  # whatever that leads to: there may be no memory for it
-                os._exit(EXIT_EXHAUSTED if exhausted else EXIT_UNABLE)
+                os._exit(status)
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether `error`, of the main loop, says that there is no memory, or no thread to be had."""
+    return isinstance(error, MemoryError) or str(error) in _NO_THREAD
 
 
 def _shown(text: str) -> str:
