@@ -22,8 +22,12 @@ def _interrupted_at_the_start() -> NoReturn:
 
 
 try:
-    import gc
     import time
+
+    # Before all else is loaded. Not when the process was started: a shell may have become it.
+    _BEGAN = time.monotonic()
+
+    import gc
     from collections.abc import Sequence
     from typing import Literal, NoReturn
 
@@ -499,7 +503,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.set_threshold(_COLLECT_AFTER)
     try:
         # A time-out counts from the start of the program, not from when all of it was loaded.
-        start = Start.of_program() if arguments is None else None
+        start = Start(_BEGAN) if arguments is None else None
         status = cli.main(args=words, prog_name="rhscheck", standalone_mode=False, obj=start)
     except click.ClickException as error:
         error.show()

@@ -6,7 +6,6 @@ cannot be used (exit status 2). Knows nothing of what a command does.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -14,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
 
 import click
@@ -57,23 +55,6 @@ class Start:
     """When the program was started, by `time.monotonic`."""
 
     at: float
-
-    @staticmethod
-    def of_program() -> Start:
-        """For the process that runs it, which does nothing else."""
-        return Start(time.monotonic() - age_s())
-
-
-def age_s() -> float:
-    """How long ago this process was started; elsewhere than on Linux at least so long."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name of the program, in parentheses, may hold anything.
-            fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
-            ticks = int(fields.rpartition(")")[2].split()[19])
-            up = time.clock_gettime(time.CLOCK_BOOTTIME)
-            return max(0.0, up - ticks / os.sysconf("SC_CLK_TCK"))
-    return time.process_time()
 
 
 def time_began() -> float:
