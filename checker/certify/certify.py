@@ -267,7 +267,9 @@ class _Hearing:
                 case Sent(Of(at, said)):
                     self._hear(child.name, self.cases[at], said)
                 case Done():
-                    pass  # what it owes is counted below
+                    # What it owes is counted below.
+                    if not all(case.heard[child.name].ended for case in self.cases):
+                        raise AssertionError(f"{child.name} left before it had finished")
                 case Failed():
                     raise ChildFailure(child.name, message)
                 case Ended(reason):
