@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,15 +110,28 @@ def test_every_package_is_named_in_the_distribution() -> None:
     assert found == sorted(PYPROJECT["tool"]["setuptools"]["packages"])
 
 
+def compiled_modules() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = PYPROJECT["tool"]["setuptools"]["ext-modules"]
+    return found
+
+
+def test_a_compiled_module_may_be_missing() -> None:
+    """Where there is no compiler the installation goes on without it."""
+    assert [one["name"] for one in compiled_modules() if not one["optional"]] == []
+
+
 def test_every_data_file_is_in_the_distribution() -> None:
-    """The same for data: what is neither Python nor named in package-data is not shipped."""
+    """The same for data: what is neither Python, compiled nor in package-data is not shipped."""
     folders: dict[str, str] = PYPROJECT["tool"]["setuptools"]["package-dir"]
     data: dict[str, list[str]] = PYPROJECT["tool"]["setuptools"]["package-data"]
+    sources = [source for one in compiled_modules() for source in one["sources"]]
     missing = [
         file.relative_to(ROOT).as_posix()
         for package, folder in sorted(folders.items())
         for file in sorted((ROOT / folder).rglob("*"))
         if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
+        if not file.name.endswith(tuple(EXTENSION_SUFFIXES))
+        if file.relative_to(ROOT).as_posix() not in sources
         if not any(
             file in (ROOT / folder).glob("/".join((*sub.split(".")[2:], pattern)))
             for sub, patterns in data.items()

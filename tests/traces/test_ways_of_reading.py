@@ -28,7 +28,7 @@ from rhscheck.traces.audit.model import Case
 from rhscheck.traces.audit.opinion import alike
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.audit.stretches import Cut, Stretch, read_stretch
-from rhscheck.traces.logmap import read, text
+from rhscheck.traces.logmap import compiled, read, text
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.text import Encoding, Sniffed, blocks
 
@@ -82,9 +82,12 @@ def sample(seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(120))
-def test_fast_and_line_by_line(seed: int) -> None:
+def test_fast_and_line_by_line(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = sample(seed)
-    assert fast(data).as_json() == one_by_one(data).as_json()
+    found = fast(data).as_json()
+    assert found == one_by_one(data).as_json()
+    monkeypatch.setattr(compiled, "usual", None)
+    assert found == fast(data).as_json()
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -24,15 +24,20 @@ SHORTEST: Final = COMPONENT + 17  # `_COMPONENT` at its longest
 _COMPONENT = re.compile(rb"\[[A-Za-z]{1,15}\]")
 
 
-class Rapid:
+def alike(prefilter: Iterable[bytes]) -> list[bytes]:
     """Those components of a mapping's prefilter that are of the same length."""
+    by_length: dict[int, list[bytes]] = {}
+    for text in dict.fromkeys(prefilter):
+        if _COMPONENT.fullmatch(text):
+            by_length.setdefault(len(text), []).append(text)
+    return max(by_length.values(), key=len, default=[])
+
+
+class Rapid:
+    """The split for those components of a prefilter that are of the same length."""
 
     def __init__(self, prefilter: Iterable[bytes]) -> None:
-        alike: dict[int, list[bytes]] = {}
-        for text in dict.fromkeys(prefilter):
-            if _COMPONENT.fullmatch(text):
-                alike.setdefault(len(text), []).append(text)
-        found = max(alike.values(), key=len, default=[])
+        found = alike(prefilter)
         self.usable = bool(found)
         if not found:
             return

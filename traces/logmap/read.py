@@ -25,6 +25,7 @@ from rhscheck.traces.clusterlog.line import (
     parse_line,
     section,
 )
+from rhscheck.traces.logmap.compiled import Compiled
 from rhscheck.traces.logmap.known import Known
 from rhscheck.traces.logmap.language import MAX_NAME, LogMap, told
 from rhscheck.traces.logmap.match import Matcher
@@ -101,7 +102,7 @@ class LogReader:
     lines: int = 0
     cut_lines: int = 0
     _matcher: Matcher | None = None
-    _sieves: tuple[Sieve, Rapid] | None = None
+    _sieves: tuple[Sieve, Rapid, Compiled] | None = None
     # Readings by level and message, those used lately and those before: half are forgotten at a
     # time. Apart from them those of which no rule knows.
     _cache: Known[Reading] = field(init=False)
@@ -150,11 +151,15 @@ class LogReader:
     def read_block(self, block: Block) -> Batch:
         """The lines of the next block that the mapping looks at. `sniffed` must be known."""
         if self._sieves is None:
-            rapid = Rapid(_encoded(self.logmap.prefilter, self.encoding))
-            self._sieves = _sieve(self.logmap.prefilter, self.encoding), rapid
-        sieve, rapid = self._sieves
-        if rapid.usable and self.logmap.form == "clusterlog" and self.within.debug:
-            found = self._rapid(block, sieve, rapid)
+            texts = _encoded(self.logmap.prefilter, self.encoding)
+            self._sieves = Sieve(texts), Rapid(texts), Compiled(texts)
+        sieve, rapid, compiled = self._sieves
+        if self.logmap.form == "clusterlog" and self.within.debug:
+            found = None
+            if compiled.usable:
+                found = self._compiled(block, compiled)
+            elif rapid.usable:
+                found = self._rapid(block, sieve, rapid)
             if found is not None:
                 return found
         return batch_of(self._block(block, sieve))
@@ -247,6 +252,23 @@ class LogReader:
                 sighting.offset = begin
                 found.append(sighting)
         return found
+
+    def _compiled(self, block: Block, compiled: Compiled) -> Batch | None:
+        """The lines of the next block by columns; None: it has to be read line by line."""
+        first, data = self.lines + 1, block.data
+        found = compiled.read(data, first, self._cache, self._understood)
+        if found is None:
+            return None
+        lines, times, processes, readings, unusual, rising, count = found
+        self.lines += count
+        self.cut_lines += block.cut
+        self._learn_head(block, first)
+        odd: list[tuple[int, Sighting]] = []
+        for before, begin, end, line in unusual:
+            sighting = self._line(data, begin, end, line)
+            if sighting is not None:
+                odd.append((before, sighting))
+        return Batch(lines, times, processes, readings, odd, rising)
 
     def _rapid(self, block: Block, sieve: Sieve, rapid: Rapid) -> Batch | None:
         """The lines of the next block by columns; None: it has to be read line by line."""

@@ -21,11 +21,12 @@ class Sieve:
 
     def __init__(self, texts: Iterable[bytes]) -> None:
         self._texts = list(dict.fromkeys(texts))
-        shared = _shared(self._texts)
-        together = [text for text in self._texts if shared is not None and shared in text]
+        sign = _shared(self._texts)
+        self.sign = sign or b""  # that the texts in `shared` have, and none of `others`
+        self.shared = [text for text in self._texts if sign is not None and sign in text]
         # Looked for from the shared sign on; what is before it is looked at afterwards.
-        self._together = re.compile(_from(shared, together)) if shared is not None else None
-        self._others = [text for text in self._texts if text not in together]
+        self._together = re.compile(_from(sign, self.shared)) if sign is not None else None
+        self.others = [text for text in self._texts if text not in self.shared]
 
     def hits(self, data: bytes, start: int, stop: int) -> Iterable[int]:
         """Positions in `data[start:stop]`, rising, at least one in each line that is wanted."""
@@ -36,7 +37,7 @@ class Sieve:
         if self._together is not None:
             first = (found.start() for found in self._together.finditer(data, start, stop))
         rest: list[int] = []
-        for text in self._others:
+        for text in self.others:
             at = data.find(text, start, stop)
             while at >= 0:
                 rest.append(at)
@@ -56,7 +57,7 @@ class Sieve:
         if self._together is not None and self._together.search(lines) is not None:
             return True
         # From the end it is faster.
-        return any(lines.rfind(text) >= 0 for text in self._others)
+        return any(lines.rfind(text) >= 0 for text in self.others)
 
 
 def _shared(texts: list[bytes]) -> bytes | None:
