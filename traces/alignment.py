@@ -57,9 +57,10 @@ LineKind = Literal["own", "other", "time"]
 class SeenLine:
     """A line as a unit sees it.
 
-    `kind`: an event that the unit takes part in; one of somebody else, which may concern it or not;
-    or only the passing of time until then. `near` are the labels that differ from its own in their
-    result or argument at most. `key` stands for `positions`, the transitions it may be.
+    `kind`: an event that the unit takes part in; one of somebody else, which may concern it or not
+    (`sure`: it does, wherever it can); or only the passing of time until then. `near` are the
+    labels that differ from its own in their result or argument at most. `key` stands for
+    `positions`, the transitions it may be.
     """
 
     number: int
@@ -71,6 +72,7 @@ class SeenLine:
     key: object = None
     positions: tuple[int, ...] = ()
     odd: str = ""  # why it cannot be, whatever the states say: a call id that is not the call's
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,7 @@ class Aligner:
                 if not self._take(after, line.key, line.positions):
                     return None
             case "other":
-                after.take(line.key, line.positions, or_nothing=True)
+                after.take(line.key, line.positions, or_nothing=not line.sure)
                 self._purge(after)
             case "time":
                 pass

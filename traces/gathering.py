@@ -38,7 +38,7 @@ class Shared:
     """Something that more than one unit sees, in the order of the recording.
 
     `reading` None: events are missing here; `until`: up to then nobody lacks any. `owner`: the unit
-    whose own event it is.
+    whose own event it is, `allowed`: the spec allows it where that unit is.
     """
 
     line: int
@@ -49,6 +49,7 @@ class Shared:
     owner: Unit | None = None
     host: str = ""
     until: int | None = None
+    allowed: bool = False
 
 
 @dataclass(slots=True)
@@ -200,7 +201,9 @@ class Gathering:
                     continue
             time, late = self.in_own_time(unit, entry.host, entry.time, entry.late)
             if entry.owner is not None:
-                self.inspector.observe_other(unit, entry.site, entry.reading, time, late)
+                self.inspector.observe_other(
+                    unit, entry.site, entry.reading, time, late, allowed=entry.allowed
+                )
             elif not self.inspector.observe(unit, entry.site, entry.reading, time, late):
                 self._unjudge(entry.line)
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from rhscheck.spec.expr import Lit
 from rhscheck.traces.alignment import MOST_EDITS, Aligner, Alignment, SeenLine
+from rhscheck.traces.apart import OTHER
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
@@ -134,15 +135,20 @@ class Inspector:
         return True
 
     def observe_other(
-        self, unit: Unit, site: Site, reading: Observation, time: int, late: int
+        self, unit: Unit, site: Site, reading: Observation, time: int, late: int, *, allowed: bool
     ) -> None:
-        """Let another unit's event do to this one what it may have done."""
+        """Let another unit's event do to this one what it may have done.
+
+        `allowed`: the spec allows it where that unit is, so that its effect is not in doubt.
+        """
         origin = unit.follower
         if origin is None:
             return
         try:
             labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
-            key, positions = ("others", labels), self.others(reading)
+            positions = self.others(reading)
+            sure = allowed and self._all_seen_by_others(reading)
+            key = ("others", labels, sure)
             before = origin.copy()
             if not before.advance(time, late):
                 if unit.lost:
@@ -152,9 +158,9 @@ class Inspector:
                 if unit.follower is None:
                     return
                 before = unit.follower.copy()
-            before.take(key, positions, or_nothing=True)
+            before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
             unit.follower = before
-            line = SeenLine(site.line, time, late, "other", (), (), key, positions)
+            line = SeenLine(site.line, time, late, "other", (), (), key, positions, sure=sure)
             if not unit.settling and self._recording.events <= _REMEMBERED:
                 unit.recent = (*unit.recent[1 - _REACH :], (origin, line))
             if unit.settling:
@@ -214,6 +220,15 @@ class Inspector:
             for label in reading.labels
             for at in others.get((label.kind, label.name, label.value), ())
         )
+
+    def _all_seen_by_others(self, reading: Observation) -> bool:
+        """Whether each transition that an event may be does something to what is shared."""
+        shared = {self._written(at).removeprefix(OTHER) for at in self.others(reading)}
+        return all(self._written(at) in shared for at in self.positions(reading))
+
+    def _written(self, at: int) -> str:
+        """The key of a transition as it is before rules are woven in."""
+        return self._world.ground.transitions[at].template.key.partition("~")[0]
 
     # ---- rules ---------------------------------------------------------------------------------
     def inspect(

@@ -455,14 +455,16 @@ class Judge:
             until = self._all.unordered(unit, site.line, event.host, time, late)
         contradiction = _call_fault(unit, event)
         began, ended = self._all.in_own_time(unit, event.host, time, late)
-        if inspector.observe(unit, site, reading, began, ended, contradiction=contradiction):
-            self._recording.judged += 1
+        allowed = inspector.observe(unit, site, reading, began, ended, contradiction=contradiction)
+        self._recording.judged += allowed
         if until is not None:
             inspector.lose(unit, began, until)
         self._steady.admit(unit)
         others = inspector.others(reading)
         if others and self._engine.alone:
-            self._all.share(Shared(site.line, time, late, site, reading, unit, event.host))
+            sure = allowed and until is None and not unit.settling and not unit.lost
+            shared = Shared(site.line, time, late, site, reading, unit, event.host, allowed=sure)
+            self._all.share(shared)
 
 
 def _bounds(event: Event) -> tuple[int, int]:

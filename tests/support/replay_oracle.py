@@ -23,6 +23,7 @@ from rhscheck.traces import format as wire
 FORCED = "!"
 UNJUDGED = (model.Can, model.LeadsTo)
 CODES = {0: "success", 997: "pending"}
+RUNNING = {"call": 1, "return": 0, "expiry": 2}  # whether a call runs, after a line of this kind
 Where = tuple[State, frozenset[str]]
 
 
@@ -32,6 +33,21 @@ class Wrong:
 
     at: int
     rules: frozenset[str]
+
+
+def forced_steps(system: model.System) -> list[model.Transition]:
+    """For everything that a line may tell a step that is always possible: only calls are noted."""
+    calls = {(entry.machine, entry.name) for entry in system.entries}
+    labels = [one.label for one in system.transitions if one.label.kind != "due"]
+    found = []
+    for label in dict.fromkeys(replace(one, index=one.index and model.SELF) for one in labels):
+        effect: tuple[model.Update, ...] = ()
+        if (label.machine, label.name) in calls and label.kind in RUNNING:
+            update = f"{label.machine}.call.{label.name}"
+            effect = (model.Update(update, model.SELF, Lit(RUNNING[label.kind])),)
+        mine = (model.Param(model.SELF, label.machine),) if label.index else ()
+        found.append(model.Transition(f"{FORCED}{label}", label, "", mine, TRUE, effect))
+    return found
 
 
 class Oracle:
@@ -47,19 +63,9 @@ class Oracle:
             model.Rule(one.id, one.id, one.sentence, "never", one.params, one.obligation)
             for one in system.assumptions
         ]
-        forced = []
         self.results = {entry.name: entry.results for entry in system.entries}
-        for entry in system.entries:
-            update = f"{entry.machine}.call.{entry.name}"
-            for kind, value in (("call", 1), ("return", 0), ("expiry", 2)):
-                labels = [one.label for one in system.transitions]
-                like = [one for one in labels if (one.kind, one.name) == (kind, entry.name)]
-                for label in dict.fromkeys(replace(one, index=model.SELF) for one in like):
-                    effect = (model.Update(update, model.SELF, Lit(value)),)
-                    mine = (model.Param(model.SELF, entry.machine),)
-                    key = f"{FORCED}{label}"
-                    forced.append(model.Transition(key, label, "", mine, TRUE, effect))
-        woven = weave(replace(system, transitions=(*system.transitions, *forced)), rules, ())
+        steps = (*system.transitions, *forced_steps(system))
+        woven = weave(replace(system, transitions=steps), rules, ())
         self.names = names or {}
         self.ground = ground(woven.system, n)
         self.bad = {name: self.ground.expand(bad, {}) for name, bad in woven.bad.items()}
