@@ -1,14 +1,15 @@
 """CPU time and memory of `rhscheck audit` against `grep -c` on the same file. Linux and macOS.
 
-    python bench/audit_speed.py [--lines 1000000] [--keep DIR] [--huge]
+    python bench/audit_speed.py [--lines 1000000] [--keep DIR] [--huge] [--many 20000 100000]
 
 Makes two logs of a failover cluster with 500 resources, one with 10 % of its lines about resources,
 one with 73 %, as UTF-8; runs each command several times, and prints the best CPU time (user and
 system, children included), the ratio to grep, and the largest resident memory: of a first run, with
 nothing kept from earlier ones, and of those after it; then what the stages take of one million
 lines, one after the other, in a process that has seen all messages before. `--huge` adds a log of
-1 GB. The numbers of a shared machine differ by 15 % from run to run, and by more where other work
-takes the caches.
+1 GB. `--many` adds logs of so many resources, each with one life, for their peak memory; `--many`
+with `--lines 0` measures nothing else. The numbers of a shared machine differ by 15 % from run to
+run, and by more where other work takes the caches.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import time
 from pathlib import Path
 
 RESOURCES = 500
+# Memory is to stay below so much, and so much for each resource.
+BASE_MIB, RESOURCE_KIB = 64, 2
 OTHERS = (
     "[GUM] Node 2: Executing locally gumId: {n}, updates: 1, first action: /dm/update",
     "[NETFTAPI] received NsiDeleteInstance for fe80::5efe:10.0.{a}.{b}",
@@ -92,6 +95,18 @@ def write_log(path: Path, lines: int, share: float) -> None:
                 pattern = OTHERS[rng.randrange(len(OTHERS))]
                 text = "INFO  " + pattern.format(n=number, a=rng.randrange(99), b=rng.randrange(99))
             out.write(f"{pid}.{rng.randrange(4096):08x}::{stamp(now)} {text}\n")
+
+
+def write_lives(path: Path, resources: int) -> None:
+    """A log in which every resource goes through its life once, all of them at the same time."""
+    now = 1_600_000_000_000
+    with path.open("w", encoding="utf-8", newline="\n") as out:
+        for number, (process, text) in enumerate(life("%")):
+            for who in range(resources):
+                now += who % 3 == 0
+                pid = "00000fe4" if process == "rcm" else f"{0x1A00 + 4 * (who % 5):08x}"
+                said = text.replace("%", f"File Share Witness {who}")
+                out.write(f"{pid}.{number:08x}::{stamp(now)} {said}\n")
 
 
 def stamp(millis: int) -> str:
@@ -164,6 +179,16 @@ def measure(path: Path, times: int) -> None:
     )
 
 
+def crowd(path: Path, resources: int) -> None:
+    """Print what a log of so many resources takes at its peak."""
+    took = peak_mib([sys.executable, "-m", "rhscheck", "audit", str(path), "--quiet"])
+    allowed = BASE_MIB + resources * RESOURCE_KIB / 1024
+    print(
+        f"{resources:,} resources, {path.stat().st_size / 1e6:.0f} MB: peak {took:.1f} MiB,"
+        f" allowed {allowed:.1f}"
+    )
+
+
 def stages(path: Path, times: int) -> None:
     """Print what each stage takes, the least of several passes over the file."""
     from rhscheck.traces.audit.story import Story
@@ -213,13 +238,14 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="a folder for the logs, which are reused")
     parser.add_argument("--huge", action="store_true", help="also 1 GB")
+    parser.add_argument("--many", type=int, nargs="*", default=[], help="numbers of resources")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for name, share, lines in (
-            ("sparse.log", 0.10, options.lines),
-            ("dense.log", 0.73, options.lines),
+            *((("sparse.log", 0.10, options.lines),) if options.lines else ()),
+            *((("dense.log", 0.73, options.lines),) if options.lines else ()),
             *((("huge.log", 0.10, 9_500_000),) if options.huge else ()),
         ):
             path = folder / name
@@ -229,6 +255,11 @@ def main() -> None:
             measure(path, 1 if huge else options.times)
             if not huge:
                 stages(path, options.times)
+        for resources in options.many:
+            path = folder / f"many-{resources}.log"
+            if not path.exists():
+                write_lives(path, resources)
+            crowd(path, resources)
 
 
 if __name__ == "__main__":

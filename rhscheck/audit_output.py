@@ -16,6 +16,7 @@ from rhscheck.terminal import harmless, printable
 from rhscheck.texts import counted, fitted, json_bytes
 from rhscheck.trace_checks import JUDGED, run_checks
 from rhscheck.traces.audit.across import Journey, Stay, journeys
+from rhscheck.traces.audit.durations import spans
 from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
 from rhscheck.traces.audit.opinion import SpecSummary
 from rhscheck.traces.audit.report import LogReport, entry_text
@@ -323,9 +324,9 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
     yield f"{click.style(printable(resource.name), bold=True)}: {incidents}{shown}{monitor}"
     if judged is not None:
         yield from _rules(judged.rules)
-    for name, span in resource.spans.items():
-        yield f"  {_span(span, resource.finished[name])}"
-    for op, (since, asked) in resource.open.items():
+    for span, count in spans(resource).values():
+        yield f"  {_span(span, count)}"
+    for op, since, asked in resource.open:
         began = "asked for" if asked else "called"
         yield f"  {op} was {began} in line {since[0]}; the log does not show its end"
     if resource.omitted:
@@ -335,9 +336,10 @@ def _resource(report: LogReport, resource: Resource) -> Iterator[str]:
 
 def _timeline(report: LogReport, resource: Resource) -> Iterator[str]:
     """A row for each moment: its line, the time of day, what happened; a date where it changes."""
-    width = max((len(str(entry.line)) for entry in resource.timeline), default=1)
+    timeline = resource.timeline
+    width = max((len(str(entry.line)) for entry in timeline), default=1)
     date = ""
-    for entry in resource.timeline:
+    for entry in timeline:
         day, _, time = (report.clock(entry.time_us) or "").rpartition("T")
         if day and day != date:
             date = day

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.audit.durations import Limits
+from rhscheck.traces.audit.story import Story
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.read import LogReader
 

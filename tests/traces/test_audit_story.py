@@ -6,8 +6,9 @@ from io import BytesIO
 
 import pytest
 
+from rhscheck.traces.audit.durations import Limits, spans
 from rhscheck.traces.audit.report import clock_text, entry_text
-from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.audit.story import Story
 from rhscheck.traces.format import Event, ReturnEvent, StateEvent, StatusEvent
 from rhscheck.traces.logmap import events as event_making
 from rhscheck.traces.logmap.events import EventMaker
@@ -43,17 +44,18 @@ def test_a_pending_online() -> None:
                    "change to RCM"),
     )  # fmt: skip
     resource = story.resources["d"]
-    spans = {
+    longest = {
         name: (one.used_us / 1e6, one.limit_us / 1e6, one.at_most, one.start.line, one.end.line)
-        for name, one in resource.spans.items()
+        for name, (one, _) in spans(resource).items()
     }
-    assert spans == {
+    assert longest == {
         "Online": (2.0, 300.0, True, 1, 2),
         "silence": (130.0, 180.0, False, 3, 4),
     }
-    assert resource.finished == {"Online": 1, "silence": 3}
+    counts = {name: count for name, (_, count) in spans(resource).items()}
+    assert counts == {"Online": 1, "silence": 3}
     assert resource.monitor == "6656#1"
-    assert (resource.open, resource.pending) == ({}, None)
+    assert (resource.open, resource.pending) == ((), None)
     # The second report has the check point of the first; the end is a report, not a return.
     kinds = [(type(one), getattr(one, "state", None), getattr(one, "rc", None)) for one in events]
     assert kinds[1:] == [
@@ -71,7 +73,7 @@ def test_an_online_that_does_not_pend() -> None:
         RHS.format(ONE, "04:51.000", "Resource d has come online. RHS is about to report status "
                    "change to RCM"),
     )  # fmt: skip
-    (span,) = story.resources["d"].spans.values()
+    ((span, _),) = spans(story.resources["d"]).values()
     assert (span.used_us, span.at_most) == (291_000_000, True)
     last = events[-1]
     assert isinstance(last, ReturnEvent)
@@ -125,8 +127,8 @@ def test_nothing_is_measured_across_a_gap() -> None:
         RCM.format("05:00.000", "Issuing Offline(d) to RHS."),
         RCM.format("01:00.000", "Issuing Online(e) to RHS."),
     )  # fmt: skip
-    assert story.resources["d"].spans == {}
-    assert story.resources["d"].open == {}
+    assert spans(story.resources["d"]) == {}
+    assert story.resources["d"].open == ()
     assert [place.line for place in story.gaps] == [2]
     assert [place.line for place in story.backwards] == [5]
 
@@ -140,7 +142,7 @@ def test_the_dlls_own_record_of_a_call_is_the_call_that_rcm_asked_for() -> None:
                    "change to RCM"),
     )  # fmt: skip
     assert [type(one).__name__ for one in events] == ["CallEvent", "NoteEvent", "ReturnEvent"]
-    (span,) = story.resources["d"].spans.values()
+    ((span, _),) = spans(story.resources["d"]).values()
     assert (span.used_us, span.at_most) == (1_000_000, False)
 
 

@@ -38,11 +38,13 @@ def journeys(reports: Sequence[LogReport]) -> list[Journey]:
 
     Of a long timeline the last part is known only, so a stay may have begun before.
     """
+    if len({report.node or report.file for report in reports}) < 2:
+        return []
     told: dict[str, list[tuple[LogReport, Sequence[Entry]]]] = {}
     for report in reports:
         for resource in report.resources:
-            if resource.timeline:
-                told.setdefault(resource.name, []).append((report, resource.timeline))
+            if timeline := resource.timeline:
+                told.setdefault(resource.name, []).append((report, timeline))
     found = []
     for name, parts in sorted(told.items()):
         # Two logs of one node are two recordings of one place.

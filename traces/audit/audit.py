@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from rhscheck.traces.audit.cases import noted
 from rhscheck.traces.audit.court import Court
+from rhscheck.traces.audit.durations import Limits
 from rhscheck.traces.audit.opinion import judgement_of_cases
 from rhscheck.traces.audit.report import Judgement, LogReport, clock_text
-from rhscheck.traces.audit.story import Limits, Story
+from rhscheck.traces.audit.story import Story
 from rhscheck.traces.audit.stretches import BLOCKS, Cut, Stretch, cuts, first_cut, put_back
 from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.logmap.read import LogReader
@@ -214,9 +216,9 @@ class Audit:
 
 def judged(story: Story, court: Court) -> Judgement:
     """What the spec says of a log that may lack lines."""
-    seen = {name: one.cases for name, one in story.resources.items()}
-    opinion = court.opinions(case for cases in seen.values() for case in cases)
-    spec = court.summary
+    cases, spec = list(story.cases), court.summary
+    seen = ((name, noted(one, cases)) for name, one in story.resources.items())
+    opinion = court.opinions(cases)
     return judgement_of_cases(spec.name, spec.rules, seen, opinion, story.judged)
 
 

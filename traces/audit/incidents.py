@@ -29,8 +29,11 @@ END_US: Final = 600_000_000
 _RECENT: Final = 20
 # Of other lines none belongs to an incident that began so long ago.
 _LATE_US: Final = 3_600_000_000
-# What the DLL said counts as a likely cause for so long.
+# What the DLL said counts as a likely cause for so long, or so many lines where there is no time.
 CAUSE_US: Final = 60_000_000
+CAUSE_LINES: Final = 200
+_BACK_US: Final = 1_000_000  # times may go back by so much within a recording
+SWEEP: Final = 1_000  # resources that said something, before the old ones are forgotten
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Incidents:
     found: list[Incident] = field(default_factory=list)
     too_many: int = 0
     _nameless: list[tuple[int | None, Saying]] = field(default_factory=list)
+    _said: dict[str, tuple[Saying, ...]] = field(default_factory=dict)  # by resource
+    _swept: int = 0  # resources that were left the last time
     _gone: Incident | None = None
 
     def add(
@@ -165,12 +170,17 @@ class Incidents:
             self._nameless.append((pid, saying))
             del self._nameless[:-MAX_SAYINGS]
         else:
-            resource.sayings.append(saying)
-            del resource.sayings[:-MAX_SAYINGS]
+            before = self._said.get(resource.name, ())
+            self._said[resource.name] = (*before, saying)[-MAX_SAYINGS:]
+            if len(self._said) > max(SWEEP, 2 * self._swept):
+                here = saying.place
+                kept = {name: said for name, said in self._said.items() if _counts(said[-1], here)}
+                self._said, self._swept = kept, len(kept)
 
     def forget_sayings(self) -> None:
-        """What was said without a name explains nothing that comes now."""
+        """What was said explains nothing that comes now."""
         self._nameless.clear()
+        self._said.clear()
 
     def _add(self, incident: Incident) -> None:
         if len(self.found) < MAX_INCIDENTS:
@@ -180,7 +190,8 @@ class Incidents:
 
     def _causes(self, resource: Resource, place: Place, sighting: Sighting) -> tuple[Saying, ...]:
         """What the DLL said shortly before, of this resource or in its process without a name."""
-        found = [one for one in resource.sayings if near(one.place, place)]
+        said = self._said.get(resource.name, ())
+        found = [one for one in said if near(one.place, place)]
         found += [
             one
             for pid, one in self._nameless
@@ -201,5 +212,15 @@ def prove(incident: Incident, sighting: Sighting) -> None:
 def near(earlier: Place, later: Place) -> bool:
     """Whether the later place is near enough for what it tells to belong to the earlier one."""
     if earlier.time_us is None or later.time_us is None:
-        return later.line - earlier.line <= 200
+        return later.line - earlier.line <= CAUSE_LINES
     return 0 <= later.time_us - earlier.time_us <= CAUSE_US
+
+
+def _counts(saying: Saying, here: Place) -> bool:
+    """Whether what was said may be near a line that comes after `here`."""
+    said = saying.place
+    if here.line - said.line <= CAUSE_LINES:
+        return True
+    if said.time_us is None:
+        return False
+    return here.time_us is None or here.time_us - said.time_us <= CAUSE_US + _BACK_US

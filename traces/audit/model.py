@@ -5,12 +5,16 @@ Owns their shape only: how they come about is `audit.story`'s, how they look the
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 
 from rhscheck.traces.logmap.language import Told
+
+if TYPE_CHECKING:
+    from rhscheck.traces.audit.durations import Kinds
 
 CaseKind = Literal["call", "return", "status", "timeout", "event"]
 # What an event is to a spec: its kind, what it is called, its result or argument.
@@ -43,6 +47,8 @@ class Evidence(msgspec.Struct, frozen=True):
 
 # A line and its time, if it has one.
 Moment = tuple[int, int | None]
+# A call in flight: its entry point, since when, and whether it was asked for only.
+Call = tuple[str, Moment, bool]
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -59,7 +65,7 @@ class Entry(msgspec.Struct, gc=False):
     last_us: int | None = None
 
 
-class Saying(msgspec.Struct, frozen=True):
+class Saying(msgspec.Struct, frozen=True, gc=False):
     """A warning or an error that the plug-in wrote."""
 
     place: Place
@@ -112,34 +118,29 @@ SHOWN: Final = 3  # what a timeline has of an entry while it grows
 
 @dataclass(slots=True)
 class Resource:
-    """What is known about one resource.
+    """What is known about one resource, in few bytes: a log may tell of a hundred thousand.
 
-    `monitor` is `pid#epoch` of the RHS process that last spoke for it. `timeline` is complete when
-    the log is over. Until then it is `recent`: of each entry, one after the other, the line, the
-    time, and the Entry itself or, of a usual line, what it says but for the resource. `omitted`:
-    entries that were dropped because it was too long.
+    `monitor` is `pid#epoch` of the RHS process that last spoke for it. `recent` is the timeline: of
+    each entry, one after the other, the line, the time, and the Entry itself or, of a usual line,
+    what it says but for the resource. `omitted`: entries that were dropped because it was too long.
     """
 
     name: str
-    first: Place
+    kinds: Kinds  # what was measured of it, and which row of `measured` that is
     monitor: str | None = None
     repeats: int = 0  # events that say what the one before has said
     omitted: int = 0
-    timeline: list[Entry] = field(default_factory=list)
     recent: list[int | Told | Entry | None] = field(default_factory=list)
-    # Calls in flight, since when, and whether they were asked for only.
-    open: dict[str, tuple[Moment, bool]] = field(default_factory=dict)
+    open: tuple[Call, ...] = ()  # calls in flight
     pending: str | None = None  # the operation that goes on in a worker
     checkpoint: int | None = None  # of its last report
     quiet_since: Moment | None = None  # of a pending operation: the last that was heard of it
-    spans: dict[str, Span] = field(default_factory=dict)  # the longest of each kind
-    finished: dict[str, int] = field(default_factory=dict)  # how many of each kind
-    sayings: list[Saying] = field(default_factory=list)
-    # What happened that a spec may speak of, and where first.
-    cases: dict[Case, tuple[int, int | None]] = field(default_factory=dict)
-    known: int = 0  # bits of cases that are there already
+    measured: array[int] | None = None  # see `audit.durations`
+    # What happened that a spec may speak of, and where first: see `audit.cases`.
+    noted: array[int] | None = None
+    known: int = 0  # bits of cases that are noted already
     silence_us: int = -1  # the longest that was measured
-    silences: int = 0  # shorter ones, which `finished` does not count before the log is over
+    silences: int = 0  # shorter ones, which `measured` does not count
     host: int | None = None  # the process that `monitor` stands for, until it ends
     era: int = 0  # of the story: what was open in an earlier one is forgotten
     # Where it stands on its usual way, as of which count of the story; what is pending, and the
@@ -150,4 +151,14 @@ class Resource:
     @property
     def events(self) -> int:
         """How many events are told of it."""
-        return self.omitted + len(self.recent) // SHOWN + len(self.timeline) + self.repeats
+        return self.omitted + len(self.recent) // SHOWN + self.repeats
+
+    @property
+    def timeline(self) -> list[Entry]:
+        """Its moments, the oldest first."""
+        shown = cast("list[Any]", self.recent)
+        every = zip(shown[::SHOWN], shown[1::SHOWN], shown[2::SHOWN], strict=True)
+        return [
+            what if isinstance(what, Entry) else Entry(line, time_us, what)
+            for line, time_us, what in every
+        ]

@@ -74,7 +74,7 @@ class Opinion(msgspec.Struct, frozen=True):
 def judgement_of_cases(
     spec: str,
     rules: Sequence[str],
-    seen: Mapping[str, Mapping[Case, tuple[int, int | None]]],
+    seen: Iterable[tuple[str, Mapping[Case, tuple[int, int | None]]]],
     opinion: Mapping[Case, Opinion],
     judged: int,
 ) -> Judgement:
@@ -86,7 +86,8 @@ def judgement_of_cases(
     # Most resources go the same ways: what is said of one is said of all that do.
     known: dict[frozenset[Case], ResourceVerdict] = {}
     resources: dict[str, ResourceVerdict] = {}
-    for name, cases in seen.items():
+    findings: list[Finding] = []
+    for name, cases in seen:
         if cases:
             ways = frozenset(cases)
             verdict = known.get(ways)
@@ -94,15 +95,14 @@ def judgement_of_cases(
                 told_of = [opinion[case].rules for case in cases]
                 verdict = known[ways] = _resource(told_of, rules)
             resources[name] = verdict
+        findings += [
+            replace(finding, resource=name, line=line, time_us=time_us or 0)
+            for case, (line, time_us) in cases.items()
+            for finding in opinion[case].findings
+        ]
     verdicts = [dict(one.rules) for one in known.values()]
     told = tuple((rule, _worst(one[rule] for one in verdicts)) for rule in rules)
-    findings = tuple(
-        replace(finding, resource=name, line=line, time_us=time_us or 0)
-        for name, cases in seen.items()
-        for case, (line, time_us) in cases.items()
-        for finding in opinion[case].findings
-    )
-    return Judgement(spec, _best(told), told, judged, resources, findings, ())
+    return Judgement(spec, _best(told), told, judged, resources, tuple(findings), ())
 
 
 def _resource(cases: list[dict[str, RuleVerdict]], rules: Sequence[str]) -> ResourceVerdict:

@@ -11,6 +11,7 @@ from typing import assert_never
 
 import msgspec
 
+from rhscheck.traces.audit.durations import spans
 from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
 from rhscheck.traces.clusterlog.line import About
 from rhscheck.traces.logmap.language import Told
@@ -106,12 +107,10 @@ class LogReport:
             "events": resource.events,
             "omitted": resource.omitted,
             "timeline": [self._entry(entry) for entry in resource.timeline],
-            "durations": [
-                self._span(span, resource.finished[name]) for name, span in resource.spans.items()
-            ],
+            "durations": [self._span(span, count) for span, count in spans(resource).values()],
             "open": [
                 {"op": op, "line": since[0], "time": self.clock(since[1])}
-                for op, (since, _) in resource.open.items()
+                for op, since, _ in resource.open
             ],
         }
 

@@ -13,29 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
-from rhscheck.traces.audit.cases import case_of
+from rhscheck.traces.audit.cases import case_of, note
+from rhscheck.traces.audit.durations import Kinds, Limits
 from rhscheck.traces.audit.incidents import Incidents
 from rhscheck.traces.audit.model import Case, Incident, Place, Resource
 from rhscheck.traces.audit.monitors import Monitors
 from rhscheck.traces.audit.telling import tell
-from rhscheck.traces.audit.usual import leave, play, settle, settled, trim
-from rhscheck.traces.audit.ways import SILENCE, Route, Ways
+from rhscheck.traces.audit.usual import leave, play, settle, trim
+from rhscheck.traces.audit.ways import Route, Ways
 from rhscheck.traces.logmap.reading import Batch, Reading, Sighting
 
 MAX_RESOURCES: Final = 100_000
 MAX_GAPS: Final = 1_000
-# A timeline has this many entries while there are few resources, and fewer where there are many.
-LONG, SHORT, TOTAL = 200, 8, 20_000
+# A timeline has this many entries while there are few resources, and fewer where there are many:
+# SHORT, as long as all together are no more than MOST.
+LONG, SHORT, TOTAL, MOST = 200, 8, 20_000, 500_000
 _SECOND: Final = 1_000_000
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """How long a call and the silence of a pending operation may last, in microseconds."""
-
-    call_us: int = 300_000_000
-    silence_us: int = 180_000_000
+_BITS: Final = 60  # cases of which each resource has a bit
 
 
 def every(_case: Case) -> bool:
@@ -56,7 +50,7 @@ class Story:
     too_many_resources: int = 0  # events of resources beyond MAX_RESOURCES
     events: int = 0
     judged: int = 0  # events that the spec has a word for
-    cases: dict[Case, None] = field(default_factory=dict)  # those of all resources
+    cases: dict[Case, int] = field(default_factory=dict)  # those of all resources, numbered
     latest_us: int | None = None  # the latest time of all
     gaps: list[Place] = field(default_factory=list)
     backwards: list[Place] = field(default_factory=list)
@@ -65,10 +59,13 @@ class Story:
     now: int | None = None  # the time of the last line, but for small steps back
     _era: int = 0
     _known: dict[Case, bool] = field(default_factory=dict)
+    _further: set[tuple[str, int]] = field(default_factory=set)  # noted cases that have no bit
+    _kinds: Kinds = field(init=False)
     ways: Ways = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ways = Ways(self.knows)
+        self._kinds = Kinds(self.limits)
+        self.ways = Ways(self.knows, self.bit)
         self.troubles = Incidents(self.limits.call_us, self.monitors)
 
     @property
@@ -118,7 +115,7 @@ class Story:
             route = reading.route = self.ways.route(reading)
         if route.way == "loud" or told.res is None or len(reading.told) > 1:
             return None
-        resource = self.resources.get(told.res) or self._resource(told.res, Place(line, time_us))
+        resource = self.resources.get(told.res) or self._resource(told.res)
         reading.owner = resource
         return resource
 
@@ -147,7 +144,7 @@ class Story:
             name = told.res or sighting.res
             resource = None
             if name is not None:
-                resource = self.resources.get(name) or self._resource(name, place)
+                resource = self.resources.get(name) or self._resource(name)
                 if resource is None:
                     self.too_many_resources += 1
                 else:
@@ -167,7 +164,8 @@ class Story:
     @property
     def length(self) -> int:
         """How many entries a timeline has: fewer, the more resources there are."""
-        return max(SHORT, min(LONG, TOTAL // max(1, len(self.resources))))
+        count = max(1, len(self.resources))
+        return max(min(SHORT, MOST // count), min(LONG, TOTAL // count))
 
     def _judge(self, case: Case, resource: Resource, place: Place) -> None:
         """Note that something happened that the spec may speak of."""
@@ -177,9 +175,23 @@ class Story:
 
     def note_case(self, case: Case, resource: Resource, line: int, time_us: int | None) -> None:
         """Something that the spec speaks of happened to the resource, here or before."""
-        if case not in resource.cases:
-            resource.cases[case] = (line, time_us)
-            self.cases[case] = None
+        number = self.cases.setdefault(case, len(self.cases))
+        if number < _BITS:
+            bit = 1 << number
+            if resource.known & bit:
+                return
+            resource.known |= bit
+        else:
+            key = resource.name, number
+            if key in self._further:
+                return
+            self._further.add(key)
+        note(resource, number, line, time_us)
+
+    def bit(self, case: Case) -> int:
+        """The bit of a case, for `note_case` need not be told what is known; 0 if it has none."""
+        number = self.cases.setdefault(case, len(self.cases))
+        return 1 << number if number < _BITS else 0
 
     def knows(self, case: Case) -> bool:
         """Whether the spec speaks of it."""
@@ -208,19 +220,18 @@ class Story:
         self._era += 1
         self.troubles.forget_sayings()
 
-    def _resource(self, name: str, place: Place) -> Resource | None:
+    def _resource(self, name: str) -> Resource | None:
         """A resource that is met for the first time."""
         if len(self.resources) >= MAX_RESOURCES:
             return None
-        known = self.resources[name] = Resource(name, place, era=self._era)
+        known = self.resources[name] = Resource(name, self._kinds, era=self._era)
         return known
 
     def refresh(self, resource: Resource) -> None:
         """Forget what was before a gap, if there was one since the resource was last met."""
         if resource.era != self._era:
             resource.era = self._era
-            resource.open.clear()
-            resource.sayings.clear()
+            resource.open = ()
             settle(resource)
 
     def finish(self) -> None:
@@ -230,11 +241,9 @@ class Story:
             leave(resource)
             self.refresh(resource)
             trim(resource, length, exactly=True)
-            resource.timeline, resource.recent = settled(resource), []
-            if resource.silences:
-                resource.finished[SILENCE] += resource.silences
-                resource.silences = 0
             resource.quiet_since = None
         self.speaks_of = every
-        self.ways = Ways(every)
+        self.ways = Ways(every, self.bit)
+        self._further.clear()
+        self.troubles.forget_sayings()
         self.monitors.forget_hosted()

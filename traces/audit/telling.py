@@ -10,10 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from rhscheck.traces.audit.durations import SILENCE, measure
 from rhscheck.traces.audit.incidents import near, prove
 from rhscheck.traces.audit.model import Place, Resource, Saying
-from rhscheck.traces.audit.usual import add_entry, call, latest_entry, leave, measure, settle
-from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, SILENCE, WITH_PENDING
+from rhscheck.traces.audit.usual import (
+    add_entry,
+    call,
+    ended,
+    latest_told,
+    leave,
+    plain,
+    settle,
+)
+from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, WITH_PENDING
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Sighting
 
@@ -34,7 +43,7 @@ def tell(
 def _call(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     if resource is not None:
         call(resource, told.op, (place.line, place.time_us), inferred=told.inferred)
 
@@ -42,11 +51,11 @@ def _call(
 def _return(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     if resource is None:
         return
     op, code = told.op, told.rc
-    _closed(story, resource, op, place)
+    _closed(resource, op, place)
     if op in WITH_PENDING and code == PENDING:
         resource.pending = op
         resource.quiet_since = (place.line, place.time_us)
@@ -63,27 +72,26 @@ def _return(
         )
 
 
-def _closed(story: Story, resource: Resource, op: str, place: Place) -> None:
-    opened = resource.open.pop(op, None)
+def _closed(resource: Resource, op: str, place: Place) -> None:
+    opened = ended(resource, op)
     if opened is not None:
-        end = (place.line, place.time_us)
-        measure(resource, op, opened[0], end, story.limits.call_us, at_most=opened[1])
+        measure(resource, op, opened[1], (place.line, place.time_us), at_most=opened[2])
 
 
-def _heard(story: Story, resource: Resource, place: Place) -> None:
+def _heard(resource: Resource, place: Place) -> None:
     """A pending operation has said something: how long was it silent?"""
     if resource.quiet_since is not None:
         start, end = resource.quiet_since, (place.line, place.time_us)
-        measure(resource, SILENCE, start, end, story.limits.silence_us, at_most=False)
+        measure(resource, SILENCE, start, end, at_most=False)
 
 
 def _status(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     if resource is None:
         return
-    _heard(story, resource, place)
+    _heard(resource, place)
     if told.target in ("pending", "repeated"):
         op = "Offline" if told.source.startswith("Off") else "Online"
         resource.pending = resource.pending or op
@@ -97,20 +105,20 @@ def _status(
 def _ends(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     if resource is None:
         return
     op, failed = told.op, bool(told.rc)
     late = (
         None
-        if not failed or op in resource.open
+        if not failed or any(one[0] == op for one in resource.open)
         else story.troubles.given_up(resource, op, place, story.now)
     )
     if resource.pending == op:
-        _heard(story, resource, place)
+        _heard(resource, place)
     elif resource.pending is None:
-        _closed(story, resource, op, place)
-    resource.open.pop(op, None)
+        _closed(resource, op, place)
+    ended(resource, op)
     settle(resource)
     if late is not None:
         prove(late, sighting)  # RHS says so, because it waits no longer
@@ -131,14 +139,15 @@ def _state(
 ) -> None:
     if resource is None:
         return
-    last = latest_entry(resource) if told.once else None
-    if last is not None and last.told.kind == "state" and last.told.keys == told.keys:
-        story.events -= 1
-        return  # the same change, printed in another form
-    add_entry(resource, told, place)
+    if told.once and resource.recent:
+        last = latest_told(resource)
+        if last.kind == "state" and last.keys == plain(story, resource, told).keys:
+            story.events -= 1
+            return  # the same change, printed in another form
+    add_entry(story, resource, told, place)
     if told.target in PENDING_STATES and resource.pending is None:
         op = told.target.removesuffix("Pending")
-        _closed(story, resource, op, place)
+        _closed(resource, op, place)
         resource.pending = op
         resource.quiet_since = (place.line, place.time_us)
     elif told.source in PENDING_STATES:
@@ -148,14 +157,14 @@ def _state(
 def _timeout(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     if resource is None:
         return
     op = told.op
-    opened = resource.open.pop(op, None)
+    opened = ended(resource, op)
     took = ""
-    if opened is not None and opened[0][1] is not None and place.time_us is not None:
-        took = f"; it was asked for in line {opened[0][0]}"
+    if opened is not None and opened[1][1] is not None and place.time_us is not None:
+        took = f"; it was asked for in line {opened[1][0]}"
     stuck = (
         "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
     )
@@ -176,28 +185,28 @@ def _timeout(
 def _exit(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     monitor, hosted = story.monitors.end(sighting.pid)
     if told.text("why") == _SERVICE_GONE:
         story.troubles.service_gone(place, sighting)
     else:
-        ended = story.troubles.ended_by(resource, monitor, story.now)
-        if ended is not None:
-            ended.ended = True
-            prove(ended, sighting)
+        cause = story.troubles.ended_by(resource, monitor, story.now)
+        if cause is not None:
+            cause.ended = True
+            prove(cause, sighting)
     for other in hosted:
         leave(other)
-        other.open.clear()
+        other.open = ()
         settle(other)
         if other is not resource:
-            add_entry(other, told, place)
+            add_entry(story, other, told, place)
 
 
 def _note(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
     what = told.text("what")
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
     match what:
         case "its monitor has ended" if resource is not None:
             latest = story.troubles.ended_by(
@@ -207,7 +216,7 @@ def _note(
                 prove(latest, sighting)
                 if resource.name not in (latest.resource, *latest.collateral):
                     latest.collateral.append(resource.name)
-            resource.open.clear()
+            resource.open = ()
             settle(resource)
         case "crashed or deadlocked: marked to run in a separate monitor":
             latest = story.troubles.latest(("timed-out", "crashed"), resource, story.now)
@@ -292,15 +301,17 @@ def _says(
     level = sighting.reading.level or ""
     if level not in _LOUD and level:
         return
-    saying = Saying(place, level or "?", told.text("text")[:500])
-    add_entry(resource, told, place)
+    # The text is that of the timeline: so all who say the same share it.
+    shown = told if resource is None else plain(story, resource, told)
+    saying = Saying(place, level or "?", shown.text("text")[:500])
+    add_entry(story, resource, told, place)
     story.troubles.note_saying(resource, sighting.pid, saying)
 
 
 def _notify(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    add_entry(resource, told, place)
+    add_entry(story, resource, told, place)
 
 
 def _gap(

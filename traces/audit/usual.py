@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from rhscheck.traces.audit.model import SHOWN, Entry, Moment, Place, Resource, Span
+from rhscheck.traces.audit.durations import SILENCE, measure
+from rhscheck.traces.audit.model import SHOWN, Call, Entry, Moment, Place, Resource
 from rhscheck.traces.audit.ways import (
     BEGUN,
     SAID,
-    SILENCE,
     UNSAID,
     Calls,
     Saying,
     Situation,
     saying_of,
 )
-from rhscheck.traces.logmap.language import KEYS, Told, told_of
+from rhscheck.traces.logmap.language import MAX_NAME, Told
 from rhscheck.traces.logmap.reading import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ def play(
     """Tell usual lines, given in columns, of which none goes back in time."""
     story.ways.renew()
     count, most = story.count, _most(story.length)
-    silence_us = story.limits.silence_us
     aside, said, judged, reached = 0, 0, 0, 0
     for line, time_us, pid, reading in zip(lines, times, processes, readings, strict=True):
         resource: Resource | None = reading.owner
@@ -77,16 +76,14 @@ def play(
                 if begun is not None and 0 <= time_us - begun <= resource.silence_us:
                     resource.silences += 1
                 else:
-                    end = (line, time_us)
-                    measure(resource, SILENCE, since, end, silence_us, at_most=False)
+                    measure(resource, SILENCE, since, (line, time_us), at_most=False)
             if calls is not None:
-                _calls(story, resource, calls, (line, time_us))
+                _calls(resource, calls, (line, time_us))
             if then:  # it changes
                 resource.quiet_since = (line, time_us) if then == BEGUN else None
             if case is not None:
                 judged += 1
                 if not resource.known & bit:
-                    resource.known |= bit
                     story.note_case(case, resource, line, time_us)
             if row:
                 continue
@@ -98,22 +95,26 @@ def play(
     story.judged += judged
 
 
-def _calls(story: Story, resource: Resource, calls: Calls, moment: Moment) -> None:
+def _calls(resource: Resource, calls: Calls, moment: Moment) -> None:
     """Calls begin and end by a line."""
     ends, at_most, opens, inferred, closes = calls
     if ends is not None:
-        since = resource.open.pop(ends)[0]
-        measure(resource, ends, since, moment, story.limits.call_us, at_most=at_most)
+        over = ended(resource, ends)
+        assert over is not None, "it is in flight where the resource stands"
+        measure(resource, ends, over[1], moment, at_most=at_most)
     if opens is not None:
-        resource.open[opens] = (moment, inferred)
+        begun(resource, opens, moment, inferred=inferred)
     elif closes is not None:
-        del resource.open[closes]
+        ended(resource, closes)
 
 
-def _again(resource: Resource, line: int, time_us: int) -> None:
+def _again(resource: Resource, line: int, time_us: int | None) -> None:
     """A line says what the one before it on the timeline has said."""
-    latest = latest_entry(resource)
-    assert latest is not None, "there is one that it says the same as"
+    first, begun_us, latest = resource.recent[-SHOWN:]
+    if not isinstance(latest, Entry):
+        told = cast(Told, latest)
+        latest = Entry(cast(int, first), cast("int | None", begun_us), told)
+        resource.recent[-1] = latest
     latest.again += 1
     latest.last_line, latest.last_us = line, time_us
     resource.repeats += 1
@@ -125,9 +126,8 @@ def _stand(story: Story, resource: Resource) -> None:
     story.refresh(resource)
     said: Saying | None = None
     if resource.recent:
-        latest = resource.recent[-1]
-        said = saying_of(latest.told if isinstance(latest, Entry) else cast(Told, latest))
-    flight = tuple([(op, asked) for op, (_, asked) in resource.open.items()])
+        said = saying_of(latest_told(resource))
+    flight = tuple([(op, asked) for op, _, asked in resource.open])
     quiet = resource.quiet_since is not None
     key = (resource.pending, resource.checkpoint, flight, quiet, said)
     resource.stands, resource.stood = story.ways.situation(key), story.count
@@ -142,38 +142,40 @@ def leave(resource: Resource) -> None:
 
 
 # ---- shared with what is told one by one -------------------------------------------------------
-def latest_entry(resource: Resource) -> Entry | None:
-    """The last moment on the timeline so far."""
-    if not resource.recent:
-        return None
-    line, time_us, latest = resource.recent[-SHOWN:]
-    if not isinstance(latest, Entry):
-        like = cast(Told, latest)
-        values = {**dict(like.keys), "res": resource.name}
-        keys = tuple([(key, values[key]) for key in KEYS[like.kind] if key in values])
-        told = told_of(like.kind, keys, inferred=like.inferred, once=like.once)
-        latest = resource.recent[-1] = Entry(cast(int, line), cast("int | None", time_us), told)
-    return latest
-
-
-def settled(resource: Resource) -> list[Entry]:
-    """The timeline so far."""
-    shown = cast("list[Any]", resource.recent)
-    every = zip(shown[::SHOWN], shown[1::SHOWN], shown[2::SHOWN], strict=True)
-    return [
-        what if isinstance(what, Entry) else Entry(line, time_us, what)
-        for line, time_us, what in every
-    ]
+def latest_told(resource: Resource) -> Told:
+    """What the last moment on the timeline so far says, of which there is one."""
+    latest = resource.recent[-1]
+    return latest.told if isinstance(latest, Entry) else cast(Told, latest)
 
 
 def call(resource: Resource, op: str, moment: Moment, *, inferred: bool) -> None:
     """A call begins."""
-    asked = resource.open.get(op)
+    asked = next((one for one in resource.open if one[0] == op), None)
     # The DLL's own record of a call that RCM asked for is the same call, seen better.
-    if asked is None or asked[1] or inferred:
-        resource.open[op] = (moment, inferred)
+    if asked is None or asked[2] or inferred:
+        begun(resource, op, moment, inferred=inferred)
     if op == "Terminate":
         settle(resource)
+
+
+def begun(resource: Resource, op: str, moment: Moment, *, inferred: bool) -> None:
+    """A call is in flight since then, or what was seen of it before was another one."""
+    new, flight = (op, moment, inferred), resource.open
+    if flight and any(one[0] == op for one in flight):
+        resource.open = tuple([new if one[0] == op else one for one in flight])
+    else:
+        resource.open = (*flight, new)
+
+
+def ended(resource: Resource, op: str) -> Call | None:
+    """A call is not in flight any more; None: it was not."""
+    flight = resource.open
+    for one in flight:
+        if one[0] == op:
+            rest = [other for other in flight if other is not one]
+            resource.open = tuple(rest) if rest else ()
+            return one
+    return None
 
 
 def settle(resource: Resource) -> None:
@@ -183,36 +185,23 @@ def settle(resource: Resource) -> None:
     resource.checkpoint = None
 
 
-def measure(
-    resource: Resource, what: str, start: Moment, end: Moment, limit: int, *, at_most: bool
-) -> None:
-    """Note how long something took, if both ends have a time."""
-    begun, ended = start[1], end[1]
-    if begun is None or ended is None or ended < begun:
-        return
-    used = ended - begun
-    finished = resource.finished
-    finished[what] = finished.get(what, 0) + 1
-    longest = resource.spans.get(what)
-    if longest is None or used > longest.used_us:
-        first, last = Place(start[0], begun), Place(end[0], ended)
-        resource.spans[what] = Span(what, first, last, used, limit, at_most)
-        if what == SILENCE:
-            resource.silence_us = used
-
-
-def add_entry(resource: Resource | None, told: Told, place: Place) -> None:
+def add_entry(story: Story, resource: Resource | None, told: Told, place: Place) -> None:
     """Put a moment on the timeline; direct repetitions are counted."""
     if resource is None:
         return
-    latest = latest_entry(resource)
-    if latest is not None and latest.told == told:
-        latest.again += 1
-        latest.last_line = place.line
-        latest.last_us = place.time_us
-        resource.repeats += 1
-        return
-    resource.recent += (place.line, place.time_us, Entry(place.line, place.time_us, told))
+    what = plain(story, resource, told)
+    if resource.recent and latest_told(resource) == what:
+        _again(resource, place.line, place.time_us)
+    else:
+        resource.recent += (place.line, place.time_us, what)
+
+
+def plain(story: Story, resource: Resource, told: Told) -> Told:
+    """What the timeline has of an event: what it says but for the resource, if that is all."""
+    # Of two names that begin alike only the beginning is kept; what they say is not the same.
+    if told.res != resource.name or len(resource.name) >= MAX_NAME:
+        return told
+    return story.ways.plain(told)
 
 
 def trim(resource: Resource, length: int, *, exactly: bool = False) -> None:

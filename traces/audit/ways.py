@@ -21,7 +21,6 @@ from rhscheck.traces.logmap.reading import Reading
 PENDING: Final = 997  # ERROR_IO_PENDING
 PENDING_STATES: Final = ("OnlinePending", "OfflinePending")
 WITH_PENDING: Final = ("Online", "Offline")
-SILENCE: Final = "silence"
 _POLLS: Final = ("IsAlive", "LooksAlive")
 # Notes that say nothing but what they say.
 _TELLING: Final = (
@@ -113,15 +112,18 @@ Step = tuple[Situation, Effects | None]
 class Ways:
     """All routes and situations of one log. `knows`: whether the spec speaks of a case.
 
+    `bit`: which bit a case is of those that a resource knows.
+
     `forgotten`: how often situations were forgotten, which are not to be used any more then.
     """
 
     knows: Callable[[Case], bool]
+    bit: Callable[[Case], int]
     forgotten: int = 0
     _routes: dict[Saying, Route] = field(default_factory=dict)
+    _plain: dict[Saying, Told] = field(default_factory=dict)
     _situations: dict[_Key, Situation] = field(default_factory=dict)
     _steps: int = 0
-    _bits: dict[Case, int] = field(default_factory=dict)
 
     def route(self, reading: Reading) -> Route:
         """What to do with lines that are read so."""
@@ -138,14 +140,24 @@ class Ways:
             route = self._routes[key] = _route(reading, told)
             route.op, route.source, route.target = told.op, told.source, told.target
             route.inferred, route.once, route.hosts = told.inferred, told.once, not reading.rcm
-            route.saying = saying
-            keys = tuple([one for one in told.keys if one[0] != "res"])
-            route.told = told_of(told.kind, keys, inferred=told.inferred, once=told.once)
+            route.saying, route.told = saying, self.plain(told)
             if route.case is not None and not self.knows(route.case):
                 route.case = None
             if route.other is not None and not self.knows(route.other):
                 route.other = None
         return route
+
+    def plain(self, told: Told) -> Told:
+        """What an event says, but for the resource: all that say the same share it."""
+        saying = saying_of(told)
+        found = self._plain.get(saying)
+        if found is None:
+            if len(self._plain) >= MAX_ROUTES:
+                self._plain.clear()
+            keys = tuple([one for one in told.keys if one[0] != "res"])
+            found = told_of(told.kind, keys, inferred=told.inferred, once=told.once)
+            self._plain[saying] = found
+        return found
 
     def situation(self, key: _Key) -> Situation:
         """Where a resource stands."""
@@ -178,12 +190,9 @@ class Ways:
             # The same change, printed in another form.
             return now, change.effects(SAID)
         change.work()
-        effects = change.effects(AGAIN if said else NEXT, self._bit(change.case))
+        bit = 0 if change.case is None else self.bit(change.case)
+        effects = change.effects(AGAIN if said else NEXT, bit)
         return self.situation(change.key()), None if effects == _PLAIN else effects
-
-    def _bit(self, case: Case | None) -> int:
-        """A bit for each case that any line is."""
-        return 0 if case is None else self._bits.setdefault(case, 1 << len(self._bits))
 
 
 def saying_of(told: Told) -> Saying:
