@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from grammar_texts import GrammarTexts, scrambled
+from grammar_texts import grammar, scrambled
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +12,6 @@ from rhscheck.spec.format_source import format_source
 from rhscheck.spec.load import read_source, shipped
 from rhscheck.spec.parse import parse
 from rhscheck.spec.source import Source
-
-GRAMMAR = GrammarTexts()
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -25,7 +23,7 @@ def test_shipped_specs_are_formatted(name: str) -> None:
 @given(st.integers(0, 2**32), st.sampled_from([30, 100]))
 def test_formatting_keeps_the_tree_and_is_idempotent(seed: int, size: int) -> None:
     rng = random.Random(seed)
-    text = scrambled(GRAMMAR.draw(rng, size), rng)
+    text = scrambled(grammar().draw(rng, size), rng)
     tree = parse(Source("x.sm", text))
     once = format_source(text, "x.sm")
     assert parse(Source("x.sm", once)) == tree

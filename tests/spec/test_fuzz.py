@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 import pytest
-from grammar_texts import GrammarTexts, plain, scrambled
+from grammar_texts import grammar, plain, scrambled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ from rhscheck.spec.semantics import delay_bound, enabled, fire, initial_states
 from rhscheck.spec.source import Source
 
 LONG = settings(max_examples=int(os.environ.get("HYPOTHESIS_MAX", "40")), deadline=20_000)
-GRAMMAR = GrammarTexts()
 SHIPPED = {name: read_source(name).text for name in shipped()}
 WORDS = sorted(
     {
@@ -122,7 +121,7 @@ def test_mutated_specs(seed: int, name: str) -> None:
 @given(st.integers(0, 2**32), st.sampled_from([30, 100, 200]))
 def test_texts_of_the_grammar(seed: int, size: int) -> None:
     rng = random.Random(seed)
-    words = GRAMMAR.draw(rng, size)
+    words = grammar().draw(rng, size)
     assert parse(Source("x", plain(words))) == parse(Source("x", scrambled(words, rng)))
     judged(plain(words))
 

@@ -7,6 +7,7 @@ down. Names come from a small set, so that declarations and uses meet now and th
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from lark import Lark
 from lark.grammar import NonTerminal, Rule, Symbol
@@ -26,8 +27,7 @@ _SAMPLES = {
 class GrammarTexts:
     """Draws texts of about `size` words."""
 
-    def __init__(self, parser: Lark | None = None) -> None:
-        parser = parser or build_parser()
+    def __init__(self, parser: Lark) -> None:
         self._rules: dict[str, list[Rule]] = {}
         for rule in parser.rules:
             self._rules.setdefault(rule.origin.name, []).append(rule)
@@ -78,6 +78,12 @@ class GrammarTexts:
         if name in self._spelled:
             return self._spelled[name]
         return "SEP" if name == "SEP" else rng.choice(_SAMPLES[name])
+
+
+@cache
+def grammar() -> GrammarTexts:
+    """Of the shipped grammar; made when a test asks for it, not in every worker that collects."""
+    return GrammarTexts(build_parser())
 
 
 def plain(words: list[str]) -> str:
