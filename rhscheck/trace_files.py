@@ -17,6 +17,7 @@ from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import EventLine, Finish, Header, HeaderLine, Loaded, collect
 from rhscheck.traces.habit import Usual
 from rhscheck.traces.judge import Judge, Options, setting_of
+from rhscheck.traces.paired import Paired
 from rhscheck.traces.report import Finding, TraceReport
 from rhscheck.traces.tables import Tabled
 
@@ -54,18 +55,12 @@ class TraceFiles:
         finish: Finish | None = None
         for part in parts:
             match part:
-                case Batch(line, events):
-                    judge.feed_all(line, events)
-                case Usual():
-                    judge.feed_usual(part)
-                case Tabled():
-                    judge.feed_table(part)
                 case Finish():
                     finish = part
                 case HeaderLine():
                     pass  # judged by the one that was given
                 case _:
-                    judge.unreadable(part)
+                    judge.feed_part(part)
             if tell is not None:
                 tell(judge.findings)
         report = judge.finish(finish)
@@ -85,7 +80,7 @@ def _loaded(header: Header, parts: Iterable[Part]) -> Loaded:
             [EventLine(part.line + at, event) for at, event in enumerate(part.events)]
             if isinstance(part, Batch)
             else part.records()
-            if isinstance(part, Usual | Tabled)
+            if isinstance(part, Usual | Paired | Tabled)
             else [part]
         )
     )

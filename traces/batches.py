@@ -29,6 +29,7 @@ from rhscheck.traces.format import (
     malformed,
 )
 from rhscheck.traces.habit import STRETCH, Habit, Usual
+from rhscheck.traces.paired import Paired, Pairing
 from rhscheck.traces.tables import Stretch, Table, Tabled
 
 
@@ -40,7 +41,7 @@ class Batch:
     events: list[Event]
 
 
-Part = HeaderLine | Batch | Usual | Tabled | UnknownLine | Malformed | Finish
+Part = HeaderLine | Batch | Usual | Paired | Tabled | UnknownLine | Malformed | Finish
 
 
 @dataclass(slots=True)
@@ -70,16 +71,21 @@ class _Source:
 
 
 def read_batches(
-    stream: BinaryIO, *, usual: bool = False, tables: Iterable[Stretch] = ()
+    stream: BinaryIO,
+    *,
+    usual: bool = False,
+    paired: bool = True,
+    tables: Iterable[Stretch] = (),
 ) -> Iterator[Part]:
     """The records of a trace in file order, then a Finish. Raises OSError as the stream does.
 
-    `usual`: lines that look like those before may come undecoded, which is faster. `tables`: what
+    `usual`: lines that look like those before may come undecoded, which is faster; `paired`: and in
+    columns, calls with their returns, where that can be done (`traces.paired`). `tables`: what
     somebody made of the stretches of the file, from its start on (`traces.tables`).
     """
     source = _Source(stream, iter(tables))
     reader = LineReader()
-    habit = Habit() if usual else None
+    pairing = Pairing(Habit(), compiled=paired) if usual else None
     number = 0  # lines read
     cut = False  # the last line is unreadable, and nothing ended it
     rest = b""
@@ -106,7 +112,7 @@ def read_batches(
             cut = not more
             continue
         lines, rest = text[:whole], text[whole:]
-        found = _stretch(reader, number, lines, habit)
+        found = _stretch(reader, number, lines, pairing)
         yield from found.parts
         number = found.number
         if found.end is not None:
@@ -145,8 +151,15 @@ class _Stretch:
     beyond: bytes = b""
 
 
-def _stretch(reader: LineReader, number: int, text: bytes, habit: Habit | None) -> _Stretch:
+def _stretch(reader: LineReader, number: int, text: bytes, pairing: Pairing | None) -> _Stretch:
     """The parts of the lines after line `number`."""
+    habit = None if pairing is None else pairing.habit
+    if pairing is not None and number and text.endswith(b"\n"):
+        paired = pairing.read(text, number + 1, reader)
+        if paired is not None:
+            reader.sum.update(text)
+            reader.events += len(paired)
+            return _Stretch([paired], number + len(paired))
     if habit is not None and number and text.endswith(b"\n"):
         usual = habit.read(text)
         if usual is not None:

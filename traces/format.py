@@ -419,6 +419,17 @@ class LineReader:
             return Malformed(number, at, "'ts_lo' is after 'ts_hi'")
         return EventLine(number, event)
 
+    def again(self, number: int, line: bytes) -> EventLine | Malformed:
+        """What stands on a line that is an event or is meant to be, and is counted as one."""
+        try:
+            record = self.later(number, line)
+        except msgspec.DecodeError as error:
+            record = malformed(number, line, error)
+        assert isinstance(record, EventLine | Malformed)
+        if isinstance(record, Malformed):
+            self.events -= 1
+        return record
+
     def special(self, number: int, line: bytes) -> Record | End:
         """What a line with an `rhs` key says."""
         kind = self.kind.decode(line)

@@ -132,6 +132,11 @@ class Habit:
     _name_lessons: int = 0
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is usual yet."""
+        return self._decode is not None
+
     def read(self, text: bytes) -> list[Line] | None:
         """All lines of `text`, which ends with one; None if they are not as usual."""
         lines = self._decoded(text)

@@ -19,9 +19,11 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import length_hint
+from typing import assert_never
 
 from rhscheck.spec.system import System
 from rhscheck.traces.apart import apart
+from rhscheck.traces.batches import Batch
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
@@ -41,6 +43,7 @@ from rhscheck.traces.habit import Usual
 from rhscheck.traces.hosts import Hosts
 from rhscheck.traces.mapping import Gap, Ignored, Observation
 from rhscheck.traces.numbering import Numbering
+from rhscheck.traces.paired import Paired
 from rhscheck.traces.promises import (
     Options,
     ReplayError,
@@ -189,6 +192,22 @@ class Judge:
         if self._all.until_sweep() <= 0:
             self._all.sweep()
 
+    def feed_part(self, part: Batch | Usual | Paired | Tabled | UnknownLine | Malformed) -> None:
+        """The next lines, however they were read."""
+        match part:
+            case Batch():
+                self.feed_all(part.line, part.events)
+            case Usual():
+                self.feed_usual(part)
+            case Paired():
+                self.feed_paired(part)
+            case Tabled():
+                self.feed_table(part)
+            case UnknownLine() | Malformed():
+                self.unreadable(part)
+            case _:
+                assert_never(part)
+
     def feed_all(self, line: int, events: Sequence[Event]) -> None:
         """The next events, which stand on `line` and the lines after it without a gap."""
         at = 0
@@ -222,6 +241,22 @@ class Judge:
                     self._went_steadily(end - at, usual.line + at)
             if end == at:
                 self._feed_record(usual.record(at))
+                end += 1
+            at = end
+
+    def feed_paired(self, paired: Paired) -> None:
+        """The same for lines that are paired."""
+        at = 0
+        while at < len(paired):
+            end = at
+            if self._may_be_steady():
+                end = self._steady.run_paired(paired, at, at + self._all.until_sweep())
+                if end > at:
+                    now = self._steady.now
+                    self._all.window.add_text(paired.text, at, end - at, paired.line + at, now)
+                    self._went_steadily(end - at, paired.line + at)
+            if end == at:
+                self._feed_record(paired.record(at))
                 end += 1
             at = end
 

@@ -35,7 +35,7 @@ class Walker:
 
     `times`: of the moments that `node` speaks of, ascending; `now`: of the last event. `calls`: the
     unit's own, by entry point; but the last call was `op` with the id `cid`. `count`: events since
-    the unit was last brought up to date.
+    the unit was last brought up to date. `walks`: the unit is still on the path by this walker.
     """
 
     unit: Unit
@@ -47,10 +47,15 @@ class Walker:
     op: str = ""
     cid: int = 0
     count: int = 0
+    walks: bool = True
 
     def issued(self, op: str, otherwise: int) -> int:
         """The id of the last call of `op`."""
         return self.cid if self.op == op else self.calls.get(op, otherwise)
+
+    def last(self, op: str) -> int:
+        """The same; KeyError if there was none."""
+        return self.cid if self.op == op else self.calls[op]
 
     def settle(self) -> None:
         """Put the last call where the others are."""

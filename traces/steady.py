@@ -12,6 +12,7 @@ While a unit is on the path its follower is out of date: `release` brings it up 
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import length_hint
@@ -22,6 +23,7 @@ from rhscheck.traces.format import CallEvent, Event, ReturnEvent
 from rhscheck.traces.habit import CALL, Line, Usual
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.numbering import Numbering
+from rhscheck.traces.paired import Kind, Paired
 from rhscheck.traces.paths import Paths, Walker, rests
 from rhscheck.traces.tables import NO_CALL_ID, Table
 from rhscheck.traces.units import Unit
@@ -52,7 +54,7 @@ class Steady:
     _walkers: dict[str | None, dict[str | None, Walker]] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _returns: dict[int, dict[str, int]] = field(default_factory=dict)
-    _rounds: dict[int, dict[str, int]] = field(default_factory=dict)  # by return code and entry
+    _rounds: dict[str, dict[int, int]] = field(default_factory=dict)  # by entry and return code
     _answers: int = 0
     _paths: Paths = field(init=False)
 
@@ -216,7 +218,7 @@ class Steady:
                 break
             try:
                 walker = walkers[line.res]
-                number = rounds[back.rc][op]  # type: ignore[index]
+                number = rounds[op][back.rc]  # type: ignore[index]
             except KeyError:
                 break
             if walker.monitor != monitor:
@@ -249,8 +251,10 @@ class Steady:
             return
         call = self._calls.get(line.op, _UNKNOWN)
         end = self._returns.get(back.rc, {}).get(back.op, _UNKNOWN)
-        if call >= 0 and end >= 0 and back.op not in self._rounds.setdefault(back.rc, {}):
-            self._rounds[back.rc][sys.intern(back.op)] = self.engine.rounds.number(call, end)
+        if call >= 0 and end >= 0:
+            rounds = self._rounds.setdefault(sys.intern(back.op), {})
+            if back.rc not in rounds:
+                rounds[back.rc] = self.engine.rounds.number(call, end)
 
     def _run_lines(self, rest: Iterator[Line]) -> bool:
         """Take lines while they are ordinary; whether the last one was not, and was not taken."""
@@ -303,6 +307,92 @@ class Steady:
         self.now, self.host = now, host
         self.hosts[host], numbers[host], self.numbering.previous = now, seq, seq
         return odd
+
+    def run_paired(self, paired: Paired, start: int, stop: int) -> int:
+        """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
+        step, end, places = 0, len(paired.kinds), paired.places
+        if start or stop < len(paired):
+            step, end = bisect_left(places, start), bisect_right(places, stop) - 1
+        if step >= end or places[step] != start or paired.begun[step] < self.now:
+            return start  # one half of a step, or it goes back
+        host, numbers = self.host, self.numbering.last
+        before = paired.number - 1  # the number before that of the first line
+        if before + start not in (numbers.get(host), numbers.get(paired.kinds[step].host)):
+            return start
+        at = start
+        while step < end:
+            step = paired.walk(step, end, host)
+            at = places[step]
+            if step == end:
+                break
+            kind = paired.kinds[step]
+            if kind.host != host:
+                if at > start:
+                    self._note_last(host, paired.time_before(at), before + at)
+                host = kind.host
+            walker = self._walker(kind)
+            if walker is None:
+                break
+            taken = self._singly(walker, paired, step)
+            at += taken
+            step += 1
+            if at < places[step]:
+                break
+        if at > start:
+            self._note_last(host, paired.time_before(at), before + at)
+            self.host = host
+        return at
+
+    def _note_last(self, host: str, time: int, number: int) -> None:
+        """The last line of the host, and of all, has this time and this number."""
+        self.now = self.hosts[host] = time
+        self.numbering.last[host] = self.numbering.previous = number
+
+    def _walker(self, kind: Kind) -> Walker | None:
+        """The walker of lines of this kind, None if their resource is not on the path."""
+        walker = self._walkers.get(kind.host, _NOBODY).get(kind.res)
+        if walker is None or walker.monitor != kind.monitor:
+            return None
+        kind.walker = walker
+        kind.rounds = self._rounds.setdefault(kind.op, {})
+        return walker
+
+    def _singly(self, walker: Walker, paired: Paired, step: int) -> int:
+        """Take a step line by line; how many lines were ordinary, and taken."""
+        kind, code, cid = paired.kinds[step], paired.codes[step], paired.ids[step]
+        op, ended = kind.op, paired.ended[step]
+        if ended is None:
+            return int(self._one(walker, op, paired.begun[step], cid, code))
+        assert code is not None, "a return has a code"
+        call, back = self._calls.get(op, _UNKNOWN), self._returns.get(code, {}).get(op, _UNKNOWN)
+        if call >= 0 and back >= 0:
+            number = kind.rounds[code] = self.engine.rounds.number(call, back)
+            self.engine.rounds.ask(walker.node, number)
+        if not self._one(walker, op, paired.begun[step], cid, None):
+            return 0
+        return 2 if self._one(walker, op, ended, cid, code) else 1
+
+    def _one(self, walker: Walker, op: str, time: int, cid: int, code: int | None) -> bool:
+        """Take a call, or a return (it has a code), if it is ordinary."""
+        try:
+            if code is None:
+                way = walker.node.paths[self._calls[op]]
+            else:
+                if cid != NO_CALL_ID and cid != walker.last(op):
+                    return False
+                way = walker.node.paths[self._returns[code][op]]
+        except KeyError:
+            # What was not seen before is learned where there is an event.
+            return False
+        if not way(walker, time):
+            return False
+        if code is None and cid != NO_CALL_ID:
+            if walker.op != op:
+                walker.settle()
+                walker.op = op
+            walker.cid = cid
+        walker.count += 1
+        return True
 
     def run_table(self, table: Table, start: int, stop: int) -> int:
         """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
@@ -376,6 +466,7 @@ def _arrived(walker: Walker) -> None:
     """Bring the unit's follower to where the walker is."""
     follower = walker.unit.follower
     assert follower is not None
+    walker.walks = False
     walker.settle()
     follower.node = walker.node
     follower.times = follower.lates = walker.times

@@ -17,9 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import msgspec
-
-from rhscheck.traces.format import MAX_LINE_BYTES, EventLine, LineReader, Malformed, malformed
+from rhscheck.traces.format import MAX_LINE_BYTES, EventLine, LineReader, Malformed
 from rhscheck.traces.habit import CALL, STRETCH, Habit, Line
 
 RANGE_BYTES: Final = 1 << 21
@@ -75,15 +73,7 @@ class Tabled:
 
     def record(self, at: int) -> EventLine | Malformed:
         """What stands on line number `at` (from 0); to be asked once, where it is no event."""
-        number, line = self.line + at, self.text.split(b"\n", at + 1)[at]
-        try:
-            record = self._reader.later(number, line)
-        except msgspec.DecodeError as error:
-            record = malformed(number, line, error)
-        assert isinstance(record, EventLine | Malformed)
-        if isinstance(record, Malformed):
-            self._reader.events -= 1
-        return record
+        return self._reader.again(self.line + at, self.text.split(b"\n", at + 1)[at])
 
     def records(self) -> Iterator[EventLine | Malformed]:
         """What stands on each of the lines."""

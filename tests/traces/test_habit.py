@@ -8,37 +8,30 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judged_lines import FAST, Way, judged
 from poll_lines import HEADER, edited, encoded, odd_lines, polls
 
-from rhscheck.spec.load import load
 from rhscheck.traces import batches
 from rhscheck.traces.batches import Batch, read_batches
-from rhscheck.traces.engine import Engine
-from rhscheck.traces.format import (
-    EventLine,
-    Finish,
-    HeaderLine,
-    Malformed,
-    Record,
-    UnknownLine,
-    read_trace,
-)
+from rhscheck.traces.format import EventLine, Record, read_trace
 from rhscheck.traces.habit import Usual
-from rhscheck.traces.judge import Judge
-from rhscheck.traces.report import TraceReport
+from rhscheck.traces.paired import Paired
 from rhscheck.traces.tables import Tabled
 
 
-def records_of(data: bytes, *, usual: bool) -> tuple[list[Record], int]:
-    """What is read, and how many lines by habit."""
+def records_of(data: bytes, way: Way) -> tuple[list[Record], int]:
+    """What is read, and how many lines by habit or in columns."""
     found: list[Record] = []
     by_habit = 0
-    for part in read_batches(BytesIO(data), usual=usual):
+    for part in read_batches(BytesIO(data), usual=way != "lines", paired=way == "paired"):
         match part:
             case Batch(line, events):
                 found += [EventLine(line + at, event) for at, event in enumerate(events)]
             case Usual():
                 by_habit += len(part.lines)
+                found += part.records()
+            case Paired():
+                by_habit += len(part)
                 found += part.records()
             case Tabled():
                 raise AssertionError
@@ -47,10 +40,11 @@ def records_of(data: bytes, *, usual: bool) -> tuple[list[Record], int]:
     return found, by_habit
 
 
-def test_most_of_a_good_file_is_read_by_habit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", FAST)
+def test_most_of_a_good_file_is_read_by_habit(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "STRETCH", 1 << 12)
     data = HEADER + b"".join(map(encoded, polls(3, 40, random.Random(1))))
-    found, by_habit = records_of(data, usual=True)
+    found, by_habit = records_of(data, way)
     assert found == list(read_trace(BytesIO(data)))
     assert by_habit > 150
 
@@ -68,35 +62,9 @@ def test_what_is_read_by_habit_is_what_stands_there(data: st.DataObject) -> None
     text = text[: data.draw(st.integers(len(text) - 30, len(text)))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "STRETCH", data.draw(st.integers(100, 3000)))
-        found, _ = records_of(text, usual=True)
-        plain, _ = records_of(text, usual=False)
-    assert found == plain
-
-
-def judged_parts(data: bytes, *, usual: bool) -> TraceReport:
-    parts = read_batches(BytesIO(data), usual=usual)
-    first = next(parts)
-    assert isinstance(first, HeaderLine)
-    judge = Judge(load("rhs").system, first.header, file="t", engine=ENGINES.get("rhs"))
-    finish: Finish | None = None
-    for part in parts:
-        match part:
-            case Usual():
-                judge.feed_usual(part)
-            case Batch(line, events):
-                for at, event in enumerate(events):
-                    judge.feed(line + at, event)
-            case Finish():
-                finish = part
-            case Malformed() | UnknownLine():
-                judge.unreadable(part)
-            case HeaderLine() | Tabled():
-                raise AssertionError
-    ENGINES["rhs"] = judge.engine
-    return judge.finish(finish)
-
-
-ENGINES: dict[str, Engine | None] = {}
+        found = {way: records_of(text, way)[0] for way in FAST}
+        plain, _ = records_of(text, "lines")
+    assert found == dict.fromkeys(FAST, plain)
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -107,4 +75,4 @@ def test_lines_read_by_habit_are_judged_as_single_lines_are(
     monkeypatch.setattr(batches, "STRETCH", 1 << 12)
     chance = random.Random(seed)
     data = HEADER + b"".join(edited(polls(2, 60, chance), chance))
-    assert judged_parts(data, usual=True) == judged_parts(data, usual=False)
+    assert {way: judged(data, way) for way in FAST} == dict.fromkeys(FAST, judged(data, "lines"))

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from io import BytesIO
 
 import pytest
+from judged_lines import FAST, judged
 from poll_lines import HEADER, SECOND, encoded
 
-from rhscheck.spec.load import load
-from rhscheck.traces import batches, steady
-from rhscheck.traces.batches import Batch, read_batches
-from rhscheck.traces.engine import Engine
-from rhscheck.traces.format import EventLine, Finish, HeaderLine
-from rhscheck.traces.habit import Line, Usual
-from rhscheck.traces.judge import Judge
-from rhscheck.traces.report import TraceReport
+from rhscheck.traces import batches, paired, steady
+from rhscheck.traces.habit import Line
 
 Fields = dict[str, object]
-ENGINES: dict[str, Engine] = {}
 
 
 def life(number: int, until: int) -> Iterator[tuple[int, int, str, str]]:
@@ -56,29 +49,6 @@ def healthy(resources: int, minutes: int) -> list[Fields]:
     return found
 
 
-def judged(data: bytes, *, usual: bool) -> TraceReport:
-    parts = read_batches(BytesIO(data), usual=usual)
-    first = next(parts)
-    assert isinstance(first, HeaderLine)
-    judge = Judge(load("rhs").system, first.header, file="t", engine=ENGINES.get("rhs"))
-    finish: Finish | None = None
-    for part in parts:
-        match part:
-            case Usual():
-                judge.feed_usual(part)
-            case Batch(line, events):
-                for at, event in enumerate(events):
-                    judge.feed(line + at, event)
-            case Finish():
-                finish = part
-            case _:
-                assert not isinstance(part, EventLine | HeaderLine)
-                judge.unreadable(part)  # type: ignore[arg-type]
-    assert judge.engine is not None
-    ENGINES["rhs"] = judge.engine
-    return judge.finish(finish)
-
-
 def text_of(events: list[Fields]) -> bytes:
     return HEADER + b"".join(map(encoded, events))
 
@@ -102,11 +72,30 @@ def test_most_lines_of_a_healthy_run_are_taken_in_rounds(monkeypatch: pytest.Mon
 
     events = healthy(12, 12)
     data = text_of(events)
-    plain = judged(data, usual=False)
+    plain = judged(data, "lines")
     monkeypatch.setattr(steady.Steady, "_run_rounds", counted)
-    assert judged(data, usual=True) == plain
+    assert judged(data, "usual") == plain
     assert plain.verdict == "conforms-so-far"
     assert taken > len(events) // 2
+
+
+@pytest.mark.skipif("paired" not in FAST, reason="there was no C compiler at the installation")
+def test_most_of_a_healthy_run_is_taken_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+    walk = paired.Paired.walk
+
+    def counted(self: paired.Paired, start: int, stop: int, host: str) -> int:
+        nonlocal taken
+        end = walk(self, start, stop, host)
+        taken += end - start
+        return end
+
+    events = healthy(12, 12)
+    data = text_of(events)
+    plain = judged(data, "lines")
+    monkeypatch.setattr(paired.Paired, "walk", counted)
+    assert judged(data, "paired") == plain
+    assert taken > len(events) // 4  # steps of two lines each
 
 
 def shifted(events: list[Fields], at: int, key: str, by: int) -> None:
@@ -161,7 +150,7 @@ def test_what_is_wrong_with_a_round_is_found_as_in_lines(wrong: str, parity: int
     ]  # when the rounds are known
     WRONG[wrong](events, chance.choice(near[:20]))
     data = text_of(events)
-    assert judged(data, usual=True) == judged(data, usual=False)
+    assert {way: judged(data, way) for way in FAST} == dict.fromkeys(FAST, judged(data, "lines"))
 
 
 def test_polls_of_many_resources_at_once_are_no_rounds() -> None:
@@ -174,4 +163,4 @@ def test_polls_of_many_resources_at_once_are_no_rounds() -> None:
     for seq, one in enumerate(events, start=1):
         one["seq"] = seq
     data = text_of(events)
-    assert judged(data, usual=True) == judged(data, usual=False)
+    assert {way: judged(data, way) for way in FAST} == dict.fromkeys(FAST, judged(data, "lines"))
