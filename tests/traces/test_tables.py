@@ -17,6 +17,7 @@ from rhscheck.traces import habit, tables
 from rhscheck.traces.batches import Batch, read_batches
 from rhscheck.traces.format import EventLine, Record
 from rhscheck.traces.habit import Usual
+from rhscheck.traces.paired import Paired
 from rhscheck.traces.tables import Stretch, Tabled, ranges, tabulate
 
 
@@ -39,7 +40,7 @@ def records_of(path: Path, *, tabled: bool) -> tuple[list[Record], int]:
         match part:
             case Batch(line, events):
                 found += [EventLine(line + at, event) for at, event in enumerate(events)]
-            case Usual():
+            case Usual() | Paired():
                 raise AssertionError
             case Tabled():
                 from_tables += len(part.table)
