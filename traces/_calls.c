@@ -1,10 +1,11 @@
 /* Lines of a recording (rhs-trace/1) that are calls and returns, in compiled code.
 
-   Owns two functions. `read` goes over whole lines and gives them as columns, a call and its return
-   on the next line together. It accepts only lines in the one canonical form, byte for byte; of any
-   stretch in which something else stands it says so, and rhscheck.traces reads it as it always does.
-   `walk` takes calls that return on the next line as rhscheck.traces.steady would, and stops at the
-   first that is not ordinary. Neither holds any state. */
+   `read` goes over whole lines and gives them as columns, a call and its return on the next line
+   together. It accepts only lines in the one canonical form, byte for byte; of any stretch in which
+   something else stands it says so, and rhscheck.traces reads it as it always does. A `Way` is one
+   of rhscheck.traces.paths, and does what the Python function of the same way does. `walk` takes
+   lines along their ways as rhscheck.traces.steady would, and stops at the first that is not
+   ordinary. What rules mean is not known here. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -260,20 +261,25 @@ done:
     return result;
 }
 
-/* ---- walking ------------------------------------------------------------------------------- */
+/* ---- ways --------------------------------------------------------------------------------- */
 
 /* Where the slots of a class are that was made with __slots__. */
+enum { MOST_SLOTS = 8 };
 typedef struct {
     PyTypeObject *type;
-    Py_ssize_t offsets[5];
+    Py_ssize_t offsets[MOST_SLOTS];
 } Slots;
 
-static const char *const KIND_SLOTS[] = {"walker", "rounds", "host", "op", NULL};
-static const char *const WALKER_SLOTS[] = {"walks", "node", "op", "cid", "count"};
-static const char *const NODE_SLOTS[] = {"rounds", NULL};
-enum { KIND_WALKER, KIND_ROUNDS, KIND_HOST, KIND_OP };
-enum { WALKER_WALKS, WALKER_NODE, WALKER_OP, WALKER_ID, WALKER_COUNT };
-enum { NODE_ROUNDS };
+static const char *const KIND_SLOTS[] = {"walker", "rounds", "host", "op", "is_call", NULL};
+static const char *const WALKER_SLOTS[] = {
+    "walks", "node", "op", "cid", "count", "times", "now", "calls"};
+static const char *const NODE_SLOTS[] = {"rounds", "paths", NULL};
+enum { KIND_WALKER, KIND_ROUNDS, KIND_HOST, KIND_OP, KIND_IS_CALL };
+enum {
+    WALKER_WALKS, WALKER_NODE, WALKER_OP, WALKER_ID, WALKER_COUNT, WALKER_TIMES, WALKER_NOW,
+    WALKER_CALLS
+};
+enum { NODE_ROUNDS, NODE_PATHS };
 
 /* Make `slots` those of the object's class; -1 with an exception. */
 static int
@@ -281,7 +287,7 @@ slots_of(Slots *slots, PyObject *object, const char *const *names)
 {
     if (slots->type == Py_TYPE(object))
         return 0;
-    for (int number = 0; number < 5 && names[number] != NULL; number++) {
+    for (int number = 0; number < MOST_SLOTS && names[number] != NULL; number++) {
         PyObject *found = PyObject_GetAttrString((PyObject *)Py_TYPE(object), names[number]);
         if (found == NULL)
             return -1;
@@ -305,7 +311,241 @@ slot(const Slots *slots, PyObject *object, int number)
     return (PyObject **)((char *)object + slots->offsets[number]);
 }
 
-/* What a dict that stands in a slot has for the key; NULL, perhaps with an exception. */
+/* A way of rhscheck.traces.paths as numbers: of each alternative the conditions under which it is
+   gone, the times after it, and the node where it ends (None: where it began). A value is one of
+   the walker's times, its `now`, or the time of an event. */
+enum { INPUTS, EVENTS, ALTERNATIVES, FIRST };
+enum { CONDITIONS, TIMES, ALTERNATIVE };        /* how many of an alternative */
+enum { LEFT, SIGN, RIGHT, PLUS, CONDITION };    /* left < right + plus */
+enum { PLACE, MORE, TIME };                     /* value + more */
+enum { BEFORE, AFTER, SAME };
+enum { MOST_TIMES = 32, MOST_NUMBERS = 4096 };
+static const long long FURTHEST = 1LL << 61;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *nodes;
+    long long *program;
+    Slots of_walker; /* of the walker that last came */
+} Way;
+
+/* Whether the numbers are such a way, to the last one. */
+static int
+is_sound(const long long *program, Py_ssize_t size, Py_ssize_t nodes)
+{
+    if (size < FIRST || size > MOST_NUMBERS || program[INPUTS] < 0 || program[INPUTS] > MOST_TIMES
+        || program[EVENTS] < 1 || program[EVENTS] > 2 || program[ALTERNATIVES] != nodes)
+        return 0;
+    long long values = program[INPUTS] + 1 + program[EVENTS];
+    Py_ssize_t at = FIRST;
+    for (Py_ssize_t number = 0; number < nodes; number++) {
+        if (size - at < ALTERNATIVE)
+            return 0;
+        long long conditions = program[at + CONDITIONS], times = program[at + TIMES];
+        at += ALTERNATIVE;
+        if (conditions < 0 || conditions > MOST_NUMBERS || times < 0 || times > MOST_TIMES
+            || size - at < conditions * CONDITION + times * TIME)
+            return 0;
+        for (; conditions > 0; conditions--, at += CONDITION) {
+            const long long *one = program + at;
+            if (one[LEFT] < 0 || one[LEFT] >= values || one[RIGHT] < 0 || one[RIGHT] >= values
+                || one[SIGN] < BEFORE || one[SIGN] > SAME || one[PLUS] < -FURTHEST
+                || one[PLUS] > FURTHEST)
+                return 0;
+        }
+        for (; times > 0; times--, at += TIME) {
+            const long long *one = program + at;
+            if (one[PLACE] < 0 || one[PLACE] >= values || one[MORE] < -FURTHEST
+                || one[MORE] > FURTHEST)
+                return 0;
+        }
+    }
+    return at == size;
+}
+
+static PyObject *
+way_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    Py_buffer given;
+    PyObject *nodes;
+    if (named != NULL && PyDict_GET_SIZE(named) > 0) {
+        PyErr_SetString(PyExc_TypeError, "Way takes no names");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "y*O!:Way", &given, &PyTuple_Type, &nodes))
+        return NULL;
+    Way *way = NULL;
+    Py_ssize_t size = given.len / (Py_ssize_t)sizeof(long long);
+    long long *program = PyMem_Malloc(given.len ? given.len : 1);
+    if (program == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    memcpy(program, given.buf, given.len);
+    if (given.len % sizeof(long long) || !is_sound(program, size, PyTuple_GET_SIZE(nodes))) {
+        PyErr_SetString(PyExc_ValueError, "these numbers are no way");
+        goto done;
+    }
+    way = (Way *)type->tp_alloc(type, 0);
+    if (way != NULL) {
+        way->program = program;
+        way->nodes = Py_NewRef(nodes);
+        program = NULL;
+    }
+done:
+    PyMem_Free(program);
+    PyBuffer_Release(&given);
+    return (PyObject *)way;
+}
+
+static int
+way_traverse(Way *way, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(way));
+    Py_VISIT(way->nodes);
+    return 0;
+}
+
+static int
+way_clear(Way *way)
+{
+    Py_CLEAR(way->nodes);
+    return 0;
+}
+
+static void
+way_dealloc(Way *way)
+{
+    PyTypeObject *type = Py_TYPE(way);
+    PyObject_GC_UnTrack(way);
+    way_clear(way);
+    PyMem_Free(way->program);
+    type->tp_free(way);
+    Py_DECREF(type);
+}
+
+static int
+holds(const long long *one, const long long *values)
+{
+    long long apart = values[one[LEFT]] - values[one[RIGHT]];
+    switch (one[SIGN]) {
+    case BEFORE:
+        return apart < one[PLUS];
+    case AFTER:
+        return apart > one[PLUS];
+    default:
+        return apart == one[PLUS];
+    }
+}
+
+/* Take the walker along: 1; 0 if it does not fit, and nothing has changed; -1 with an exception. */
+static int
+go_along(Way *way, const Slots *slots, PyObject *walker, PyObject *const *events, int count)
+{
+    const long long *program = way->program;
+    long long values[MOST_TIMES + 3];
+    PyObject *objects[MOST_TIMES + 3];
+    PyObject *times = *slot(slots, walker, WALKER_TIMES), *now = *slot(slots, walker, WALKER_NOW);
+    Py_ssize_t inputs = program[INPUTS];
+    if (program[EVENTS] != count || times == NULL || now == NULL || way->nodes == NULL
+        || !PyTuple_CheckExact(times) || PyTuple_GET_SIZE(times) != inputs)
+        return 0;
+    for (Py_ssize_t at = 0; at < inputs; at++)
+        objects[at] = PyTuple_GET_ITEM(times, at);
+    objects[inputs] = now;
+    for (int at = 0; at < count; at++)
+        objects[inputs + 1 + at] = events[at];
+    for (Py_ssize_t at = 0; at < inputs + 1 + count; at++) {
+        values[at] = PyLong_AsLongLong(objects[at]);
+        if (values[at] == -1 && PyErr_Occurred())
+            return -1;
+        if (values[at] < 0 || values[at] > 2 * FURTHEST)
+            return 0; /* no time; what differences may be relies on it */
+    }
+    const long long *at = program + FIRST;
+    for (Py_ssize_t number = 0; number < program[ALTERNATIVES]; number++) {
+        long long conditions = at[CONDITIONS], taken = at[TIMES];
+        const long long *one = at + ALTERNATIVE;
+        at = one + conditions * CONDITION + taken * TIME;
+        int fits = 1;
+        for (; conditions > 0 && fits; conditions--, one += CONDITION)
+            fits = holds(one, values);
+        if (!fits)
+            continue;
+        PyObject *after = PyTuple_New(taken);
+        if (after == NULL)
+            return -1;
+        for (Py_ssize_t place = 0; place < taken; place++, one += TIME) {
+            PyObject *moment = one[MORE] ? PyLong_FromLongLong(values[one[PLACE]] + one[MORE])
+                                         : Py_NewRef(objects[one[PLACE]]);
+            if (moment == NULL) {
+                Py_DECREF(after);
+                return -1;
+            }
+            PyTuple_SET_ITEM(after, place, moment);
+        }
+        PyObject *node = PyTuple_GET_ITEM(way->nodes, number);
+        PyObject *moment = Py_NewRef(events[count - 1]);
+        if (node != Py_None)
+            Py_XSETREF(*slot(slots, walker, WALKER_NODE), Py_NewRef(node));
+        Py_XSETREF(*slot(slots, walker, WALKER_TIMES), after);
+        Py_XSETREF(*slot(slots, walker, WALKER_NOW), moment);
+        return 1;
+    }
+    return 0;
+}
+
+static PyObject *
+way_call(Way *way, PyObject *args, PyObject *named)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(args) - 1;
+    if (count < 1 || count > 2 || (named != NULL && PyDict_GET_SIZE(named) > 0)) {
+        PyErr_SetString(PyExc_TypeError, "a walker and one or two times are wanted");
+        return NULL;
+    }
+    PyObject *walker = PyTuple_GET_ITEM(args, 0), *events[2];
+    for (Py_ssize_t at = 0; at < count; at++)
+        events[at] = PyTuple_GET_ITEM(args, at + 1);
+    if (slots_of(&way->of_walker, walker, WALKER_SLOTS) < 0)
+        return NULL;
+    int status = go_along(way, &way->of_walker, walker, events, (int)count);
+    return status < 0 ? NULL : PyBool_FromLong(status);
+}
+
+PyDoc_STRVAR(
+    way_doc,
+    "Way(program, nodes, /)\n--\n\n"
+    "A way of rhscheck.traces.paths: called with a walker and the times of its events, it takes\n"
+    "the walker along by the first alternative that fits; False, and no change, if none does.\n\n"
+    "`program`: an array of 64-bit numbers, see the source; `nodes`: where each alternative ends\n"
+    "(None: where it began). Raises ValueError for numbers that are no way.");
+
+static PyType_Slot way_slots[] = {
+    {Py_tp_doc, (void *)way_doc},
+    {Py_tp_new, way_new},
+    {Py_tp_dealloc, way_dealloc},
+    {Py_tp_traverse, way_traverse},
+    {Py_tp_clear, way_clear},
+    {Py_tp_call, way_call},
+    {0, NULL},
+};
+
+static PyType_Spec way_spec = {
+    .name = "rhscheck.traces._calls.Way",
+    .basicsize = sizeof(Way),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = way_slots,
+};
+
+/* ---- walking ------------------------------------------------------------------------------ */
+
+typedef struct {
+    PyTypeObject *way_type;
+    PyObject *calls, *returns, *host; /* numbers of events, by entry point; by code and that */
+    Slots of_kind, of_walker, of_node;
+} Walk;
+
+/* What a dict has for the key; NULL, perhaps with an exception. */
 static PyObject *
 looked_up(PyObject *dict, PyObject *key)
 {
@@ -314,58 +554,100 @@ looked_up(PyObject *dict, PyObject *key)
 
 /* Note the id of a call; -1 with an exception. */
 static int
-note_call(const Slots *of_kind, const Slots *of_walker, PyObject *kind, PyObject *walker, PyObject *id)
+note_call(const Walk *walk, PyObject *kind, PyObject *walker, PyObject *id)
 {
-    PyObject **op = slot(of_walker, walker, WALKER_OP), *its_op = *slot(of_kind, kind, KIND_OP);
+    PyObject **op = slot(&walk->of_walker, walker, WALKER_OP);
+    PyObject *its_op = *slot(&walk->of_kind, kind, KIND_OP);
     if (*op != its_op) {
-        PyObject *done = PyObject_CallMethod(walker, "settle", NULL);
-        if (done == NULL)
+        /* As Walker.settle does it. */
+        PyObject *last = *slot(&walk->of_walker, walker, WALKER_ID);
+        PyObject *known = *slot(&walk->of_walker, walker, WALKER_CALLS);
+        if (*op == NULL || last == NULL || known == NULL || !PyDict_Check(known)) {
+            PyErr_SetString(PyExc_TypeError, "this is no walker");
             return -1;
-        Py_DECREF(done);
+        }
+        int had_one = PyObject_IsTrue(*op);
+        if (had_one < 0 || (had_one && PyDict_SetItem(known, *op, last) < 0))
+            return -1;
         Py_XSETREF(*op, Py_XNewRef(its_op));
     }
-    Py_XSETREF(*slot(of_walker, walker, WALKER_ID), Py_NewRef(id));
+    Py_XSETREF(*slot(&walk->of_walker, walker, WALKER_ID), Py_NewRef(id));
     return 0;
+}
+
+/* Whether a return has the id of the last call of its entry point; -1 with an exception. */
+static int
+is_last_call(const Walk *walk, PyObject *kind, PyObject *walker, PyObject *id)
+{
+    PyObject *op = *slot(&walk->of_kind, kind, KIND_OP);
+    PyObject *last = *slot(&walk->of_walker, walker, WALKER_ID);
+    if (*slot(&walk->of_walker, walker, WALKER_OP) != op)
+        last = looked_up(*slot(&walk->of_walker, walker, WALKER_CALLS), op);
+    if (last == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    return PyObject_RichCompareBool(last, id, Py_EQ);
+}
+
+/* The way that the step may go: borrowed; NULL, perhaps with an exception. */
+static PyObject *
+way_of(const Walk *walk, PyObject *kind, PyObject *node, int is_round, PyObject *code)
+{
+    PyObject *op = *slot(&walk->of_kind, kind, KIND_OP), *number;
+    PyObject *ways = *slot(&walk->of_node, node, is_round ? NODE_ROUNDS : NODE_PATHS);
+    if (is_round)
+        number = looked_up(*slot(&walk->of_kind, kind, KIND_ROUNDS), code);
+    else if (code == Py_None)
+        number = looked_up(walk->calls, op);
+    else
+        number = looked_up(looked_up(walk->returns, code), op);
+    return number == NULL ? NULL : looked_up(ways, number);
 }
 
 /* Take one step: 1; 0 if it is not ordinary, and nothing has changed; -1 with an exception. */
 static int
 take_step(
-    Slots *of_kind, Slots *of_walker, Slots *of_node, PyObject *kind, PyObject *begun,
-    PyObject *ended, PyObject *id, PyObject *code, PyObject *host)
+    Walk *walk, PyObject *kind, PyObject *begun, PyObject *ended, PyObject *id, PyObject *code)
 {
-    PyObject *walker = *slot(of_kind, kind, KIND_WALKER);
-    if (ended == Py_None || walker == NULL || walker == Py_None
-        || *slot(of_kind, kind, KIND_HOST) != host)
-        return 0;
-    if (slots_of(of_walker, walker, WALKER_SLOTS) < 0)
+    if (slots_of(&walk->of_kind, kind, KIND_SLOTS) < 0)
         return -1;
-    PyObject *node = *slot(of_walker, walker, WALKER_NODE);
-    if (*slot(of_walker, walker, WALKER_WALKS) != Py_True || node == NULL)
+    PyObject *walker = *slot(&walk->of_kind, kind, KIND_WALKER);
+    if (walker == NULL || walker == Py_None
+        || *slot(&walk->of_kind, kind, KIND_HOST) != walk->host)
         return 0;
-    if (slots_of(of_node, node, NODE_SLOTS) < 0)
+    if (slots_of(&walk->of_walker, walker, WALKER_SLOTS) < 0)
         return -1;
-    PyObject *number = looked_up(*slot(of_kind, kind, KIND_ROUNDS), code), *way = NULL;
-    if (number != NULL)
-        way = looked_up(*slot(of_node, node, NODE_ROUNDS), number);
+    PyObject *node = *slot(&walk->of_walker, walker, WALKER_NODE);
+    if (*slot(&walk->of_walker, walker, WALKER_WALKS) != Py_True || node == NULL)
+        return 0;
+    if (slots_of(&walk->of_node, node, NODE_SLOTS) < 0)
+        return -1;
+    int is_round = ended != Py_None, is_call = is_round || code == Py_None;
+    int has_id = PyLong_AsLongLong(id) != -1;
+    if (PyErr_Occurred())
+        return -1;
+    if (!is_call && has_id) {
+        int is_last = is_last_call(walk, kind, walker, id);
+        if (is_last != 1)
+            return is_last;
+    }
+    PyObject *way = way_of(walk, kind, node, is_round, code);
     if (way == NULL)
         return PyErr_Occurred() ? -1 : 0;
+    if (!Py_IS_TYPE(way, walk->way_type))
+        return 0;
+    PyObject *events[] = {begun, ended};
     Py_INCREF(walker);
     Py_INCREF(way);
-    PyObject *given[] = {walker, begun, ended};
-    PyObject *fits = PyObject_Vectorcall(way, given, 3, NULL);
+    int status = go_along((Way *)way, &walk->of_walker, walker, events, is_round ? 2 : 1);
     Py_DECREF(way);
-    int status = fits == NULL ? -1 : fits == Py_True;
-    Py_XDECREF(fits);
     if (status == 1) {
-        long long no_id = PyLong_AsLongLong(id);
-        PyObject **count = slot(of_walker, walker, WALKER_COUNT);
+        PyObject **count = slot(&walk->of_walker, walker, WALKER_COUNT);
         long long known = *count == NULL ? 0 : PyLong_AsLongLong(*count);
-        PyObject *more = PyErr_Occurred() ? NULL : PyLong_FromLongLong(known + 2);
-        if (more == NULL || (no_id != -1 && note_call(of_kind, of_walker, kind, walker, id) < 0))
+        PyObject *more = PyErr_Occurred() ? NULL : PyLong_FromLongLong(known + 1 + is_round);
+        if (more == NULL || (is_call && has_id && note_call(walk, kind, walker, id) < 0))
             status = -1;
         if (more != NULL)
-            Py_XSETREF(*slot(of_walker, walker, WALKER_COUNT), more);
+            Py_XSETREF(*slot(&walk->of_walker, walker, WALKER_COUNT), more);
     }
     Py_DECREF(walker);
     return status;
@@ -373,61 +655,81 @@ take_step(
 
 PyDoc_STRVAR(
     walk_doc,
-    "walk(kinds, begun, ended, ids, codes, start, stop, host, /)\n--\n\n"
-    "Take the steps `start` to `stop` of the columns while they are rounds that fit, of `host`.\n\n"
-    "The number of the first that was not taken: it has changed nothing.");
+    "walk(kinds, begun, ended, ids, codes, start, stop, host, calls, returns, /)\n--\n\n"
+    "Take the steps `start` to `stop` of the columns while they are of `host` and fit.\n\n"
+    "`calls`, `returns`: the numbers of events, by entry point, and by code and entry point.\n"
+    "The number of the first that was not taken (it has changed nothing), and how many lines were.");
 
 static PyObject *
-walk(PyObject *module, PyObject *args)
+walk_along(PyObject *module, PyObject *args)
 {
-    PyObject *columns[COLUMNS], *host;
-    Py_ssize_t at, stop;
+    PyObject *columns[COLUMNS];
+    Py_ssize_t at, stop, lines = 0;
+    Walk walk = {0};
     if (!PyArg_ParseTuple(
-            args, "O!O!O!O!O!nnU:walk", &PyList_Type, &columns[KINDS], &PyList_Type,
+            args, "O!O!O!O!O!nnUO!O!:walk", &PyList_Type, &columns[KINDS], &PyList_Type,
             &columns[BEGUN], &PyList_Type, &columns[ENDED], &PyList_Type, &columns[IDS],
-            &PyList_Type, &columns[CODES], &at, &stop, &host))
+            &PyList_Type, &columns[CODES], &at, &stop, &walk.host, &PyDict_Type, &walk.calls,
+            &PyDict_Type, &walk.returns))
         return NULL;
+    walk.way_type = *(PyTypeObject **)PyModule_GetState(module);
     for (int column = 0; column < COLUMNS; column++) {
         if (at < 0 || stop > PyList_GET_SIZE(columns[column])) {
             PyErr_SetString(PyExc_IndexError, "there are not so many steps");
             return NULL;
         }
     }
-    Slots of_kind = {0}, of_walker = {0}, of_node = {0};
     for (; at < stop; at++) {
-        PyObject *kind = PyList_GET_ITEM(columns[KINDS], at);
-        if (slots_of(&of_kind, kind, KIND_SLOTS) < 0)
-            return NULL;
-        switch (take_step(
-            &of_kind, &of_walker, &of_node, kind, PyList_GET_ITEM(columns[BEGUN], at),
+        int status = take_step(
+            &walk, PyList_GET_ITEM(columns[KINDS], at), PyList_GET_ITEM(columns[BEGUN], at),
             PyList_GET_ITEM(columns[ENDED], at), PyList_GET_ITEM(columns[IDS], at),
-            PyList_GET_ITEM(columns[CODES], at), host)) {
-        case 1:
-            continue;
-        case 0:
-            return PyLong_FromSsize_t(at);
-        default:
+            PyList_GET_ITEM(columns[CODES], at));
+        if (status < 0)
             return NULL;
-        }
+        if (status == 0)
+            break;
+        lines += PyList_GET_ITEM(columns[ENDED], at) == Py_None ? 1 : 2;
     }
-    return PyLong_FromSsize_t(at);
+    return Py_BuildValue("(nn)", at, lines);
 }
 
 static PyMethodDef methods[] = {
     {"read", read_lines, METH_VARARGS, read_doc},
-    {"walk", walk, METH_VARARGS, walk_doc},
+    {"walk", walk_along, METH_VARARGS, walk_doc},
     {NULL, NULL, 0, NULL},
 };
 
-/* Changes whenever what these take or give does: see rhscheck.traces.paired. */
 static int
-set_revision(PyObject *module)
+set_up(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "REVISION", 1);
+    PyObject **way_type = PyModule_GetState(module);
+    *way_type = PyType_FromModuleAndSpec(module, &way_spec, NULL);
+    if (*way_type == NULL || PyModule_AddObjectRef(module, "Way", *way_type) < 0)
+        return -1;
+    /* Changes whenever what these take or give does: see rhscheck.traces.paired. */
+    return PyModule_AddIntConstant(module, "REVISION", 2);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    PyObject **way_type = PyModule_GetState(module);
+    if (way_type != NULL)
+        Py_VISIT(*way_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    PyObject **way_type = PyModule_GetState(module);
+    if (way_type != NULL)
+        Py_CLEAR(*way_type);
+    return 0;
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, set_revision},
+    {Py_mod_exec, set_up},
     {0, NULL},
 };
 
@@ -435,8 +737,11 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_calls",
     .m_doc = "Lines of a recording that are calls and returns, read in compiled code.",
+    .m_size = sizeof(PyObject *),
     .m_methods = methods,
     .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
 };
 
 PyMODINIT_FUNC

@@ -10,13 +10,13 @@ resource and entry point have in common. Where it was not built, or where anythi
 from __future__ import annotations
 
 import sys
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from rhscheck.traces import compiled
 from rhscheck.traces.format import EventLine, LineReader, Malformed
 from rhscheck.traces.habit import CALL, Habit
 
@@ -36,34 +36,6 @@ class Kind:
     walker: Any = None
     rounds: dict[int, int] = field(default_factory=dict)
 
-
-# Kinds, when a call (or return) was, when its return on the next line was if it is there, call ids
-# (-1: none), codes of the returns; the first line's number, the count of lines, and whether numbers
-# go on by one while times do not go back.
-_Columns = tuple[
-    list[Kind], list[int], list["int | None"], list[int], list["int | None"], int, int, bool
-]
-
-
-class _Read(Protocol):
-    """See `_calls.c`."""
-
-    def __call__(
-        self, text: bytes, known: dict[bytes, Kind], find: Callable[[bytes], Kind | None], /
-    ) -> _Columns | None: ...
-
-
-# What this module expects of the compiled one: an editable install keeps what it once built.
-_REVISION: Final = 1
-read: _Read | None
-try:
-    from rhscheck.traces import _calls
-    from rhscheck.traces._calls import REVISION, read
-
-    if REVISION != _REVISION:
-        read = None
-except ImportError:
-    read = None
 
 # So many kinds are remembered.
 _MOST_KINDS: Final = 16_384
@@ -96,20 +68,32 @@ class Paired:
         """On which line (from 0) each step begins, and the end of the last."""
         return [0, *accumulate(1 if end is None else 2 for end in self.ended)]
 
-    def time_before(self, at: int) -> int:
-        """The time of the line before line number `at` (from 0), which is not the first."""
-        step = bisect_left(self.places, at) - 1
+    def lines_of(self, step: int) -> int:
+        """How many lines the step is."""
+        return 1 if self.ended[step] is None else 2
+
+    def time_of(self, step: int, lines: int) -> int:
+        """The time of the line number `lines` (1 or 2) of the step."""
         ended = self.ended[step]
-        return self.begun[step] if ended is None or self.places[step + 1] > at else ended
+        return self.begun[step] if ended is None or lines == 1 else ended
 
-    def walk(self, start: int, stop: int, host: str) -> int:
-        """Let walkers take the steps `start` to `stop` while they are rounds of `host` that fit.
+    def walk(
+        self,
+        start: int,
+        stop: int,
+        host: str,
+        calls: dict[str, int],
+        returns: dict[int, dict[str, int]],
+    ) -> tuple[int, int]:
+        """Let walkers take the steps `start` to `stop` while they are of `host` and ordinary.
 
-        The first that was not taken; it has changed nothing.
+        `calls`, `returns`: the numbers of events, by entry point, and by code and entry point. The
+        first step that was not taken (it has changed nothing), and how many lines were.
         """
-        return _calls.walk(
-            self.kinds, self.begun, self.ended, self.ids, self.codes, start, stop, host
-        )
+        assert compiled.calls is not None, "nothing is paired without"
+        columns = self.kinds, self.begun, self.ended, self.ids, self.codes
+        taken: tuple[int, int] = compiled.calls.walk(*columns, start, stop, host, calls, returns)
+        return taken
 
     def record(self, at: int) -> EventLine | Malformed:
         """What stands on line number `at` (from 0)."""
@@ -133,11 +117,11 @@ class Pairing:
 
     def read(self, text: bytes, line: int, reader: LineReader) -> Paired | None:
         """The lines of `text` (each ended), from line `line` on; None if they are not as usual."""
-        if read is None or not self.compiled or not self.habit.known:
+        if compiled.calls is None or not self.compiled or not self.habit.known:
             return None
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()
-        found = read(text, self._kinds, self._kind)
+        found = compiled.calls.read(text, self._kinds, self._kind)
         if found is None:
             return None
         kinds, begun, ended, ids, codes, number, count, in_order = found

@@ -1,20 +1,30 @@
-"""Ways through the sets of states that are taken again and again, written as straight-line Python.
+"""Ways through the sets of states that are taken again and again.
 
 Most lines of a recording are polls of resources that are well: the same event at the same node of
 `traces.possible`, with the same clocks coming to the same constants on the way. Such a *way* needs
 no search: it is a few comparisons of times, and then the node and the times after it. Owns the
-search for a way (where the times are exact and nothing is suspected), and its translation once it
-has been taken a few times. Both are the same steps of the same nodes, composed; whoever is refused
-here has changed nothing and is judged by `traces.judge`, which gives the same answers.
+search for a way (where the times are exact and nothing is suspected), and its composition once it
+has been taken a few times (`traces.translation` writes it down). Both are the same steps of the
+same nodes, composed; whoever is refused here has changed nothing and is judged by `traces.judge`,
+which gives the same answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rhscheck.traces.possible import Node, Possibilities, Step, TooManyStates
+from rhscheck.traces.translation import (
+    Alternative,
+    Condition,
+    Moment,
+    Sign,
+    compared,
+    names_of,
+    translated,
+)
 
 if TYPE_CHECKING:
     from rhscheck.traces.units import Unit
@@ -185,8 +195,6 @@ def _changes(node: Node) -> tuple[tuple[int, int], ...] | None:
 # ---- translation -------------------------------------------------------------------------------
 # A time: the number of a moment of the start (their count: the walker's `now`), and what is added.
 _Sum = tuple[int, int]
-# The same by name.
-Moment = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,7 @@ class Path:
     `times` are those after it, `node` is where it ends.
     """
 
-    conditions: tuple[str, ...]
+    conditions: tuple[Condition, ...]
     later: tuple[Moment, ...]
     times: tuple[Moment, ...]
     node: Node
@@ -210,53 +218,18 @@ def common(start: Node, number: int) -> list[Trail]:
 
 
 def _translated(start: Node, number: int) -> Way:
-    """A function that takes whichever of the common ways fits."""
-    names = names_of(start)
-    lines = ["def way(walker, time):", *unpacked(names)]
-    scope: dict[str, object] = {}
-    for at, trail in enumerate(common(start, number)):
-        found = path(start, trail, number, names, "time")
-        scope[f"node{at}"] = found.node
-        conditions = [*found.conditions, *(before("time", one) for one in found.later)]
-        lines += [
-            f"    if {' and '.join(conditions)}:",
-            f"        walker.times = ({''.join(f'{text(one)}, ' for one in found.times)})",
-            f"        walker.node = node{at}",
-            "        walker.now = time",
-            "        return True",
-        ]
-    lines.append("    return False")
-    return function(lines, "way", scope)  # type: ignore[no-any-return]
-
-
-def function(lines: Sequence[str], name: str, scope: dict[str, object]) -> Any:
-    """The function `name` of a text that has numbers and our own names only."""
-    exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
-    return scope[name]
-
-
-def names_of(start: Node) -> tuple[Moment, ...]:
-    """What the times of a walker at this node are called: those it knows, and now."""
-    return tuple((f"t{at}", 0) for at in range(len(start.least) + 1))
-
-
-def unpacked(names: Sequence[Moment]) -> list[str]:
-    """The lines that give the walker's times these names."""
-    *times, now = (name for name, _ in names)
-    first = [f"    {', '.join(times)}, = walker.times"] if times else []
-    return [*first, f"    {now} = walker.now"]
-
-
-def text(moment: Moment) -> str:
-    """A moment as Python."""
-    name, plus = moment
-    return f"{name} + {plus}" if plus else name
-
-
-def before(time: str, moment: Moment) -> str:
-    """The condition that `time` is before the moment. Differences are small, and small is fast."""
-    name, plus = moment
-    return f"{time} - {name} < {plus}" if plus else f"{time} < {name}"
+    """What takes whichever of the common ways fits."""
+    names = names_of(len(start.least))
+    found = (path(start, trail, number, names, "time") for trail in common(start, number))
+    alternatives = [
+        Alternative(
+            (*one.conditions, *(compared(("time", 0), "<", later) for later in one.later)),
+            one.times,
+            None if one.node is start else one.node,
+        )
+        for one in found
+    ]
+    return translated(names, ("time",), alternatives)
 
 
 def path(start: Node, trail: Trail, number: int, names: Sequence[Moment], time: str) -> Path:
@@ -269,9 +242,8 @@ def path(start: Node, trail: Trail, number: int, names: Sequence[Moment], time: 
         name, plus = names[value[0]]
         return name, plus + value[1]
 
-    def condition(value: _Sum, sign: str) -> str:
-        name, plus = moment_of(value)
-        return f"{time} - {name} {sign} {plus}" if plus else f"{time} {sign} {name}"
+    def condition(value: _Sum, sign: Sign) -> Condition:
+        return compared((time, 0), sign, moment_of(value))
 
     count = len(start.least)
     node = start
@@ -292,8 +264,8 @@ def path(start: Node, trail: Trail, number: int, names: Sequence[Moment], time: 
         moments = rest.pop(0)
         ahead = {at: (values[at][0], values[at][1] + constant) for at, constant in node.ahead}
         instant, *others = [ahead.pop(moment) for moment in moments]
-        same = text(moment_of(instant))
-        conditions += [f"{text(moment_of(other))} == {same}" for other in others]
+        same = moment_of(instant)
+        conditions += [compared(moment_of(other), "==", same) for other in others]
         last = not rest and trail.exactly
         if last:
             exact = instant
@@ -302,7 +274,7 @@ def path(start: Node, trail: Trail, number: int, names: Sequence[Moment], time: 
         else:
             conditions.append(condition(instant, ">"))
             conditions += [
-                f"{text(moment_of(other))} > {same}"
+                compared(moment_of(other), ">", same)
                 for other in ahead.values()
                 if not (other[0] >= instant[0] and other[1] > instant[1])
             ]

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from rhscheck.traces.paths import (
-    Walker,
-    before,
-    common,
-    function,
-    names_of,
-    path,
-    text,
-    unpacked,
-)
+from rhscheck.traces.paths import Walker, common, path
 from rhscheck.traces.possible import Node
+from rhscheck.traces.translation import (
+    Alternative,
+    Condition,
+    Moment,
+    compared,
+    names_of,
+    translated,
+)
 
 # A round is composed, and composed anew, when it has been asked for so often in vain.
 _WORTHWHILE: Final = frozenset((16, 64, 512, 4096))
@@ -33,36 +32,26 @@ Round = Callable[[Walker, int, int], bool]
 
 def compose(start: Node, call: int, back: int) -> Round | None:
     """The event `call` at this node and then the event `back`, None where neither is common yet."""
-    scope: dict[str, object] = {}
-    names = names_of(start)
-    lines = ["def way(walker, call, back):", *unpacked(names)]
+    names = names_of(len(start.least))
+    alternatives: list[Alternative] = []
     for first in common(start, call):
         out = path(start, first, call, names, "call")
         homes = [
             path(out.node, second, back, [*out.times, ("call", 0)], "back")
             for second in common(out.node, back)
         ]
-        if not homes:
-            continue
-        # What has not come at the return had not come at the call.
-        implied = set.intersection(*(set(home.later) for home in homes))
-        needed = [before("call", one) for one in out.later if one not in implied]
-        lines.append(f"    if {' and '.join([*out.conditions, *needed])}:")
         for home in homes:
-            name = f"node{len(scope)}"
-            scope[name] = home.node
-            conditions = [*home.conditions, *(before("back", one) for one in home.later)]
-            lines += [
-                f"        if {' and '.join(conditions)}:",
-                f"            walker.times = ({''.join(f'{text(one)}, ' for one in home.times)})",
-                *([] if home.node is start else [f"            walker.node = {name}"]),
-                "            walker.now = back",
-                "            return True",
-            ]
-    if not scope:
-        return None
-    lines.append("    return False")
-    return function(lines, "way", scope)  # type: ignore[no-any-return]
+            # What has not come at the return had not come at the call.
+            needed = [_before("call", one) for one in out.later if one not in home.later]
+            later = [_before("back", one) for one in home.later]
+            conditions = (*out.conditions, *needed, *home.conditions, *later)
+            node = None if home.node is start else home.node
+            alternatives.append(Alternative(conditions, home.times, node))
+    return translated(names, ("call", "back"), alternatives) if alternatives else None
+
+
+def _before(time: str, moment: Moment) -> Condition:
+    return compared((time, 0), "<", moment)
 
 
 class Rounds:

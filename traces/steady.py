@@ -310,36 +310,44 @@ class Steady:
 
     def run_paired(self, paired: Paired, start: int, stop: int) -> int:
         """Take lines from `start` before `stop` while they are ordinary; the first not taken."""
-        step, end, places = 0, len(paired.kinds), paired.places
+        step, end = 0, len(paired.kinds)
         if start or stop < len(paired):
-            step, end = bisect_left(places, start), bisect_right(places, stop) - 1
-        if step >= end or places[step] != start or paired.begun[step] < self.now:
-            return start  # one half of a step, or it goes back
+            step = bisect_left(paired.places, start)
+            end = bisect_right(paired.places, stop) - 1
+            if step >= end or paired.places[step] != start:
+                return start  # one half of a step
         host, numbers = self.host, self.numbering.last
         before = paired.number - 1  # the number before that of the first line
-        if before + start not in (numbers.get(host), numbers.get(paired.kinds[step].host)):
+        first = paired.kinds[step].host
+        if before + start not in (numbers.get(host), numbers.get(first)):
             return start
-        at = start
-        while step < end:
-            step = paired.walk(step, end, host)
-            at = places[step]
+        if paired.begun[step] < self.now:
+            return start
+        at, now = start, self.now
+        while True:
+            step, taken = paired.walk(step, end, host, self._calls, self._returns)
+            if taken:
+                at, now = at + taken, paired.time_of(step - 1, 2)
             if step == end:
                 break
             kind = paired.kinds[step]
             if kind.host != host:
                 if at > start:
-                    self._note_last(host, paired.time_before(at), before + at)
+                    self._note_last(host, now, before + at)
                 host = kind.host
             walker = self._walker(kind)
             if walker is None:
                 break
             taken = self._singly(walker, paired, step)
-            at += taken
+            if taken:
+                at, now = at + taken, paired.time_of(step, taken)
+            if taken < paired.lines_of(step):
+                break
             step += 1
-            if at < places[step]:
+            if step == end:
                 break
         if at > start:
-            self._note_last(host, paired.time_before(at), before + at)
+            self._note_last(host, now, before + at)
             self.host = host
         return at
 

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Literal
 
 from rhscheck.spec.load import load
-from rhscheck.traces import paired
+from rhscheck.traces import compiled
 from rhscheck.traces.batches import Batch, read_batches
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import Finish, HeaderLine
@@ -16,7 +16,7 @@ from rhscheck.traces.report import TraceReport
 # In columns, decoded by habit; line by line everything is judged alike.
 Way = Literal["paired", "usual", "lines"]
 # The ways that are faster, and must come to the same. Without a C compiler there is one.
-FAST: tuple[Way, ...] = ("usual",) if paired.read is None else ("paired", "usual")
+FAST: tuple[Way, ...] = ("usual",) if compiled.calls is None else ("paired", "usual")
 _ENGINES: dict[str, Engine] = {}
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 from poll_lines import encoded, polls
 
+from rhscheck.traces import translation
 from rhscheck.traces.format import Event, EventLine, LineReader
 from rhscheck.traces.habit import Habit
 from rhscheck.traces.paired import Paired, Pairing
+from rhscheck.traces.translation import Alternative, Condition, Moment, names_of, translated
 
 _calls = pytest.importorskip(
     "rhscheck.traces._calls", reason="there was no C compiler when this was installed"
@@ -178,11 +183,123 @@ def as_lines(paired: Paired) -> list[tuple[object, ...]]:
     return lines
 
 
+@dataclass(slots=True)
+class Somebody:
+    """What a way needs of a walker."""
+
+    times: tuple[int, ...]
+    now: int
+    node: object = "start"
+    walks: bool = True
+    op: str = ""
+    cid: int = 0
+    count: int = 0
+    calls: dict[str, int] = field(default_factory=dict)
+
+
+def drawn_way(
+    chance: random.Random, count: int, events: Sequence[str]
+) -> tuple[tuple[Moment, ...], list[Alternative]]:
+    names = names_of(count)
+    known = [*(name for name, _ in names), *events]
+    alternatives = []
+    for number in range(chance.choice((1, 1, 2, 4))):
+        conditions = tuple(
+            Condition(
+                chance.choice(known),
+                chance.choice(("<", ">", "==")),
+                chance.choice(known),
+                chance.choice((0, 0, 1, -1, 5, -7, 1 << 40)),
+            )
+            for _ in range(chance.choice((0, 1, 2, 3)))
+        )
+        times = tuple(
+            (chance.choice(known), chance.choice((0, 0, 3))) for _ in range(chance.randrange(5))
+        )
+        alternatives.append(Alternative(conditions, times, chance.choice((None, f"node{number}"))))
+    return names, alternatives
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_compiled_way_is_the_way(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    count, events = chance.randrange(5), ("time",) if seed % 2 else ("call", "back")
+    names, alternatives = drawn_way(chance, count, events)
+    way = translated(names, events, alternatives)
+    assert isinstance(way, _calls.Way)
+    monkeypatch.setattr(translation, "calls", None)
+    plain = translated(names, events, alternatives)
+    for _ in range(50):
+        base = chance.choice((0, 1_700_000_000_000_000, (1 << 62) - 20))
+        moments = [base + chance.randrange(10) for _ in range(count + 1)]
+        given = [base + chance.randrange(10) for _ in events]
+        one = Somebody(tuple(moments[:-1]), moments[-1])
+        other = Somebody(tuple(moments[:-1]), moments[-1])
+        assert way(one, *given) is plain(other, *given)
+        assert one == other
+
+
+def test_a_way_that_is_too_large_is_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    far = Alternative((Condition("t0", "<", "time", (1 << 61) + 1),), (), None)
+    assert not isinstance(translated(names_of(0), ("time",), [far]), _calls.Way)
+    near = Alternative((Condition("t0", "<", "time", 1 << 61),), (), None)
+    assert isinstance(translated(names_of(0), ("time",), [near]), _calls.Way)
+    assert isinstance(translated(names_of(32), ("time",), [near]), _calls.Way)
+    assert not isinstance(translated(names_of(33), ("time",), [near]), _calls.Way)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [],
+        [1, 1],
+        [-1, 1, 0],
+        [33, 1, 0],
+        [1, 0, 0],
+        [1, 3, 0],
+        [1, 1, 1],
+        [1, 1, 1, 1, 0],
+        [1, 1, 1, 0, 1],
+        [1, 1, 1, -1, 0],
+        [1, 1, 1, 0, -1],
+        [1, 1, 1, 1 << 60, 0],
+        [1, 1, 1, 1, 0, 3, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0, -1, 0],
+        [1, 1, 1, 1, 0, 0, 3, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0, 0, 1 << 62],
+        [1, 1, 1, 0, 1, 3, 0],
+        [1, 1, 1, 0, 0, 0],
+    ],
+)
+def test_numbers_that_are_no_way(numbers: list[int]) -> None:
+    nodes = (None,) * (numbers[2] if len(numbers) > 2 else 0)
+    with pytest.raises(ValueError, match="these numbers are no way"):
+        _calls.Way(array("q", numbers), nodes)
+
+
+def test_a_way_and_what_is_no_walker() -> None:
+    way = _calls.Way(array("q", [1, 1, 1, 0, 1, 2, 0]), (None,))
+    one = Somebody((3,), 4)
+    assert way(one, 5) is True
+    assert (one.times, one.now) == ((5,), 5)
+    assert way(one, 5, 6) is False  # it is of one event
+    assert way(Somebody((), 4), 5) is False
+    assert way(Somebody((-1,), 4), 5) is False
+    with pytest.raises(AttributeError):
+        way("nobody", 5)
+    with pytest.raises(TypeError):
+        way(one)
+    with pytest.raises(TypeError):
+        way(one, "5")
+    with pytest.raises(ValueError, match="no way"):
+        _calls.Way(b"1234567", ())
+
+
 def test_walking_along_what_is_no_walk() -> None:
     kind = SimpleNamespace(walker=None, rounds={}, host="N", op="Open")
     with pytest.raises(AttributeError):
-        _calls.walk([kind], [1], [2], [3], [0], 0, 1, "N")
+        _calls.walk([kind], [1], [2], [3], [0], 0, 1, "N", {}, {})
     with pytest.raises(IndexError):
-        _calls.walk([], [], [], [], [], 0, 1, "N")
+        _calls.walk([], [], [], [], [], 0, 1, "N", {}, {})
     with pytest.raises(IndexError):
-        _calls.walk([], [], [], [], [], -1, 0, "N")
+        _calls.walk([], [], [], [], [], -1, 0, "N", {}, {})
