@@ -561,8 +561,8 @@ class Inspector:
 
     def _scatter(self, unit: Unit, time: int, late: int) -> None:
         """From now on the unit may be anywhere, with the calls in flight that its books tell."""
+        self._leave_open(unit)
         unit.partial = True
-        unit.suspected.clear()
         unit.calls.clear()
         if unit.stopped is not None:
             return
@@ -571,6 +571,14 @@ class Inspector:
             unit.follower = Follower.begin(self._engine.sets, step, time, late)
         except TooManyStates:
             self.give_up(unit, "after a divergence more states are possible than can be followed")
+
+    def _leave_open(self, unit: Unit) -> None:
+        """What is suspected will never be decided: no line tells any more where the unit was."""
+        for bit, site in unit.suspected.items():
+            if not unit.unresolved >> bit & 1 and unit.follower is not None:
+                unit.unresolved |= 1 << bit
+                self._recording.leave_open(unit, unit.follower, site, bit, self._wording)
+        unit.suspected.clear()
 
     def _bookkeeping(self, reading: Observation) -> dict[int, int]:
         """What the line says of calls in flight: for calls, by their number, the value."""

@@ -322,6 +322,9 @@ class Judge:
         ending = finish or Finish(
             "missing", recording.last_line, recording.events, "there is no end line"
         )
+        if self._missing is not None:
+            # No line came after it that any unit could notice it by.
+            recording.lacks(f"{self._missing}, and nothing follows")
         self._steady.release_all()
         self._all.sweep(at_end=ending.ending == "complete")
         for unit in self._all.everybody:

@@ -46,6 +46,7 @@ class Unit:
     own: int = -1
     heard: dict[str, int] | None = None
     suspected: dict[int, Site] = field(default_factory=dict)
+    unresolved: int = 0  # rules that were suspected when it was lost where the unit is
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
     monitor: str | None = None
     title: str | None = None  # what reports call it, where its name is another's, too
@@ -86,6 +87,7 @@ class Unit:
             books=dict(self.books),
             stopped=self.stopped,
             suspected=dict(self.suspected),
+            unresolved=self.unresolved,
             violated=self.violated,
             proven=self.proven,
             heard=None if self.heard is None else dict(self.heard),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.engine import Engine
+from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Finish, Malformed, UnknownLine
 from rhscheck.traces.receptive import Duty
 from rhscheck.traces.report import (
@@ -22,11 +23,12 @@ from rhscheck.traces.report import (
     Unreadable,
     overall,
 )
-from rhscheck.traces.units import Unit
+from rhscheck.traces.units import Site, Unit
 
 # Of more findings, unreadable lines or remarks only the number is kept.
 MAX_FINDINGS = 1000
 MAX_PROBLEMS = 1000
+MAX_OPEN = 20  # resources of which is told that a rule was suspected before lines were missing
 MAX_NOTES = 50
 MAX_RESOURCES = 10_000
 _MAX_LINES = 8
@@ -51,6 +53,8 @@ class Recording:
     undecided: bool = False  # part of it could not be judged
     may_lack: bool = False  # events may be missing
     diverged: bool = False
+    # Of each rule (its bit) what was suspected of whom, and will never be decided.
+    _open: dict[int, list[Finding]] = field(default_factory=dict)
     _found: dict[object, Finding] = field(default_factory=dict)
     # Of each finding the first lines, about whom (None: anybody) and when that was certain; and how
     # often it was found after those.
@@ -105,6 +109,29 @@ class Recording:
         self._found[key] = finding
         self._lines[key] = {place: proven}
         return key
+
+    def leave_open(
+        self, unit: Unit, follower: Follower, site: Site, bit: int, wording: Wording
+    ) -> None:
+        """Rule `bit`, suspected at `site`, will never be decided for the unit."""
+        told = self._open.setdefault(bit, [])
+        if len(told) < MAX_OPEN:
+            told.append(wording.finding(unit, follower, site, bit, Fault(), suspicion=True))
+
+    def tell_open(self, units: Sequence[Unit], wording: Wording) -> None:
+        """Add what is suspected of the units, and what was until lines were missing."""
+        unresolved = 0
+        for unit in units:
+            unresolved |= unit.unresolved
+        for bit, findings in sorted(self._open.items()):
+            if unresolved >> bit & 1 and not self.violated >> bit & 1:
+                for finding in findings:
+                    self.add(finding, finding.time_us)
+        for unit in units:
+            for bit, site in sorted(unit.suspected.items()):
+                if unit.follower is not None and not self.violated >> bit & 1:
+                    told = wording.finding(unit, unit.follower, site, bit, Fault(), suspicion=True)
+                    self.add(told, site.time_us)
 
     def retract(self, about: object, since: int) -> None:
         """What was found about somebody since then is not proven after all."""
@@ -172,11 +199,7 @@ def report_of(
         recording.note(f"the trace is not known to be whole: {finish.message}")
     if finish.ending == "mismatch":
         recording.undecided = True
-    for unit in units:
-        for bit, site in sorted(unit.suspected.items()):
-            if unit.follower is not None and not recording.violated >> bit & 1:
-                told = wording.finding(unit, unit.follower, site, bit, Fault(), suspicion=True)
-                recording.add(told, site.time_us)
+    recording.tell_open(units, wording)
     if recording.unlisted:
         recording.note(f"{recording.unlisted} more findings are not listed")
     if world.refuted:
@@ -265,6 +288,7 @@ def _kind(unit: Unit) -> object:
         None if follower is None else (follower.node, follower.doubtful, follower.inexact),
         unit.violated,
         tuple(unit.suspected),
+        unit.unresolved,
         unit.judged > 0,
         unit.diverged,
         unit.partial,
@@ -297,7 +321,9 @@ def _verdict(
     """The verdict on one duty; `own`: of one unit, whatever happened to others."""
     if not own and recording.violated >> bit & 1:
         return "violated"
-    if recording.undecided or any(bit in unit.suspected or unit.stopped for unit in units):
+    if recording.undecided or any(
+        bit in unit.suspected or unit.unresolved >> bit & 1 or unit.stopped for unit in units
+    ):
         return "inconclusive"
     if not any(unit.judged for unit in units):
         return "inconclusive" if any(unit.diverged for unit in units) else "not-observable"
