@@ -9,8 +9,8 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <structmember.h>
 #include <string.h>
+#include "_objects.h"
 
 typedef struct {
     const char *begin; /* of the line */
@@ -118,16 +118,6 @@ is_return_of(const Line *back, const Line *call)
            && (size_t)(back->event - back->kind) == before
            && memcmp(back->kind, call->kind, before) == 0
            && (size_t)(back->kind_end - back->op) == op && memcmp(back->op, call->op, op) == 0;
-}
-
-static int
-append_new(PyObject *list, PyObject *item)
-{
-    if (item == NULL)
-        return -1;
-    int status = PyList_Append(list, item);
-    Py_DECREF(item);
-    return status;
 }
 
 /* What `known`, and else `find`, has for the line: a new reference, NULL with an exception. */
@@ -263,16 +253,9 @@ done:
 
 /* ---- ways --------------------------------------------------------------------------------- */
 
-/* Where the slots of a class are that was made with __slots__. */
-enum { MOST_SLOTS = 8 };
-typedef struct {
-    PyTypeObject *type;
-    Py_ssize_t offsets[MOST_SLOTS];
-} Slots;
-
 static const char *const KIND_SLOTS[] = {"walker", "rounds", "host", "op", "is_call", NULL};
 static const char *const WALKER_SLOTS[] = {
-    "walks", "node", "op", "cid", "count", "times", "now", "calls"};
+    "walks", "node", "op", "cid", "count", "times", "now", "calls", NULL};
 static const char *const NODE_SLOTS[] = {"rounds", "paths", NULL};
 enum { KIND_WALKER, KIND_ROUNDS, KIND_HOST, KIND_OP, KIND_IS_CALL };
 enum {
@@ -280,36 +263,6 @@ enum {
     WALKER_CALLS
 };
 enum { NODE_ROUNDS, NODE_PATHS };
-
-/* Make `slots` those of the object's class; -1 with an exception. */
-static int
-slots_of(Slots *slots, PyObject *object, const char *const *names)
-{
-    if (slots->type == Py_TYPE(object))
-        return 0;
-    for (int number = 0; number < MOST_SLOTS && names[number] != NULL; number++) {
-        PyObject *found = PyObject_GetAttrString((PyObject *)Py_TYPE(object), names[number]);
-        if (found == NULL)
-            return -1;
-        int is_slot = Py_IS_TYPE(found, &PyMemberDescr_Type)
-                      && ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX;
-        if (is_slot)
-            slots->offsets[number] = ((PyMemberDescrObject *)found)->d_member->offset;
-        Py_DECREF(found);
-        if (!is_slot) {
-            PyErr_Format(PyExc_TypeError, "%s is no slot", names[number]);
-            return -1;
-        }
-    }
-    slots->type = Py_TYPE(object);
-    return 0;
-}
-
-static PyObject **
-slot(const Slots *slots, PyObject *object, int number)
-{
-    return (PyObject **)((char *)object + slots->offsets[number]);
-}
 
 /* A way of rhscheck.traces.paths as numbers: of each alternative the conditions under which it is
    gone, the times after it, and the node where it ends (None: where it began). A value is one of
@@ -544,13 +497,6 @@ typedef struct {
     PyObject *calls, *returns, *host; /* numbers of events, by entry point; by code and that */
     Slots of_kind, of_walker, of_node;
 } Walk;
-
-/* What a dict has for the key; NULL, perhaps with an exception. */
-static PyObject *
-looked_up(PyObject *dict, PyObject *key)
-{
-    return dict == NULL || !PyDict_Check(dict) ? NULL : PyDict_GetItemWithError(dict, key);
-}
 
 /* Note the id of a call; -1 with an exception. */
 static int

@@ -19,7 +19,7 @@ from cluster_logs import damaged, log_lines
 from rhscheck import opinions
 from rhscheck.spec.load import load
 from rhscheck.traces.audit import audit as auditing
-from rhscheck.traces.audit import growing, story, stretches, ways
+from rhscheck.traces.audit import growing, story, stretches, usual, ways
 from rhscheck.traces.audit.audit import audit_log, audit_stretches
 from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.growing import GrowingLog
@@ -87,6 +87,8 @@ def test_fast_and_line_by_line(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     found = fast(data).as_json()
     assert found == one_by_one(data).as_json()
     monkeypatch.setattr(compiled, "usual", None)
+    assert found == fast(data).as_json()
+    monkeypatch.setattr(usual, "compiled_tell", None)
     assert found == fast(data).as_json()
 
 

@@ -94,21 +94,21 @@ class Story:
             lines, times, processes = lines[begin:end], times[begin:end], processes[begin:end]
             readings = readings[begin:end]
         if batch.rising and (now is None or min(times) >= now - _SECOND):
-            play(self, lines, times, processes, readings)
+            play(self, (lines, times, processes, readings))
             self.reach(max(times))
             return
         for line, time_us, process, reading in zip(lines, times, processes, readings, strict=True):
             if self.now is not None and time_us < self.now - _SECOND:
                 self._time_goes_back(Place(line, time_us))
             self.reach(time_us)
-            play(self, (line,), (time_us,), (process,), (reading,))
+            play(self, ([line], [time_us], [process], [reading]))
 
     def reach(self, time_us: int) -> None:
         """A line has this time."""
         if self.now is None or time_us > self.now:
             self.now = time_us
 
-    def owner(self, line: int, time_us: int, reading: Reading) -> Resource | None:
+    def owner(self, reading: Reading) -> Resource | None:
         """Whose a line is that is as usual, and what it says new; None: it is not, or nobody's."""
         told, route = reading.told[0], reading.route
         if not isinstance(route, Route):

@@ -7,12 +7,12 @@ it shares with the lines that are told one by one (`audit.telling`).
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from rhscheck.traces.audit.durations import SILENCE, measure
-from rhscheck.traces.audit.model import SHOWN, Call, Entry, Moment, Place, Resource
+from rhscheck.traces.audit.model import SHOWN, Call, Case, Entry, Moment, Place, Resource
 from rhscheck.traces.audit.ways import (
     BEGUN,
     SAID,
@@ -29,26 +29,85 @@ if TYPE_CHECKING:
     from rhscheck.traces.audit.story import Story
 
 
-def play(
-    story: Story,
-    lines: Sequence[int],
-    times: Sequence[int],
-    processes: Sequence[int],
-    readings: Sequence[Reading],
-) -> None:
-    """Tell usual lines, given in columns, of which none goes back in time."""
+# Lines, times, processes and readings.
+Columns = tuple[list[int], list[int], list[int], list[Reading]]
+
+
+class _Tell(Protocol):
+    """See `_telling.c`."""
+
+    def __call__(
+        self,
+        lines: list[int],
+        times: list[int],
+        processes: list[int],
+        readings: list[Reading],
+        start: int,
+        stood: int,
+        most: int,
+        note_case: Callable[[Case, Resource, int, int | None], None],
+        trim: Callable[[Resource], None],
+        /,
+    ) -> tuple[int, int, int]: ...
+
+
+# So many lines at most are told here before compiled code is tried again.
+_MANY: Final = 64
+# What this module expects of the compiled one: an editable install keeps what it once built.
+_REVISION: Final = 1
+
+
+def _found() -> _Tell | None:
+    try:
+        from rhscheck.traces.audit import _telling  # noqa: PLC0415  it may be missing
+    except ImportError:
+        return None
+    tell: _Tell = _telling.tell
+    return tell if _telling.REVISION == _REVISION else None
+
+
+compiled_tell = _found()
+
+
+def play(story: Story, columns: Columns) -> None:
+    """Tell usual lines, of which none goes back in time."""
     story.ways.renew()
+    end = len(columns[0])
+    if compiled_tell is None:
+        _play(story, columns, 0, end, 0)
+        return
+    at, reached, few = 0, 0, 1
+    while True:
+        length, begin = story.length, at
+        at, said, judged = compiled_tell(
+            *columns, at, story.count, _most(length), story.note_case, partial(trim, length=length)
+        )
+        story.events += at - begin - said
+        story.judged += judged
+        if at == end:
+            return
+        # Where something has to be found out about a line, it mostly has about the next ones, too.
+        few = min(2 * few, _MANY) if at - begin < few else 1
+        stop = min(at + few, end)
+        reached = _play(story, columns, at, stop, reached)
+        at = stop
+
+
+def _play(story: Story, columns: Columns, start: int, stop: int, reached: int) -> int:
+    """Tell the lines `start` to `stop`; up to which number the story knows how late it is."""
     count, most = story.count, _most(story.length)
-    aside, said, judged, reached = 0, 0, 0, 0
-    for line, time_us, pid, reading in zip(lines, times, processes, readings, strict=True):
+    aside, said, judged = 0, 0, 0
+    rows = zip(range(start, stop), *(column[start:stop] for column in columns), strict=True)
+    for at, line, time_us, pid, reading in cast(
+        "Iterator[tuple[int, int, int, int, Reading]]", rows
+    ):
         resource: Resource | None = reading.owner
         if resource is None:
-            resource = story.owner(line, time_us, reading) if reading.told else None
+            resource = story.owner(reading) if reading.told else None
             if resource is None:
                 aside += 1
                 if reading.told:
-                    at = bisect_left(lines, line)
-                    story.reach(max(times[reached : at + 1]))
+                    story.reach(max(columns[1][reached : at + 1]))
                     reached = at + 1
                     story.take(Sighting(line, 0, time_us, pid, None, reading))
             count, most = story.count, _most(story.length)
@@ -91,8 +150,9 @@ def play(
         recent += (line, time_us, route.told)
         if len(recent) > most:
             trim(resource, story.length)
-    story.events += len(lines) - aside - said
+    story.events += stop - start - aside - said
     story.judged += judged
+    return reached
 
 
 def _calls(resource: Resource, calls: Calls, moment: Moment) -> None:

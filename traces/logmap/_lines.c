@@ -8,6 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <string.h>
+#include "../_objects.h"
 
 /* `PPPPPPPP.TTTTTTTT::YYYY/MM/DD-hh:mm:ss.mmm LEVEL [COM]`: where the parts of a line begin. */
 enum { STAMP = 19, MINUTE = 17, LEAD = 43, COMPONENT = 49 };
@@ -210,16 +211,6 @@ begins_as_usual(
         return 0;
     *process = process_of(pass, line);
     return *process != NULL;
-}
-
-static int
-append_new(PyObject *list, PyObject *item)
-{
-    if (item == NULL)
-        return -1;
-    int status = PyList_Append(list, item);
-    Py_DECREF(item);
-    return status;
 }
 
 /* Texts of a tuple of bytes, or of (bytes, place of the sign); how many, -1 with an exception. */
