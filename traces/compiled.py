@@ -1,23 +1,27 @@
-"""The compiled part of replay (`_calls.c`), if it was built and is of this version.
+"""The parts of `rhscheck.traces` that are compiled where there is a C compiler (ADR 11).
 
-Owns nothing but that question. Without it `traces.habit` reads, and ways are Python functions.
+Owns the question whether one is there, and is of this version. Whoever asks has Python code that
+does the same where it is not.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-# What this version expects of it: an editable install keeps what it once built.
-_REVISION: Final = 2
 
+def compiled(name: str, revision: int) -> ModuleType | None:
+    """The module `name` of `rhscheck.traces`; None: it was not built.
 
-def _found() -> ModuleType | None:
+    `revision`: what its user expects of it, for an editable install keeps what it once built.
+    """
     try:
-        from rhscheck.traces import _calls  # noqa: PLC0415  it may be missing
+        found = import_module(f"rhscheck.traces.{name}")
     except ImportError:
         return None
-    return _calls if _calls.REVISION == _REVISION else None
+    return found if revision == found.REVISION else None
 
 
-calls: Final = _found()
+# Lines of recordings, and ways along them.
+calls: Final = compiled("_calls", 2)

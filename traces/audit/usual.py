@@ -22,6 +22,7 @@ from rhscheck.traces.audit.ways import (
     Situation,
     saying_of,
 )
+from rhscheck.traces.compiled import compiled
 from rhscheck.traces.logmap.language import MAX_NAME, Told
 from rhscheck.traces.logmap.reading import Reading, Sighting
 
@@ -53,20 +54,8 @@ class _Tell(Protocol):
 
 # So many lines at most are told here before compiled code is tried again.
 _MANY: Final = 64
-# What this module expects of the compiled one: an editable install keeps what it once built.
-_REVISION: Final = 1
-
-
-def _found() -> _Tell | None:
-    try:
-        from rhscheck.traces.audit import _telling  # noqa: PLC0415  it may be missing
-    except ImportError:
-        return None
-    tell: _Tell = _telling.tell
-    return tell if _telling.REVISION == _REVISION else None
-
-
-compiled_tell = _found()
+_telling = compiled("audit._telling", 1)
+compiled_tell: _Tell | None = None if _telling is None else _telling.tell
 
 
 def play(story: Story, columns: Columns) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from rhscheck.traces.compiled import compiled
 from rhscheck.traces.logmap.rapid import alike
 from rhscheck.traces.logmap.reading import Reading
 from rhscheck.traces.logmap.sieve import Sieve
@@ -41,16 +42,8 @@ class Pass(Protocol):
 # What the compiled module can take: so many texts of each kind, so many bytes long.
 _MOST_TEXTS: Final = 16
 _LONGEST: Final = 255
-# What this module expects of the compiled one: an editable install keeps what it once built.
-_REVISION: Final = 1
-usual: Pass | None
-try:
-    from rhscheck.traces.logmap._lines import REVISION, usual
-
-    if REVISION != _REVISION:
-        usual = None
-except ImportError:
-    usual = None
+_lines = compiled("logmap._lines", 1)
+usual: Pass | None = None if _lines is None else _lines.usual
 
 
 class Compiled:
