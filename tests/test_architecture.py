@@ -124,7 +124,7 @@ def test_every_data_file_is_in_the_distribution() -> None:
     """The same for data: what is neither Python, compiled nor in package-data is not shipped."""
     folders: dict[str, str] = PYPROJECT["tool"]["setuptools"]["package-dir"]
     data: dict[str, list[str]] = PYPROJECT["tool"]["setuptools"]["package-data"]
-    sources = [source for one in compiled_modules() for source in one["sources"]]
+    sources = [file for one in compiled_modules() for file in one["sources"] + one["depends"]]
     missing = [
         file.relative_to(ROOT).as_posix()
         for package, folder in sorted(folders.items())
