@@ -281,6 +281,7 @@ def _without_bad_characters(source: Source) -> tuple[str, list[Diagnostic]]:
     raise SpecErrors(errors, [source])
 
 
+@functools.lru_cache(maxsize=8)  # readings and questions differ while the text stays the same
 def parse(source: Source) -> s.Spec:
     """The syntax tree of `source`.
 

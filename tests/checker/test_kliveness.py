@@ -91,7 +91,7 @@ rules M {{
         ("return Go(ok) -> Done\n on timeout Go -> Done", "", None),
         ("return Go(ok)\n by P: done -> Done", "", (2, 0)),
         ("return Go(ok)\n by P: done -> Done", "fair P: done", None),
-        ("return Go(ok)\n on timeout Go\n after 30s by P: done -> Done", "fair P: done", None),
+        ("return Go(ok)\n on timeout Go\n after 10s by P: done -> Done", "fair P: done", None),
         (
             "return Go(ok)\n on timeout Go\n by P: ping\n"
             "timer silence = 3s restart on ping\n on silence -> Done",

@@ -1,5 +1,8 @@
 """Circuits, expressions, clock atoms and the solver wrapper, each against plain evaluation."""
 
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -409,3 +412,32 @@ def test_the_same_query_costs_the_same_in_one_process() -> None:
         assert isinstance(solver.check(), Unsat)
         spent.append(solver.rlimit)
     assert spent[0] == spent[1]
+
+
+# As a context does it: twice as much as glibc is used to, and all is given back.
+FREED = """
+import ctypes, resource
+from rhscheck.checker.smt import solve
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+def take():
+    places = [libc.malloc(ctypes.c_size_t(10 << 20)) for _ in range(2)]
+    for place in places:
+        ctypes.memset(place, 1, 10 << 20)
+    for place in places:
+        libc.free(ctypes.c_void_p(place))
+for _ in range(2):
+    take()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    take()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc gives back what is free")
+def test_a_context_finds_the_memory_of_the_one_before() -> None:
+    """Each fetched its 17 MB from the system, in 4000 pages: it took ten times as long."""
+    command = [sys.executable, "-c", FREED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 5000

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from typing import Literal
 
 from rhscheck.spec.load import load
+from rhscheck.spec.system import System
 from rhscheck.traces import compiled
 from rhscheck.traces.batches import Batch, read_batches
 from rhscheck.traces.engine import Engine
@@ -20,12 +22,17 @@ FAST: tuple[Way, ...] = ("usual",) if compiled.calls is None else ("paired", "us
 _ENGINES: dict[str, Engine] = {}
 
 
+@cache
+def _rhs() -> System:
+    return load("rhs").system
+
+
 def judged(data: bytes, way: Way) -> TraceReport:
     """The report on a recording."""
     parts = read_batches(BytesIO(data), usual=way != "lines", paired=way == "paired")
     first = next(parts)
     assert isinstance(first, HeaderLine)
-    judge = Judge(load("rhs").system, first.header, file="t", engine=_ENGINES.get("rhs"))
+    judge = Judge(_rhs(), first.header, file="t", engine=_ENGINES.get("rhs"))
     finish: Finish | None = None
     for part in parts:
         match part:
