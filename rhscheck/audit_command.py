@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -396,6 +394,9 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
     if stream.seekable():
         yield stream
         return
+    import shutil
+    import tempfile
+
     with tempfile.SpooledTemporaryFile(max_size=1 << 24) as copy:
         shutil.copyfileobj(stream, copy)
         copy.seek(0)

@@ -6,8 +6,6 @@ Owns the reproduction file. Knows nothing of commands: it is given the arguments
 from __future__ import annotations
 
 import os
-import platform
-import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,8 @@ _PARTS = ("rhscheck", "z3-solver", "lark", "click", "rich", "msgspec")
 
 def version_line() -> str:
     """rhscheck's version, with Python's and the platform's."""
+    import platform  # noqa: PLC0415  seldom asked for
+
     return (
         f"rhscheck {_version_of('rhscheck')}, "
         f"Python {platform.python_version()}, {platform.platform()}"
@@ -59,6 +59,8 @@ def _quoted(arguments: Sequence[str]) -> str:
 
 
 def _write(text: str) -> str:
+    import tempfile  # noqa: PLC0415  loads what most runs do not need
+
     handle, name = tempfile.mkstemp(prefix="rhscheck-bug-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         file.write(text)

@@ -13,7 +13,6 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TextIO
@@ -217,6 +216,8 @@ def _replace_file(path: Path, data: bytes) -> None:
     from rhscheck.checker import leftovers  # noqa: PLC0415  most commands write no file
 
     leftovers.clear(path.parent, path.name)
+    import tempfile  # noqa: PLC0415  loads what most runs do not need
+
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=leftovers.prefix(path.name), suffix=leftovers.suffix()
     )

@@ -6,7 +6,6 @@ Passes return diagnostics; nothing here prints.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -59,6 +58,8 @@ class SpecErrors(Exception):  # noqa: N818 - it holds several
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean `X`?` for the closest known names, or what there is, or nothing."""
     names = sorted(set(known))
+    import difflib  # noqa: PLC0415  most runs misspell nothing
+
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     lowered = {other.lower(): other for other in names}
     if not close and name.lower() in lowered:

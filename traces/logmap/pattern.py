@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -92,6 +93,11 @@ class Pattern(msgspec.Struct, frozen=True):
         return found if at >= len(text) else None
 
 
+# So many values of a field are remembered, of texts that are so long.
+_MOST_KNOWN: Final = 256
+_LONGEST_KNOWN: Final = 64
+
+
 def finder(pattern: Pattern, tables: Tables) -> Callable[[str], dict[str, Value] | None]:
     """`pattern.match` with these tables, faster: by one regular expression where that will do."""
     kinds = [field.kind for field, _ in pattern.parts]
@@ -102,8 +108,9 @@ def finder(pattern: Pattern, tables: Tables) -> Callable[[str], dict[str, Value]
     made: dict[bool, Callable[[str], re.Match[str] | None]] = {}
     fields = [field for field, _ in pattern.parts]
     filled = [number for number, kind in enumerate(kinds) if kind in ("text", "last")]
-    checked = [
-        (number, field) for number, field in enumerate(fields) if kinds[number] not in _ANY_TEXT
+    # What stands there mostly stood there before.
+    checked: list[tuple[int, Field, dict[str, Value | None]]] = [
+        (number, field, {}) for number, field in enumerate(fields) if kinds[number] not in _ANY_TEXT
     ]
     names = tuple([field.name for field in fields])
     repeated = len(set(names)) < len(names)
@@ -122,8 +129,14 @@ def finder(pattern: Pattern, tables: Tables) -> Callable[[str], dict[str, Value]
             if not texts[number]:
                 return None
         values: list[Value] = list(texts)
-        for number, field in checked:
-            value = _value(field, texts[number], tables)
+        for number, field, known in checked:
+            raw = texts[number]
+            if raw in known:
+                value = known[raw]
+            else:
+                value = _value(field, raw, tables)
+                if len(known) < _MOST_KNOWN and len(raw) <= _LONGEST_KNOWN:
+                    known[raw] = value
             if value is None:
                 return None
             values[number] = value

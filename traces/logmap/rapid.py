@@ -10,8 +10,9 @@ for the caller to look up.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Final
 
 # Of the parts of a split: text between, process, second, thousandths, level and message, special.
 PARTS: Final = 6
@@ -39,15 +40,18 @@ class Rapid:
     def __init__(self, prefilter: Iterable[bytes]) -> None:
         found = alike(prefilter)
         self.usable = bool(found)
-        if not found:
-            return
+        self._found = found
+
+    @cached_property
+    def _split(self) -> Callable[[bytes], list[Any]]:
+        found = self._found
         # A sign that is a line feed after all is noticed when the parts are looked up.
         begins = rb"(?=(?s:.{%d})(?:%s))" % (HEAD - 1 + COMPONENT, b"|".join(map(re.escape, found)))
         process, second, thousandth = rb"((?s:.{8}))", rb"((?s:.{20}))", rb"((?s:.{4}))"
         usual = process + rb"\.[0-9a-fA-F]{8}::" + second + thousandth + rb"(.*)"
         # Lines that change what the others mean: lines were left out, a section begins.
         special = rb"(\.\.\.|\[===)"
-        self._split = re.compile(rb"\n(?:" + begins + usual + rb"|" + special + rb")").split
+        return re.compile(rb"\n(?:" + begins + usual + rb"|" + special + rb")").split
 
     def split(self, data: bytes) -> Sequence[list[bytes]] | None:
         """The columns of `data` (which begins with a line feed); None: read it line by line.

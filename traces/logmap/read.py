@@ -67,7 +67,7 @@ _USUAL = re.compile(
     rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} "
     rb"(?:[A-Z]{4}  |[A-Z]{3}   )(?=\S)"
 )
-_LEVEL = re.compile(rb"(?:[A-Z]{4}  |[A-Z]{3}   )(?=\S)")
+_LEVELS: Final = {b"%-6s" % name.encode(): level for name, level in LEVELS.items()}
 _STAMP, _LEAD = 19, 43  # where the time and the level begin in such a line
 _WIDTH: Final = 6  # of a level with the blanks behind it
 _BEGINS = re.compile(rb"[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d")
@@ -368,10 +368,10 @@ class LogReader:
     def _understood(self, key: bytes) -> Reading | None:
         """What a level and a message say that is not in the cache; None if no rule knows them."""
         reading = self._known(key)
-        if reading is not None or key in self._strange or _LEVEL.match(key) is None:
+        if reading is not None or key in self._strange:
             return reading
-        level = LEVELS.get(key[:_WIDTH].strip().decode("ascii"))
-        if level is None:
+        level = _LEVELS.get(key[:_WIDTH])
+        if level is None or key[_WIDTH : _WIDTH + 1].isspace() or len(key) == _WIDTH:
             return None
         reading = self._reading(canonical(decode(key[_WIDTH:], self.encoding)), level)
         if reading.shape is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 
 _GAP = b"..."
@@ -24,9 +25,12 @@ class Sieve:
         sign = _shared(self._texts)
         self.sign = sign or b""  # that the texts in `shared` have, and none of `others`
         self.shared = [text for text in self._texts if sign is not None and sign in text]
-        # Looked for from the shared sign on; what is before it is looked at afterwards.
-        self._together = re.compile(_from(sign, self.shared)) if sign is not None else None
         self.others = [text for text in self._texts if text not in self.shared]
+
+    @cached_property
+    def _together(self) -> re.Pattern[bytes] | None:
+        # Looked for from the shared sign on; what is before it is looked at afterwards.
+        return re.compile(_from(self.sign, self.shared)) if self.sign else None
 
     def hits(self, data: bytes, start: int, stop: int) -> Iterable[int]:
         """Positions in `data[start:stop]`, rising, at least one in each line that is wanted."""

@@ -6,6 +6,7 @@ should be is remembered, so what is found is what it seems.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from operator import add
@@ -14,8 +15,7 @@ from typing import Final, cast
 from rhscheck.traces.logmap.known import Known
 from rhscheck.traces.logmap.pattern import iso_micros
 
-_SECOND = re.compile(rb"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.")
-_HEX = re.compile(rb"[0-9a-fA-F]{8}")
+_HEX: Final = b"0123456789abcdefABCDEF"
 _MINUTE: Final = 17  # of a second: `YYYY/MM/DD-HH:MM:`
 _MOST: Final = 4096  # that are remembered of each, beyond those of one block
 
@@ -64,14 +64,14 @@ class Stamps:
                 table.clear()
 
     def _process(self, digits: bytes) -> int | None:
-        if _HEX.fullmatch(digits) is None:
+        if len(digits) != 8 or digits.strip(_HEX):
             return None
         found = self._processes[digits] = int(digits, 16)
         return found
 
     def _second(self, second: bytes) -> int | None:
         """The microseconds of `YYYY/MM/DD-HH:MM:SS.`; None if it is none."""
-        if _SECOND.fullmatch(second) is None:
+        if _is_second().fullmatch(second) is None:
             return None
         minute = self._minutes.get(second[:_MINUTE])
         if minute is None:
@@ -86,6 +86,12 @@ class Stamps:
             return None
         base = self._seconds[second] = minute + rest * 1_000_000
         return base
+
+
+@functools.cache
+def _is_second() -> re.Pattern[bytes]:
+    # Where lines are read in compiled code, it is hardly needed.
+    return re.compile(rb"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.")
 
 
 def times(bases: Sequence[int | None], fractions: Sequence[int | None]) -> list[int]:

@@ -8,6 +8,7 @@ becomes U+FFFD; nothing here raises for what is in a file.
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, Literal
@@ -25,6 +26,7 @@ _FIRST_LOOK: Final = 1 << 13
 _NEARBY: Final = 1 << 16
 
 
+@functools.cache
 def _head(unit: str) -> re.Pattern[bytes]:
     """A line feed before a record; `unit` is how the bytes of a character stand."""
     digit = unit.format("[0-9a-fA-F]")
@@ -33,11 +35,11 @@ def _head(unit: str) -> re.Pattern[bytes]:
     return re.compile(f"{feed}(?={digits}{dot}{digits}{colon}{colon}{number})".encode("ascii"))
 
 
-_HEADS: Final[dict[Encoding, re.Pattern[bytes]]] = {
-    "utf-8": _head("{}"),
-    "windows-1252": _head("{}"),
-    "utf-16-le": _head(r"{}\x00"),
-    "utf-16-be": _head(r"\x00{}"),
+_UNITS: Final[dict[Encoding, str]] = {
+    "utf-8": "{}",
+    "windows-1252": "{}",
+    "utf-16-le": r"{}\x00",
+    "utf-16-be": r"\x00{}",
 }
 
 
@@ -149,7 +151,7 @@ def _beginning(stream: BinaryIO, sniffed: Sniffed, number: int) -> tuple[int, bo
     if number == 0:
         return sniffed.mark, True
     wide = sniffed.encoding in ("utf-16-le", "utf-16-be")
-    head = _HEADS[sniffed.encoding]
+    head = _head(_UNITS[sniffed.encoding])
     at = number * BLOCK_BYTES - (2 if wide else 1)
     size = _FIRST_LOOK
     while True:
@@ -229,7 +231,7 @@ def last_record(data: bytes, encoding: Encoding, *, whole: bool = False) -> int:
     found = 0
     unit = "\n".encode(encoding) if wide else b"\n"
     if not whole:
-        for match in _HEADS[encoding].finditer(data, max(0, len(data) - _NEARBY)):
+        for match in _head(_UNITS[encoding]).finditer(data, max(0, len(data) - _NEARBY)):
             if not (wide and match.start() % 2):
                 found = match.end()
         return found
