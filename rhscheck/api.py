@@ -371,15 +371,18 @@ class Replayer:
         self._files: dict[tuple[tuple[str, str], ...], TraceFiles] = {}
 
     def replay(self, path: str, jobs: int = 1) -> TraceReport:
-        """The report on one file, decoded by `jobs` processes if it is long.
+        """The report on one file, decoded by `jobs` processes if it is long and that is faster.
 
         The report does not depend on their number. Raises what `api.replay` raises.
         """
         from contextlib import closing
 
+        from rhscheck.traces import compiled
+
         refuse_device(path)
         with _opened(path) as stream:
-            if jobs > 1 and stream.seekable():
+            # Compiled code reads lines faster than processes can tell each other about them.
+            if jobs > 1 and stream.seekable() and compiled.calls is None:
                 from rhscheck.traces.tables import ranges, tabulate
                 from rhscheck.workers import each
 

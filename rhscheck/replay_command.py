@@ -57,8 +57,8 @@ MAX_JOBS = 64
     type=click.IntRange(1, MAX_JOBS),
     default=1,
     show_default=True,
-    help="Judge up to N files at once, or decode the parts of one long file in N processes. The "
-    "output is the same for every N.",
+    help="Judge up to N files at once; without compiled readers, decode one long file in N "
+    "processes. The output is the same for every N.",
 )
 @click.option(
     "--follow",

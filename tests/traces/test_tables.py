@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from poll_lines import HEADER, edited, encoded, odd_lines, polls
 
 from rhscheck import api
-from rhscheck.traces import habit, tables
+from rhscheck.traces import compiled, habit, tables
 from rhscheck.traces.batches import Batch, read_batches
 from rhscheck.traces.format import EventLine, Record
 from rhscheck.traces.habit import Usual
@@ -89,13 +89,19 @@ def test_a_file_with_an_endless_line_is_not_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_report_is_the_same_for_every_number_of_workers(seed: int, tmp_path: Path) -> None:
+def test_the_report_is_the_same_for_every_number_of_workers(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "t.jsonl"
     chance = random.Random(seed)
     path.write_bytes(HEADER + b"".join(edited(polls(3, 60, chance), chance)))
     replayer = api.Replayer()
     alone = replayer.replay(str(path))
     assert alone.events > 0
+    assert replayer.replay(str(path), 2) == alone
+    # Without compiled code the file is shared out.
+    monkeypatch.setattr(compiled, "calls", None)
+    assert replayer.replay(str(path)) == alone
     for jobs in (2, 3, 4)[: 1 if seed else 3]:
         assert replayer.replay(str(path), jobs) == alone
 
