@@ -60,20 +60,20 @@ def evaluate(expr: Expr, ground: Ground, state: State) -> int:
     match expr:  # the most frequent first
         case Ref():
             return state.values[_place(ground.slot_of, expr.name, expr.index)]
-        case In(arg, values):
-            return int(evaluate(arg, ground, state) in values)
-        case And(args):
-            for arg in args:
+        case In():
+            return int(evaluate(expr.arg, ground, state) in expr.values)
+        case And():
+            for arg in expr.args:
                 if not evaluate(arg, ground, state):
                     return 0
             return 1
-        case Or(args):
-            for arg in args:
+        case Or():
+            for arg in expr.args:
                 if evaluate(arg, ground, state):
                     return 1
             return 0
-        case Not(arg):
-            return int(not evaluate(arg, ground, state))
+        case Not():
+            return int(not evaluate(expr.arg, ground, state))
         case Lit(value):
             return value
         case Ite(cond, then, other):

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from rhscheck.spec.expr import (
     FALSE,
+    And,
     ClockCmp,
     ClockDiff,
     Exists,
@@ -109,6 +110,18 @@ class GroundDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class Guards:
+    """`parts[k]`: the positions in `asked` of what has to hold for transition k, in its order."""
+
+    asked: tuple[Expr, ...]
+    parts: tuple[tuple[int, ...], ...]
+
+
+def _conjuncts(guard: Expr) -> tuple[Expr, ...]:
+    return guard.args if isinstance(guard, And) else (guard,)
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """The System with `n` instances of every parametric family.
 
@@ -129,6 +142,19 @@ class Ground:
     _reads: dict[Expr, frozenset[int]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _guards: list[Guards] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def guards(self) -> Guards:
+        """The guards of all transitions, with what several of them ask only once."""
+        if not self._guards:
+            numbers: dict[Expr, int] = {}
+            parts = tuple(
+                tuple(numbers.setdefault(part, len(numbers)) for part in _conjuncts(one.guard))
+                for one in self.transitions
+            )
+            self._guards.append(Guards(tuple(numbers), parts))
+        return self._guards[0]
 
     def slots_read(self, expr: Expr) -> frozenset[int]:
         """The positions in `slots` of the variables that `expr` (ground) reads."""

@@ -117,11 +117,19 @@ def _initial_fault(ground: Ground, state: State) -> str | None:
 # ---- discrete steps ----------------------------------------------------------------------------
 def enabled(ground: Ground, state: State) -> list[int]:
     """The positions in `ground.transitions` whose guard holds, in canonical order."""
-    return [
-        at
-        for at, transition in enumerate(ground.transitions)
-        if evaluate(transition.guard, ground, state)
-    ]
+    guards = ground.guards
+    known: list[int | None] = [None] * len(guards.asked)
+    found: list[int] = []
+    for at, parts in enumerate(guards.parts):
+        for part in parts:
+            holds = known[part]
+            if holds is None:
+                holds = known[part] = evaluate(guards.asked[part], ground, state)
+            if not holds:
+                break
+        else:
+            found.append(at)
+    return found
 
 
 def fire(ground: Ground, state: State, position: int) -> State:

@@ -181,6 +181,8 @@ def test_compiled_equals_semantics(system: System, n: int, seed: int) -> None:
                 all(evaluate(atom, g, state) for atom in alternatives[k].atoms) for k in holding
             )
             assert exact == bool(evaluate(g.transitions[at].guard, g, state))
+        holding = [at for at, one in enumerate(g.transitions) if evaluate(one.guard, g, state)]
+        assert enabled(g, state) == holding
         for at in enabled(g, state):
             assert at in possible
             assert after[at] == fire(g, state, at).values == compiled.fire[at](state.values)
