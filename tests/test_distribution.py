@@ -34,8 +34,8 @@ def test_what_waits_and_what_takes_long_come_first() -> None:
         assert taken == order
 
 
-@pytest.mark.parametrize("options", [("-n", "1"), ("-n", "3"), ("-n", "auto")])
-def test_several_workers_run_each_test_once(tmp_path: Path, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("workers", "together"), [("1", True), ("3", False)])
+def test_several_workers_run_each_test_once(tmp_path: Path, workers: str, together: bool) -> None:
     """With the files of this checkout's `tests` that decide who runs what, and tests of its own."""
     tests = tmp_path / "tests"
     for name in ("conftest.py", "support/distribution.py"):
@@ -44,14 +44,15 @@ def test_several_workers_run_each_test_once(tmp_path: Path, options: tuple[str, 
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = tests/support\n", "utf-8")
     for number in range(7):
         (tests / f"test_{number}.py").write_text(
-            "import pathlib, pytest\n"
+            "import os, pathlib, pytest\n"
             "@pytest.mark.parametrize('n', range(3))\n"
             "def test_it(n):\n"
-            f"    with pathlib.Path('ran').open('a') as ran: ran.write(f'{number}.{{n}}\\n')\n",
+            f"    line = f'{number}.{{n}} ' + os.environ['PYTEST_XDIST_WORKER'] + '\\n'\n"
+            "    with pathlib.Path('ran').open('a') as ran: ran.write(line)\n",
             encoding="utf-8",
         )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers],
         cwd=tmp_path,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
         capture_output=True,
@@ -59,5 +60,7 @@ def test_several_workers_run_each_test_once(tmp_path: Path, options: tuple[str, 
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    ran = (tmp_path / "ran").read_text("utf-8").split()
-    assert sorted(ran) == [f"{file}.{n}" for file in range(7) for n in range(3)]
+    ran = [line.split() for line in (tmp_path / "ran").read_text("utf-8").splitlines()]
+    assert sorted(test for test, _ in ran) == [f"{file}.{n}" for file in range(7) for n in range(3)]
+    shares = {(test[0], worker) for test, worker in ran}
+    assert (len(shares) == 7) == together

@@ -4,7 +4,7 @@ Owns the order. Tests of real processes mostly wait: one worker more than there 
 these first, one after another, while the others compute. What computes is politer: a cluster whose
 real time is tested has the processor when it asks for it, whatever else is at work. Files that take
 long come first, so that nobody waits for the last one; the tests of a file stay together, for what
-they share. No test depends on any of this.
+they share, unless there are only a few files. No test depends on any of this.
 """
 
 from __future__ import annotations
@@ -41,20 +41,32 @@ LONG = (
     "tests/traces/test_strict_logs.py",
     "tests/spec/test_fuzz.py",
     "tests/traces/test_ways_of_reading.py",
+    "tests/traces/test_habit.py",
+    "tests/rhscheck/test_audit_command.py",
     "tests/checker/test_certify_pairs.py",
     "tests/checker/test_least_steps.py",
 )
 # Each of their tests is as long as a file, and shares nothing.
 APART = ("tests/test_docs.py",)
+FEW = 4  # files for each worker: so few are not kept together
 POLITER = 2  # by how much `nice` computing is: more would cost much on a machine with other work
 
 
 class Distribution(LoadScopeScheduling):  # type: ignore[misc]
     """Gives whole files to the workers: the first gets what waits, the others what takes long."""
 
+    _together = True
+
+    def schedule(self) -> None:
+        """Called when all workers have said which tests there are, and for one that comes later."""
+        if self.collection is None:
+            tests = next(iter(self.registered_collections.values()))
+            self._together = len({_file(test) for test in tests}) > FEW * len(self.nodes)
+        super().schedule()
+
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return nodeid if file in APART else file
+        file = _file(nodeid)
+        return file if self._together and file not in APART else nodeid
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         self.workqueue.move_to_end(following(list(self.workqueue), node is self.first), last=False)
@@ -71,13 +83,17 @@ def following(units: Sequence[str], waits: bool) -> str:
     return min(units, key=lambda unit: (_waits(unit) != waits, _rank(unit)))
 
 
+def _file(unit: str) -> str:
+    return unit.partition("::")[0]
+
+
 def _waits(unit: str) -> bool:
-    return unit in WAITING
+    return _file(unit) in WAITING
 
 
 def _rank(unit: str) -> int:
     """Lower for what begins earlier."""
-    file = unit.partition("::")[0]
+    file = _file(unit)
     order = (*WAITING, *APART, *LONG)
     return order.index(file) if file in order else len(order)
 
@@ -96,6 +112,6 @@ class Politeness:
 
     def before(self, nodeid: str) -> None:
         """Called before each test; what was given up is not to be had again."""
-        if not self._polite and not _waits(nodeid.partition("::")[0]):
+        if not self._polite and not _waits(nodeid):
             os.nice(POLITER)
             self._polite = True
