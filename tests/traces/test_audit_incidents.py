@@ -104,6 +104,17 @@ def test_who_was_in_the_process_in_which_an_exception_was_thrown_lost_it() -> No
     ) == [("exception", None, [2, 3, 4], ["a"])]
 
 
+def test_an_error_code_is_no_exception_of_the_dll() -> None:
+    """That of a DLL that cannot be loaded was, where the rest of the line was translated."""
+    line = "RhsCall::Perform_NativeEH: ERROR_MOD_NOT_FOUND(126)' because of 'Unable to load {}.'"
+    told = story_of(
+        RHS.format(ONE, "00:00.000", line.format("resource DLL x.dll")),
+        RHS.format(TWO, "00:10.000", line.format("Ressource DLL x.dll")),
+    ).incidents
+    assert [(one.kind, one.blame) for one in told] == [("not-loaded", None), ("exception", None)]
+    assert told[1].what == "RHS met error 126 while it made a call"
+
+
 def test_a_crash_long_after_a_call_was_given_up_is_another_matter() -> None:
     marked = (
         "rcm::RcmResource::HandleMonitorReply: Resource 'a' has crashed or deadlocked; marking it "

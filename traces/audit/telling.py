@@ -268,6 +268,16 @@ def _note(
                 "the DLL itself says so",
                 sighting,
             )
+        case "an error while RHS made a call":
+            story.troubles.add(
+                "exception",
+                resource,
+                place,
+                f"RHS met error {told.text('rc')} while it made a call",
+                None,
+                "the line does not say whether the DLL was called at all",
+                sighting,
+            )
         case "an exception in an entry point":
             story.troubles.add(
                 "exception",

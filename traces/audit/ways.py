@@ -30,6 +30,7 @@ _TELLING: Final = (
     "a call timed out",
     "the resource DLL cannot be loaded",
     "the DLL's worker failed",
+    "an error while RHS made a call",
     "an exception in an entry point",
     "the cluster service shuts down: quorum was lost (event 1177)",
     "an RHS process was terminated and will be restarted (event 1146)",
