@@ -4,12 +4,14 @@
 
 Parts (notes/traces 4): `operators`: edited runs of one and of two resources under `rhs`, each held
 against a brute-force replayer (`tests/support/replay_oracle.py`, no code of the replayer), with
-lossy versions of everything; `others`: the same under other specs; `legal`: recordings that nobody
-may be accused in (random runs that take many lines of the spec, also as several hosts would tell
-them, witnesses and counterexamples of `verify`, the runtime under its simulator, damaged files);
-`bugs`: runtimes with a planted bug; `logs`: published excerpts of logs, damaged; `specs`: changed
-specs that the recordings tell from the right one; `stable`: the same bytes whatever the chunks,
-workers and hash seeds. Exit status 1 if a score is below its bar.
+lossy versions of everything; `others`: the same under other specs; `runtime`: the same with what
+the runtime records under its simulator, process by process; `legal`: recordings that nobody may be
+accused in (random runs that take many lines of the spec, also as several hosts would tell them,
+witnesses and counterexamples of `verify`, the runtime under its simulator, damaged files); `bugs`:
+runtimes with a planted bug, also with an edit beside it; `logs`: published excerpts of logs,
+damaged; `specs`: changed specs, and which of them the recordings tell from the right one; `stable`:
+the same bytes whatever the chunks, workers and hash seeds. Exit status 1 if a score is below its
+bar.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ def main() -> int:
         if card.undefended:
             print(f"{len(card.undefended)} lines of the spec that no run takes:")
             print("\n".join(f"  {one}" for one in card.undefended))
+        for name, row in card.fates.items():
+            for mutant, reason in row.reasons.items():
+                print(f"{name} | {mutant} | {reason[:300]}")
     if wanted.misses:
         for miss in (*card.one.misses, *card.two.misses, *card.misses):
             print(f"{miss.what} | {miss.run} | {miss.operator} | {miss.detail[:400]}")

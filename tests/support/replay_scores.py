@@ -140,6 +140,27 @@ class Scorer:
                 self.oracle.judge(bare, keep=True)
         return rows
 
+    def run_wrong(
+        self,
+        name: str,
+        header: Header,
+        events: Sequence[Event],
+        operators: Sequence[str],
+        seed: int,
+    ) -> dict[str, Score]:
+        """A run that may be wrong by itself, as it is and edited: all against the oracle."""
+        chance = random.Random(seed)
+        bare, full = renumbered(events), renumbered(events, ids=True)
+        rows = {"none": self.score(name, "none", header, None, full, chance)}
+        for operator in operators:
+            ids = operator == "wrong call id"
+            lines = list(full if ids else bare)
+            edited = OPERATORS[operator](lines, chance.randrange(len(lines)), chance)
+            if edited is not None:
+                edited = renumbered(edited, ids=ids)
+                rows[operator] = self.score(name, operator, header, None, edited, chance)
+        return rows
+
     def _legal_run(
         self, name: str, header: Header, events: list[Event], chance: random.Random
     ) -> Score:
@@ -158,11 +179,11 @@ class Scorer:
         name: str,
         operator: str,
         header: Header,
-        legal: Sequence[Event],
+        legal: Sequence[Event] | None,
         edited: list[Event],
         chance: random.Random,
     ) -> Score:
-        """One edited run, and a lossy version of it."""
+        """One edited run, and a lossy version of it; `legal`: what it was made from, if it was."""
         wrong = self.oracle.judge(edited)
         violated = self.found(header, edited)
         if wrong is None:
@@ -171,7 +192,7 @@ class Scorer:
             score = Score(legal=1, accused=int(bool(violated)))
         else:
             score = self._against(name, operator, wrong, violated)
-            planted = edits_of(operator, legal, edited, self.n)
+            planted = None if legal is None else edits_of(operator, legal, edited, self.n)
             if planted is not None and violated:
                 cost = cost_of(violated)
                 score.priced = 1

@@ -6,15 +6,12 @@ is `replay_scores`'. Each function gives (how many, how many as they should be, 
 
 from __future__ import annotations
 
-import copy
 import os
 import random
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,24 +22,14 @@ from replay_scores import FIRST_LINE, Scorer
 from trace_mutants import OPERATORS, renumbered
 
 from rhscheck.simulated_runs import Wanted, case_of, judge_seed, spec_for
-from rhscheck.spec.diagnostic import SpecErrors
-from rhscheck.spec.load import load, load_source
-from rhscheck.spec.mutants import mutants, mutated
-from rhscheck.spec.parse import parse
 from rhscheck.spec.system import System
-from rhscheck.traces.audit.audit import audit_log
-from rhscheck.traces.audit.court import Court
-from rhscheck.traces.engine import Engine, Setting
+from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import Clock, Ending, Event, Finish, Header, Trace, load_trace
 from rhscheck.traces.judge import Judge
-from rhscheck.traces.logmap.load import load_map
-from rhscheck.traces.logmap.read import LegacyFormat
-from rhscheck.traces.possible import Possibilities
 from rhscheck.traces.replay import replay
 from rhscheck.traces.simulate import Simulation, simulate
 
 ROOT = Path(__file__).parents[2]
-LOGS = ROOT / "tests" / "traces" / "logs"
 
 
 @dataclass
@@ -70,12 +57,12 @@ class Count:
 # ---- legal recordings --------------------------------------------------------------------------
 def covering(system: System, length: int, most: int) -> tuple[list[Simulation], set[str], set[str]]:
     """Runs of two resources that take more and more lines of the spec; lines taken, and all."""
-    every = {_key(one.key) for one in system.transitions}
+    every = {line_of(one.key) for one in system.transitions}
     taken: set[str] = set()
     runs: list[Simulation] = []
     for seed in range(most):
         run = simulate(system, 2, seed, length)
-        keys = _taken(run)
+        keys = taken_lines(run)
         if not keys <= taken:
             runs.append(run)
         taken |= keys
@@ -84,14 +71,14 @@ def covering(system: System, length: int, most: int) -> tuple[list[Simulation], 
     return runs, taken, every
 
 
-def _key(key: str) -> str:
+def line_of(key: str) -> str:
     """The line of the spec that a transition is, without what rules have woven into it."""
     return key.partition("~")[0]
 
 
-def _taken(run: Simulation) -> set[str]:
+def taken_lines(run: Simulation) -> set[str]:
     positions = {one.transition for one in run.run.steps if one.transition is not None}
-    return {_key(run.ground.transitions[at].template.key) for at in positions}
+    return {line_of(run.ground.transitions[at].template.key) for at in positions}
 
 
 def without_alarm(scorer: Scorer, runs: Iterable[Simulation]) -> Count:
@@ -259,164 +246,22 @@ def two_faults(scorer: Scorer, runs: Iterable[Simulation], chance: random.Random
 
 
 # ---- faulty runtimes ---------------------------------------------------------------------------
-def planted_bugs(most: int | None) -> Count:
-    """The bugs of the kill matrix are caught at their seeds, each by a rule that it breaks."""
+def kill_seeds() -> dict[str, int]:
+    """At which seed the kill matrix has each bug."""
     text = (ROOT / "docs" / "kill-matrix.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    seeds = {row[0]: int(row[3]) for row in rows[1:]}
+    return {row[0]: int(row[3]) for row in rows[1:]}
+
+
+def planted_bugs(most: int | None) -> Count:
+    """The bugs of the kill matrix are caught at their seeds, each by a rule that it breaks."""
+    seeds = kill_seeds()
     judge, count = spec_for(CLUSTER), Count()
     for bug in BUGS[:most]:
         kill = kill_at(bug, judge, seeds[bug.name])
         right = kill is not None and bool(set(kill.rules) & set(bug.rules))
         count.tell(bug.name, right=right, why=str(kill))
     return count
-
-
-# ---- published logs ----------------------------------------------------------------------------
-def _interleaved(lines: list[bytes], at: int) -> list[bytes]:
-    half, other = len(lines[at]) // 2, len(lines[at + 1]) // 2
-    first = lines[at][:half] + lines[at + 1][:other]
-    return [*lines[:at], first, lines[at][half:], lines[at + 1][other:], *lines[at + 2 :]]
-
-
-def _other_zone(lines: list[bytes], at: int) -> list[bytes]:
-    """From a line on all hours are later by one."""
-
-    def later(match: re.Match[bytes]) -> bytes:
-        return match[1] + b"%02d" % ((int(match[2]) + 1) % 24)
-
-    return [*lines[:at], *(re.sub(rb"(\d{4}/\d\d/\d\d-)(\d\d)", later, one) for one in lines[at:])]
-
-
-LOG_OPERATORS: dict[str, Callable[[list[bytes], int], bytes]] = {
-    "as published": lambda lines, _: b"\n".join(lines) + b"\n",
-    "UTF-16": lambda lines, _: (b"\n".join(lines) + b"\n").decode().encode("utf-16"),
-    "collapsed spaces": lambda lines, _: re.sub(rb"  +", b" ", b"\n".join(lines)) + b"\n",
-    "truncated last line": lambda lines, at: b"\n".join(lines[: at + 1])[:-7],
-    "duplicated block": lambda lines, at: b"\n".join([*lines, *lines[at:]]) + b"\n",
-    "lost lines": lambda lines, at: b"\n".join([*lines[:at], *lines[at + 2 :]]) + b"\n",
-    "interleaved partial lines": lambda lines, at: b"\n".join(_interleaved(lines, at)) + b"\n",
-    "wrong time zone": lambda lines, at: b"\n".join(_other_zone(lines, at)) + b"\n",
-}
-
-
-def published_logs(system: System, chance: random.Random, each: int) -> dict[str, Count]:
-    """Every published excerpt, as it is and damaged: read to the end, and nobody is accused."""
-    court = Court(load_map("clusterlog"), lambda: system)
-    rows = {name: Count() for name in LOG_OPERATORS}
-    for path in sorted(LOGS.glob("*.log")):
-        text = path.read_bytes().splitlines()
-        lines = [one for one in text if not one.startswith((b"# source:", b"# note:"))]
-        for name, damage in LOG_OPERATORS.items():
-            for _ in range(1 if name == "as published" else each):
-                at = chance.randrange(max(len(lines) - 1, 1))
-                data = damage([*lines, b""] if len(lines) == 1 else lines, at)
-                try:
-                    report = audit_log(BytesIO(data), file=path.name, number=0, court=court)
-                except LegacyFormat:
-                    rows[name].tell(path.name, right=path.stem.startswith("legacy"))
-                    continue
-                found = [one for one in report.judgement.findings if one.verdict == "violated"]
-                rows[name].tell(path.name, right=not found, why=str(found[:1]))
-    return rows
-
-
-# ---- other specs -------------------------------------------------------------------------------
-def undefended(
-    scorer: Scorer, runs: Sequence[Simulation], tries: int, most: int | None
-) -> tuple[Count, list[str]]:
-    """Lines of the spec left out one at a time: does some legal run become wrong?
-
-    The second result: the lines that no run takes, which no run can defend.
-    """
-    system = scorer.system
-    engine = Engine(system, Setting())
-    users: dict[str, list[Simulation]] = {}
-    for run in runs:
-        for key in _taken(run):
-            users.setdefault(key, []).append(run)
-    count = Count()
-    every = dict.fromkeys(_key(one.key) for one in system.transitions)
-    free = [key for key in every if key not in users]
-    for key in [key for key in every if key in users][:most]:
-        steps = enumerate(engine.world.ground.transitions)
-        gone = {at for at, one in steps if _key(one.template.key) == key}
-        other = _without(engine, gone)
-        killed = False
-        for run in users[key][:tries]:
-            judge = Judge(system, run.trace.header, engine=other)
-            judge.feed_all(FIRST_LINE, renumbered(run.trace.events, ids=True))
-            report = judge.finish(Finish("complete", 0, len(run.trace.events), ""))
-            killed = any(one.verdict == "violated" for one in report.findings)
-            if killed:
-                break
-        count.tell(key, right=killed)
-    return count, free
-
-
-def _without(engine: Engine, gone: set[int]) -> Engine:
-    """The engine of a spec without these transitions; what was compiled is used again."""
-    world = engine.world
-    steps = {
-        label: tuple(at for at in positions if at not in gone)
-        for label, positions in world.steps.items()
-    }
-    hidden = tuple(at for at in world.hidden if at not in gone)
-    other = copy.copy(engine)
-    other.world = replace(world, steps=steps, hidden=hidden)
-    other.places = copy.copy(engine.places)
-    other.places.hidden = hidden
-    other.sets = Possibilities(other.places)
-    return other
-
-
-def spec_mutants(
-    legal: Sequence[tuple[Header, Sequence[Event]]],
-    illegal: Sequence[tuple[Header, Sequence[Event]]],
-    operators: Sequence[str],
-    each: int,
-    seconds: float,
-) -> dict[str, Count]:
-    """Single-edit mutants of the spec's text: does some recording get another verdict by one?
-
-    `each` of every operator, one after the other while there are `seconds` of CPU time left.
-    """
-    until = time.process_time() + seconds
-    source = load("rhs").sources[0]
-    every = mutants(source, parse(source))
-    rows = {name: Count() for name in operators}
-    picked = {}
-    for name in operators:
-        mine = [one for one in every if one.operator == name]
-        picked[name] = mine[:: max(len(mine) // each, 1)][:each]
-    for turn in range(each):
-        for name in operators:
-            if turn >= len(picked[name]) or time.process_time() > until:
-                continue
-            try:
-                system = load_source(mutated(source, picked[name][turn])).system
-            except SpecErrors:
-                continue
-            rows[name].tell(picked[name][turn].id, right=_differs(system, legal, illegal))
-    return rows
-
-
-def _differs(
-    system: System,
-    legal: Sequence[tuple[Header, Sequence[Event]]],
-    illegal: Sequence[tuple[Header, Sequence[Event]]],
-) -> bool:
-    engine: Engine | None = None
-    for wanted, recordings in ((False, legal), (True, illegal)):
-        for header, events in recordings:
-            judge = Judge(system, msgspec.structs.replace(header, spec_sha256="", params={}),
-                          engine=engine)  # fmt: skip
-            engine = judge.engine
-            judge.feed_all(FIRST_LINE, list(events))
-            report = judge.finish(Finish("complete", 0, len(events), ""))
-            if any(one.verdict == "violated" for one in report.findings) != wanted:
-                return True
-    return False
 
 
 # ---- the same bytes ----------------------------------------------------------------------------

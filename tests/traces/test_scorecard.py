@@ -16,9 +16,18 @@ def test_edited_runs(card: Card) -> None:
     """Everything the oracle refuses is detected where it is wrong, and nothing else is accused."""
     card.operators()
     total = card.rows["all"]
-    assert total.wrong >= 30
+    assert total.wrong >= 25
     assert total.legal >= 10
     assert total.detected == total.wrong
+    assert card.failures() == []
+
+
+def test_edited_runs_of_the_runtime(card: Card) -> None:
+    card.runtime()
+    total = card.runtime_rows["all"]
+    assert total.wrong >= 30
+    assert total.legal >= 15
+    assert total.exact == total.detected == total.wrong
     assert card.failures() == []
 
 
