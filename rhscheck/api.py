@@ -412,7 +412,11 @@ class Replayer:
         from rhscheck.traces.judge import ReplayError
 
         try:
-            parts = iter(read_batches(stream, usual=not self._strict, tables=tables))
+            parts = iter(
+                read_batches(
+                    stream, usual=not self._strict, tables=tables, continued=after is not None
+                )
+            )
             first, second = next(parts), next(parts, None)
             header = first.header if isinstance(first, HeaderLine) else None
             opening = [] if header is not None else [first]

@@ -140,9 +140,11 @@ def audit(
         found: list[LogReport | str]
         if follow:
             from rhscheck.following_logs import follow_log
+            from rhscheck.stopping import asked_to_stop
 
             silent = out.quiet or out.json or out.ci is not None
-            found = list(follow_log(court, files[0], quiet=silent))
+            with asked_to_stop() as stop:
+                found = list(follow_log(court, files[0], quiet=silent, stop=stop))
         elif trace_path is not None or not logmap.facts.lossy:
             found = list(_audited(files, court, say, None if trace_path is None else trace))
         else:

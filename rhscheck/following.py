@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rhscheck.traces.report import Finding, TraceReport
 
 _PAUSE_S = 0.2
+ASK_S = 2.0  # so long at most nobody asks whether it is enough
 _LONGEST_READ = 1 << 16
 
 
@@ -37,6 +38,8 @@ class Followed(RawIOBase):
         super().__init__()
         self._file = GrowingFile(path)
         self._stop = stop
+        self._enough = False
+        self._ask_at = time.monotonic() + ASK_S
         self.rotated = False
 
     def read(self, size: int = -1) -> bytes:
@@ -44,6 +47,8 @@ class Followed(RawIOBase):
         if size == 1:
             # The question whether anything stands after the end line, which nobody waits for.
             return self._file.more(1)
+        if time.monotonic() > self._ask_at:
+            self._is_enough()  # there may always be more to read
         wanted = _LONGEST_READ if size < 0 else min(size, _LONGEST_READ)
         while True:
             found = self._file.more(wanted)
@@ -52,12 +57,16 @@ class Followed(RawIOBase):
             if self._file.is_replaced():
                 self.rotated = True
                 return self._file.more(wanted)
-            if self._stop():
+            if self._is_enough():
                 return b""
-            try:
-                time.sleep(_PAUSE_S)
-            except KeyboardInterrupt:
-                return b""  # enough: what was read is judged
+            time.sleep(_PAUSE_S)
+
+    def _is_enough(self) -> bool:
+        self._ask_at = time.monotonic() + ASK_S
+        if self._enough or self._stop():
+            self._enough = True
+            self._file.is_enough()
+        return self._enough
 
     def close(self) -> None:
         """Close the file, too."""
@@ -74,8 +83,8 @@ def follow_trace(
 ) -> list[TraceReport]:
     """The reports on the trace at `path` and on what it is rotated to, until it ends.
 
-    It ends with an end line, when `stop` says so, or with KeyboardInterrupt. Unless `quiet`, what
-    is found is printed at once. Raises what `Replayer.replay` raises.
+    It ends with an end line, or when `stop` says so: what is there then is still read. Unless
+    `quiet`, what is found is printed at once. Raises what `Replayer.replay` raises.
     """
     api.refuse_device(path)
     reports: list[TraceReport] = []

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rhscheck.traces.audit.report import LogReport
 
 _PAUSE_S = 0.2
+ASK_S = 2.0  # so long at most nobody asks whether it is enough
 _SILENCE = 5  # pauses after which the last record is taken to be complete
 _AT_ONCE = 1 << 19
 
@@ -66,9 +67,10 @@ class _Teller:
 def follow_log(
     court: Court, path: str, *, quiet: bool, stop: Callable[[], bool] = lambda: False
 ) -> list[LogReport]:
-    """The reports on the log at `path` and on what it is rotated to, until `stop` or Ctrl-C.
+    """The reports on the log at `path` and on what it is rotated to, until `stop` says so.
 
-    Unless `quiet`, what goes wrong is printed at once. Raises InputError.
+    What is there then is still read. Unless `quiet`, what goes wrong is printed at once. Raises
+    InputError.
     """
     api.refuse_device(path)
     reports: list[LogReport] = []
@@ -78,12 +80,6 @@ def follow_log(
         reports.append(replace(end.report, file=file))
         if not end.replaced:
             return reports
-        if end.interrupted:
-            stop = _at_once  # what is there already still counts
-
-
-def _at_once() -> bool:
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +88,13 @@ class _End:
 
     report: LogReport
     replaced: bool
-    interrupted: bool
 
 
 def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[], bool]) -> _End:
     """One file to its end."""
     log, teller = GrowingLog(file, court), _Teller(quiet)
-    again = interrupted = False
+    again = enough = False
+    ask_at = time.monotonic() + ASK_S
     try:
         tail = GrowingFile(path)
     except OSError as error:
@@ -106,6 +102,10 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
     try:
         idle = 0
         while True:
+            if not enough and time.monotonic() > ask_at:
+                enough, ask_at = stop(), time.monotonic() + ASK_S  # there may always be more
+            if enough:
+                tail.is_enough()
             data = tail.more(_AT_ONCE)
             if data:
                 idle = 0
@@ -122,14 +122,11 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
                 while data := tail.more(_AT_ONCE):
                     log.feed(data)
                 break
-            if stop():
+            if enough:
                 break
-            time.sleep(_PAUSE_S)
-    except KeyboardInterrupt:
-        interrupted = True  # enough: what was written until now is reported
-        again = tail.is_replaced()
-        while data := tail.more(_AT_ONCE):
-            log.feed(data)
+            enough, ask_at = stop(), time.monotonic() + ASK_S
+            if not enough:
+                time.sleep(_PAUSE_S)
     except LegacyFormat:
         raise api.InputError(
             f"{path} is a cluster.log of Windows 2000 or 2003: only logs of 2008 and later can be "
@@ -139,4 +136,4 @@ def _followed(court: Court, path: str, file: str, quiet: bool, stop: Callable[[]
         tail.close()
     report = log.finish()
     teller.tell(log)
-    return _End(report, again, interrupted)
+    return _End(report, again)

@@ -24,11 +24,19 @@ class GrowingFile:
         self._last = b""
         self._at = 0
         self._rewritten = False
+        self._end: int | None = None
+
+    def is_enough(self) -> None:
+        """What is there by now is still read, and nothing that is written later."""
+        if self._end is None:
+            self._end = os.fstat(self._file.fileno()).st_size
 
     def more(self, most: int) -> bytes:
         """At most `most` bytes of what has been added; nothing if there is nothing."""
         if self._rewritten:
             return b""
+        if self._end is not None:
+            most = max(0, min(most, self._end - self._at))
         known = len(self._last)
         self._file.seek(self._at - known)
         found = self._file.read(known + most)

@@ -94,10 +94,11 @@ def replay(
         if len(traces) != 1:
             raise api.InputError("--follow reads one trace")
         from rhscheck.following import follow_trace
+        from rhscheck.stopping import asked_to_stop
 
-        replayed = follow_trace(
-            _replayer(request), traces[0], quiet=out.quiet or out.json or out.ci is not None
-        )
+        silent = out.quiet or out.json or out.ci is not None
+        with asked_to_stop() as stop:
+            replayed = follow_trace(_replayer(request), traces[0], quiet=silent, stop=stop)
     else:
         replayed = _judge(request, traces, jobs, out)
     status = output.replay_status(replayed, require_all=require == "all")

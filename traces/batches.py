@@ -76,15 +76,17 @@ def read_batches(
     usual: bool = False,
     paired: bool = True,
     tables: Iterable[Stretch] = (),
+    continued: bool = False,
 ) -> Iterator[Part]:
     """The records of a trace in file order, then a Finish. Raises OSError as the stream does.
 
     `usual`: lines that look like those before may come undecoded, which is faster; `paired`: and in
     columns, calls with their returns, where that can be done (`traces.paired`). `tables`: what
-    somebody made of the stretches of the file, from its start on (`traces.tables`).
+    somebody made of the stretches of the file, from its start on (`traces.tables`). `continued`: it
+    may go on where another file ended, without a header.
     """
     source = _Source(stream, iter(tables))
-    reader = LineReader()
+    reader = LineReader(continued=continued)
     pairing = Pairing(Habit(), compiled=paired) if usual else None
     number = 0  # lines read
     cut = False  # the last line is unreadable, and nothing ended it
@@ -173,8 +175,9 @@ def _stretch(reader: LineReader, number: int, text: bytes, pairing: Pairing | No
         first, _, text = text.partition(b"\n")
         number = 1
         record = _record(reader, 1, first.removeprefix(b"\xef\xbb\xbf"))
-        if not isinstance(record, EventLine | End):
-            parts.append(record)
+        if isinstance(record, End):
+            return _Stretch(parts, 1, record, text)
+        parts.append(Batch(1, [record.event]) if isinstance(record, EventLine) else record)
     last = text.rfind(b"\n", 0, -1) + 1
     ends = text.startswith(b'{"rhs"', last)
     plain, special = (text[:last], text[last:]) if ends else (text, b"")

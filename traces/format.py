@@ -380,7 +380,9 @@ def malformed(number: int, line: bytes, error: Exception) -> Malformed:
 class LineReader:
     """Decoders, and the running sum over the lines read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, continued: bool = False) -> None:
+        self.continued = continued  # it may go on where another file ended, without a header
+        self.is_part = False  # and so it does
         self.kind: msgspec.json.Decoder[_Kind] = msgspec.json.Decoder(_Kind)
         self.header: msgspec.json.Decoder[Header] = msgspec.json.Decoder(Header)
         self.event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -388,9 +390,15 @@ class LineReader:
         self.sum = hashlib.sha256()
         self.events = 0
 
-    def first(self, line: bytes) -> Record:
+    def first(self, line: bytes) -> Record | End:
         """What stands on the first line. Raises what the decoder raises."""
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            # As the `>` of an older PowerShell writes it.
+            return Malformed(1, 1, "UTF-16, where rhs-trace/1 is UTF-8: write it by -o FILE")
         kind = self.kind.decode(line)
+        if self.continued and (kind.rhs is UNSET or kind.kind != "header"):
+            self.is_part = True
+            return self.later(1, line)
         if kind.rhs is UNSET:
             return Malformed(1, 1, "not a trace: the first line has no 'rhs' key")
         if bytes(kind.rhs) != b"1":
@@ -491,12 +499,15 @@ def after_end(
     if beyond:
         yield Malformed(number + 1, 1, "there is text after the end line")
         ending, message = "mismatch", "the end line is not the last line"
+    elif reader.is_part:
+        ending, message = "missing", "the end line counts the lines of the file before this, too"
     elif end.events != reader.events:
         ending = "mismatch"
         message = f"the end line counts {end.events} events, the file has {reader.events}"
     elif end.sha256 != reader.sum.hexdigest():
         ending, message = "mismatch", "the checksum differs: a line was changed after recording"
-    claimed = None if beyond or end.events == reader.events else end.events
+    agrees = beyond or reader.is_part or end.events == reader.events
+    claimed = None if agrees else end.events
     yield Finish(ending, number, reader.events, message, claimed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,12 @@ from rhscheck import following_logs
 from rhscheck.api import InputError
 from rhscheck.following_logs import follow_log
 from rhscheck.spec.load import load
+from rhscheck.stopping import asked_to_stop
 from rhscheck.traces.audit.court import Court
+from rhscheck.traces.audit.growing import GrowingLog
+from rhscheck.traces.audit.story import Story
 from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.reading import Batch
 
 HEAD = "00001a00.00001b10::2024/05/06-10:00:{:02}.000 "
 STUCK = "ERR   [RHS] RhsCall::DeadlockMonitor: Call ISALIVE timed out for resource '{}'.\n"
@@ -114,12 +119,50 @@ def test_ctrl_c_ends_it_with_a_report(tmp_path: Path, monkeypatch: pytest.Monkey
         append(path, "\n" + HEAD.format(2) + RESTART.format("b"))
         path.rename(tmp_path / "cluster.old")
         append(path, HEAD.format(3) + RESTART.format("c"))
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    first, second = follow_log(court(), str(path), quiet=True)
+    with asked_to_stop() as stop:
+        first, second = follow_log(court(), str(path), quiet=True, stop=stop)
     assert [(one.resource, one.collateral) for one in first.incidents] == [("a", ["b"])]
     assert [one.name for one in second.resources] == ["c"]
+
+
+def test_ctrl_c_while_lines_are_told_loses_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cluster.log"
+    append(path, "".join(HEAD.format(at % 60) + RESTART.format(f"r{at}") for at in range(500)))
+    take = Story.take_batch
+
+    def interrupted(self: Story, batch: Batch) -> None:
+        if not self.resources:
+            signal.raise_signal(signal.SIGINT)
+        take(self, batch)
+
+    monkeypatch.setattr(Story, "take_batch", interrupted)
+    with asked_to_stop() as stop:
+        (report,) = follow_log(court(), str(path), quiet=True, stop=stop)
+    assert [one.name for one in report.resources] == [f"r{at}" for at in range(500)]
+
+
+def test_a_log_that_is_written_faster_than_it_is_read_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cluster.log"
+    append(path, HEAD.format(1) + RESTART.format("r0"))
+    feed, fed = GrowingLog.feed, 0
+
+    def growing(self: GrowingLog, data: bytes) -> None:
+        nonlocal fed
+        fed += 1
+        append(path, HEAD.format(1) + RESTART.format(f"r{fed}"))
+        feed(self, data)
+
+    monkeypatch.setattr(GrowingLog, "feed", growing)
+    monkeypatch.setattr(following_logs, "ASK_S", -1.0)
+    (report,) = follow_log(court(), str(path), quiet=True, stop=lambda: fed >= 3)
+    assert [one.name for one in report.resources] == ["r0", "r1", "r2", "r3"]
 
 
 def test_no_log_and_an_old_one(tmp_path: Path) -> None:

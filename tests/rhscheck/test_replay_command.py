@@ -1,6 +1,9 @@
 """`rhscheck replay`: many files, growing files, hostile files; its output and exit status."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,8 +15,9 @@ from trace_mutants import renumbered
 
 from rhscheck import api
 from rhscheck.cli import main
-from rhscheck.following import follow_trace
+from rhscheck.following import Followed, follow_trace
 from rhscheck.spec.load import load
+from rhscheck.stopping import asked_to_stop
 from rhscheck.traces.format import CallEvent, Clock, Header, ReturnEvent, Trace
 from rhscheck.traces.simulate import simulate
 
@@ -148,11 +152,12 @@ def test_a_rotated_trace_is_read_on(tmp_path: Path) -> None:
         return looks > 5
 
     first, second = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
-    assert (first.events, second.events) == (9, len(lines) - 12)
-    assert first.verdict == "conforms-so-far"
-    assert second.verdict in ("conforms-so-far", "inconclusive")
-    assert not first.findings
-    assert not second.findings
+    # Its first line is no header, and no less an event; its end line counts those before it, too.
+    assert (first.events, second.events) == (9, len(lines) - 11)
+    assert (first.verdict, second.verdict) == ("conforms-so-far", "conforms-so-far")
+    assert (first.findings, second.findings) == ((), ())
+    assert (first.problems, second.problems) == ((), ())
+    assert "the end line counts the lines of the file before this, too" in second.notes[-1]
 
 
 def test_a_trace_that_is_written_anew_between_two_looks(tmp_path: Path) -> None:
@@ -175,18 +180,103 @@ def test_a_trace_that_is_written_anew_between_two_looks(tmp_path: Path) -> None:
     assert (second.events, second.verdict) == (new.count(b"\n") - 2, "conforms")
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_ends_following_with_a_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_seconds: float) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.Signals[name])
 
     monkeypatch.setattr("rhscheck.following.time.sleep", interrupted)
     path = tmp_path / "live.jsonl"
     lines = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
-    (report,) = follow_trace(api.Replayer(), str(path), quiet=True)
+    with asked_to_stop() as stop:
+        (report,) = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
     assert (report.verdict, report.events) == ("conforms-so-far", len(lines) - 2)
+
+
+def test_an_interrupt_while_lines_are_judged_loses_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "live.jsonl"
+    lines = simulate(FISCHER, 2, 1, 4000).trace.encode().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    read, reads = Followed.read, 0
+
+    def interrupted(self: Followed, size: int = -1) -> bytes:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            signal.raise_signal(signal.SIGINT)
+        return read(self, size)
+
+    monkeypatch.setattr(Followed, "read", interrupted)
+    with asked_to_stop() as stop:
+        (report,) = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
+    assert reads > 3
+    assert report.events == len(lines) - 2
+
+
+def test_a_trace_that_is_written_faster_than_it_is_judged_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "live.jsonl"
+    lines = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:5]))
+    read, written = Followed.read, 5
+
+    def growing(self: Followed, size: int = -1) -> bytes:
+        nonlocal written
+        found = read(self, size)
+        with path.open("ab") as file:
+            file.write(lines[written])
+        written += 1
+        return found
+
+    monkeypatch.setattr(Followed, "read", growing)
+    monkeypatch.setattr("rhscheck.following.ASK_S", -1.0)
+    stops = lambda: written >= 8  # noqa: E731
+    (report,) = follow_trace(api.Replayer(), str(path), quiet=True, stop=stops)
+    assert report.events == 7
+
+
+def test_only_the_second_request_interrupts() -> None:
+    with asked_to_stop() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with asked_to_stop() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal on Windows")
+def test_a_request_to_end_is_answered_by_a_report(recorded: list[str]) -> None:
+    path = Path(recorded[2])
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    command = (sys.executable, "-m", "rhscheck", "replay", "--follow", str(path))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        assert process.stderr is not None
+        assert b"violated" in process.stderr.readline()  # it is said at once: it has begun
+        process.terminate()
+        said, _ = process.communicate()
+        killer.cancel()
+    assert (process.returncode, said.splitlines()[-1][:19]) == (1, b"1 trace: 1 violated")
 
 
 DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {

@@ -299,3 +299,11 @@ def test_what_is_written_is_read(events: list[ReturnEvent]) -> None:
     loaded = load_trace(BytesIO(Trace(HEADER, tuple(events)).encode()))
     assert [line.event for line in loaded.events] == events
     assert loaded.finish.ending == "complete"
+
+
+def test_a_trace_in_utf_16_is_called_that() -> None:
+    text = Trace(HEADER, ()).encode().decode()
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        (first, *_) = read_trace(BytesIO(mark + text.encode(encoding)))
+        what = "UTF-16, where rhs-trace/1 is UTF-8: write it by -o FILE"
+        assert first == Malformed(1, 1, what)
