@@ -36,8 +36,8 @@ class Score:
     are broken (not where a deadline was missed); `right_rules`: exactly these are named there.
     `priced`: those with a known number of edits; `same_cost`: as many edits repair it, `cheaper`:
     fewer do; `mended`: the oracle allows the run with the edits that are told, and only of such
-    runs is `cheaper` counted. `one_report`: one line of one resource is reported. `cut`: lossy
-    versions, `contradicted`: accused though the complete run is legal, or by a rule it keeps.
+    runs is `cheaper` counted. `one_report`: one line of one resource is reported. `cut`: legal
+    runs of which lines were cut out, `contradicted`: accused then.
     """
 
     wrong: int = 0
@@ -202,7 +202,7 @@ class Scorer:
                 score.cheaper = int(1 <= cost < planted and not shifted and score.mended)
                 if not 1 <= cost <= planted:
                     self.miss(f"cost {cost}, planted {planted}", name, operator, _told(violated))
-        score.cut = 1
+        score.cut = int(wrong is None)
         score.contradicted = self._lossy(name, operator, header, edited, wrong, chance)
         return score
 
@@ -226,13 +226,16 @@ class Scorer:
         wrong: Wrong | None,
         chance: random.Random,
     ) -> int:
-        """Whether a version with lines cut out is accused of what the complete run did not do."""
+        """Whether a legal run (`wrong` None) is accused where lines are cut out."""
         kept = [one for one in events if chance.random() > 0.1]
-        found = self.found(msgspec.structs.replace(header, lossy=True), kept)
-        if wrong is not None or not found:
+        if wrong is not None:
             return 0
-        self.miss("accused when lossy", name, operator, _told(found))
-        return 1
+        # The header says that any line may be missing; or the numbers of the lines say which are.
+        heads = (msgspec.structs.replace(header, lossy=True), header)
+        found = [one for head in heads for one in self.found(head, kept)]
+        if found:
+            self.miss("accused when lossy", name, operator, _told(found))
+        return int(bool(found))
 
     def _against(
         self, name: str, operator: str, wrong: Wrong, violated: Sequence[Finding]
