@@ -255,8 +255,10 @@ class Vocabulary:
     ) -> str:
         """Why no label fits the event, with the names that may have been meant."""
         if at is not None and at not in self._known:
-            reason = f"the spec has no instance that is called {event.res}"
-            hint = did_you_mean(str(event.res), (self._names.get(one, one) for one in self._known))
+            said = "" if at == event.res else f", as the header says of {event.res}"
+            reason = f"the spec has no instance that is called {at}{said}"
+            known = (self._names.get(one, one) for one in self._known)
+            hint = "" if said else did_you_mean(str(event.res), known)
         elif near:
             reason = "the spec has this event, but not with this result or argument"
             values = [label.value for label in near if label.value is not None]

@@ -103,6 +103,10 @@ class Whose:
         family = self.engine.world.family
         known = [*self.header.resources, *self._words.names]
         known += [f"{family}[{number}]" for number in range(1, min(self.count or 1, 9) + 1)]
+        meant = self.header.resources.get(str(event.res))
+        if meant is not None:
+            said = f", as the header says of {event.res}"
+            return f"the spec has no instance that is called {meant}{said}"
         hint = did_you_mean(str(event.res), dict.fromkeys(known))
         reason = f"the spec has no instance that is called {event.res}"
         return f"{reason}; {hint}" if hint else reason

@@ -262,6 +262,15 @@ def test_a_hint_names_an_instance_as_the_trace_does() -> None:
     assert report.findings[0].possible == ("Process in Up; Worker[1] in Idle",)
 
 
+def test_a_header_that_names_an_instance_too_many_is_told_so() -> None:
+    # As where the headers of two recordings were put together.
+    header = replace_header(resources={"IP Address": "Worker[3]"})
+    report = judge((call(0, 1, "Start", "IP Address"),), header=header)
+    assert report.findings[0].unmet == (
+        "the spec has no instance that is called Worker[3], as the header says of IP Address",
+    )
+
+
 def test_at_the_bound_the_answer_still_wins() -> None:
     assert judge((call(0, 1, "Start"), answer(10 * SECOND, 2, "Start", 0))).verdict == "conforms"
 
