@@ -26,7 +26,7 @@ from rhscheck.traces.follow import Follower
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
-from rhscheck.traces.units import Site, Unit
+from rhscheck.traces.units import REACH, Site, Unit
 from rhscheck.traces.verdicts import Recording
 from rhscheck.traces.window import Window
 
@@ -39,9 +39,10 @@ _LONGEST_ALIGNED: Final = 24
 _MOST_TRIES: Final = 3
 # So many lines before a fault may hold its cause, where repairs from the fault on are dearer than
 # one edit. They are kept at the beginning of a recording, and tried for so many of its faults.
-_REACH: Final = 6
-_REMEMBERED: Final = 20_000
 _MOST_REACHED: Final = 50
+# The beginning, in events: where every line takes long, and where most take next to nothing.
+_REMEMBERED: Final = 20_000
+EARLY: Final = 5_000
 # Calls that may be in flight besides those that any state knows of: so many ways are followed.
 _MOST_BOOKS: Final = 8
 _GOES_ON: Final = (
@@ -73,6 +74,9 @@ class Inspector:
         self._add = add
         self._aligner = Aligner(engine)
         self._reached = 0  # faults whose cause was looked for before them
+        exact = engine.alone and not engine.setting.slack_us
+        # Of so many events of the recording it is remembered where units were before them.
+        self.remembered = EARLY if exact else _REMEMBERED
 
     # ---- events and time -----------------------------------------------------------------------
     def observe(
@@ -112,11 +116,11 @@ class Inspector:
                 return False
             unit.follower = after
             unit.judged += 1
-            if self._recording.events > _REMEMBERED:
+            if self._recording.events > self.remembered:
                 unit.recent = ()
             elif not unit.settling and not after.node.some:
                 allowed = self._line(site, reading, time, late, contradiction)
-                unit.recent = (*unit.recent[1 - _REACH :], (origin, allowed))
+                unit.recent = (*unit.recent[1 - REACH :], (origin, allowed))
             if line is not None or after.node.some:
                 line = line or self._line(site, reading, time, late, contradiction)
                 if unit.settling:
@@ -161,8 +165,8 @@ class Inspector:
             before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
             unit.follower = before
             line = SeenLine(site.line, time, late, "other", (), (), key, positions, sure=sure)
-            if not unit.settling and self._recording.events <= _REMEMBERED:
-                unit.recent = (*unit.recent[1 - _REACH :], (origin, line))
+            if not unit.settling and self._recording.events <= self.remembered:
+                unit.recent = (*unit.recent[1 - REACH :], (origin, line))
             if unit.settling:
                 unit.lines.append(line)
                 if len(unit.lines) > _LONGEST_ALIGNED:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from operator import length_hint
 from typing import assert_never
 
@@ -214,9 +215,10 @@ class Judge:
         while at < len(events):
             end = at
             if self._may_be_steady():
-                part = events[at : at + self._all.until_sweep()]
+                early, most = self._early, self._all.until_sweep()
+                part = events[at : at + (min(most, early) if early > 0 else most)]
                 rest = iter(part)
-                odd = self._steady.run(rest)
+                odd = self._steady.run(rest, line + at if early > 0 else None)
                 end += len(part) - length_hint(rest) - (odd is not None)
                 times = [event.ts for event in events[at:end] if event.ts is not None]
                 if times:
@@ -230,7 +232,7 @@ class Judge:
     def feed_usual(self, usual: Usual) -> None:
         """The same for lines that look like those before."""
         lines = usual.lines
-        at = 0
+        at = self._feed_early(usual.records())
         while at < len(lines):
             end = at
             if self._may_be_steady():
@@ -246,7 +248,7 @@ class Judge:
 
     def feed_paired(self, paired: Paired) -> None:
         """The same for lines that are paired."""
-        at = 0
+        at = self._feed_early(paired.records())
         while at < len(paired):
             end = at
             if self._may_be_steady():
@@ -263,7 +265,7 @@ class Judge:
     def feed_table(self, tabled: Tabled) -> None:
         """The same for lines in a table."""
         table = tabled.table
-        at = 0
+        at = self._feed_early(tabled.records())
         while at < len(table):
             end = at
             if self._may_be_steady():
@@ -275,6 +277,29 @@ class Judge:
                 self._feed_record(tabled.record(at))
                 end += 1
             at = end
+
+    @property
+    def _early(self) -> int:
+        """Of how many events more the last ones of each unit are remembered: see `Inspector`."""
+        if self._waiting is not None:
+            return 0
+        return self._all.inspector.remembered - self._recording.events
+
+    def _feed_early(self, records: Iterable[EventLine | Malformed]) -> int:
+        """Feed the lines that are to be remembered; how many."""
+        early = list(islice(records, max(self._early, 0)))
+        events: list[Event] = []
+        first = 0
+        for record in early:
+            if isinstance(record, EventLine):
+                first = first if events else record.line
+                events.append(record.event)
+            else:
+                self.feed_all(first, events)
+                events = []
+                self.unreadable(record)
+        self.feed_all(first, events)
+        return len(early)
 
     def _feed_record(self, record: EventLine | Malformed) -> None:
         if isinstance(record, EventLine):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Any, Final
 
 from rhscheck.traces import compiled
@@ -101,7 +101,9 @@ class Paired:
 
     def records(self) -> Iterator[EventLine | Malformed]:
         """What stands on each of the lines."""
-        return map(self.record, range(self.count))
+        lines = self.text.split(b"\n")
+        lines.pop()  # behind the last line feed
+        return map(self._reader.again, count(self.line), lines)
 
 
 @dataclass(slots=True)

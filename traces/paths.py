@@ -35,6 +35,8 @@ _WORTHWHILE: Final = 16
 _MOST_WAYS: Final = 4
 _FURTHER: Final = 1 << 62  # no bound on a clock is so great
 
+# Where a walker was (node, times, now) before an event, which has this line, time and number.
+Noted = tuple[Node, tuple[int, ...], int, int, int, int]
 # The transitions that an event may be, with the key under which their steps are remembered.
 Taken = tuple[object, tuple[int, ...]]
 
@@ -46,6 +48,7 @@ class Walker:
     `times`: of the moments that `node` speaks of, ascending; `now`: of the last event. `calls`: the
     unit's own, by entry point; but the last call was `op` with the id `cid`. `count`: events since
     the unit was last brought up to date. `walks`: the unit is still on the path by this walker.
+    `noted`: of how many of these it is remembered where the walker was before; `recent`: the last.
     """
 
     unit: Unit
@@ -58,6 +61,8 @@ class Walker:
     cid: int = 0
     count: int = 0
     walks: bool = True
+    noted: int = 0
+    recent: tuple[Noted, ...] = ()
 
     def issued(self, op: str, otherwise: int) -> int:
         """The id of the last call of `op`."""

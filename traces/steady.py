@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from operator import length_hint
 from typing import Final
 
+from rhscheck.traces.alignment import SeenLine
 from rhscheck.traces.engine import Engine
+from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import CallEvent, Event, ReturnEvent
 from rhscheck.traces.habit import CALL, Line, Usual
 from rhscheck.traces.mapping import Observation
@@ -26,7 +28,7 @@ from rhscheck.traces.numbering import Numbering
 from rhscheck.traces.paired import Kind, Paired
 from rhscheck.traces.paths import Paths, Walker, rests
 from rhscheck.traces.tables import NO_CALL_ID, Table
-from rhscheck.traces.units import Unit
+from rhscheck.traces.units import REACH, Unit
 
 # Result codes can be anything: so many are remembered.
 _MOST_ANSWERS: Final = 4096
@@ -56,6 +58,7 @@ class Steady:
     _returns: dict[int, dict[str, int]] = field(default_factory=dict)
     _rounds: dict[str, dict[int, int]] = field(default_factory=dict)  # by entry and return code
     _answers: int = 0
+    _readings: dict[int, tuple[Observation, tuple[int, ...]]] = field(default_factory=dict)
     _paths: Paths = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +78,6 @@ class Steady:
             and follower.now == follower.late
             and follower.lates == follower.times
         ):
-            unit.recent = ()  # nobody notes the lines on the path
             walkers = self._walkers.setdefault(unit.host, {})
             walkers[unit.name] = Walker(
                 unit, follower.node, follower.times, follower.now, unit.monitor, unit.calls
@@ -86,13 +88,13 @@ class Steady:
         walker = self._walkers.get(unit.host, _NOBODY).get(unit.name)
         if walker is not None and walker.unit is unit:
             del self._walkers[unit.host][unit.name]
-            _arrived(walker)
+            self._arrived(walker)
 
     def release_all(self) -> None:
         """Take all units off the path."""
         for walkers in self._walkers.values():
             for walker in walkers.values():
-                _arrived(walker)
+                self._arrived(walker)
             walkers.clear()
 
     def rests(self, unit: Unit, time: int) -> bool:
@@ -101,8 +103,11 @@ class Steady:
         return walker is not None and walker.unit is unit and rests(walker, time)
 
     # ---- events --------------------------------------------------------------------------------
-    def run(self, rest: Iterator[Event]) -> Event | None:
-        """Take events while they are ordinary; the first that is not, which was not taken."""
+    def run(self, rest: Iterator[Event], line: int | None = None) -> Event | None:
+        """Take events while they are ordinary; the first that is not, which was not taken.
+
+        `line`: that of the first, the others follow it; it is to be remembered where units were.
+        """
         calls, returns, walk = self._calls, self._returns, self._paths.walk
         now, host = self.now, self.host
         walkers = self._walkers.get(host, _NOBODY)
@@ -153,9 +158,14 @@ class Steady:
                 odd = event
                 break
             way = walker.node.paths.get(number)
+            start = walker.node, walker.times, walker.now
             if (way is None or not way(walker, time)) and not walk(walker, number, time):
                 odd = event
                 break
+            if line is not None:
+                walker.recent = (*walker.recent[1 - REACH :], (*start, line, time, number))
+                walker.noted += 1
+                line += 1
             if is_call and event.cid is not None:
                 if walker.op != event.op:
                     walker.settle()
@@ -466,21 +476,35 @@ class Steady:
         self._answers += 1
         reading, positions = meant
         number = self.engine.number((reading.labels, reading.actor))
+        self._readings[number] = meant
         self._paths.meanings[number] = ("event", reading.labels, reading.actor), positions
         return number
 
+    def _arrived(self, walker: Walker) -> None:
+        """Bring the unit's follower to where the walker is."""
+        unit, follower = walker.unit, walker.unit.follower
+        assert follower is not None
+        walker.walks = False
+        walker.settle()
+        if walker.count:
+            # Unless all of its lines are remembered, none of those before is one of the last.
+            seen = () if walker.noted < walker.count else (*unit.recent, *self._seen(walker))
+            unit.recent = seen[-REACH:]
+        follower.node = walker.node
+        follower.times = follower.lates = walker.times
+        follower.now = follower.late = walker.now
+        unit.steady += walker.count
+        if walker.count and unit.host is not None:
+            unit.own = walker.now
+            if unit.heard is not None:
+                unit.hear(unit.host, walker.now)
 
-def _arrived(walker: Walker) -> None:
-    """Bring the unit's follower to where the walker is."""
-    follower = walker.unit.follower
-    assert follower is not None
-    walker.walks = False
-    walker.settle()
-    follower.node = walker.node
-    follower.times = follower.lates = walker.times
-    follower.now = follower.late = walker.now
-    walker.unit.steady += walker.count
-    if walker.count and walker.unit.host is not None:
-        walker.unit.own = walker.now
-        if walker.unit.heard is not None:
-            walker.unit.hear(walker.unit.host, walker.now)
+    def _seen(self, walker: Walker) -> list[tuple[Follower, SeenLine]]:
+        """The last lines of the walker, with where its unit was before each."""
+        found = []
+        for node, times, now, line, time, number in walker.recent:
+            reading, positions = self._readings[number]
+            key = ("event", reading.labels, reading.actor)
+            said = SeenLine(line, time, time, "own", reading.labels, reading.near, key, positions)
+            found.append((Follower(self.engine.sets, node, times, times, now, now), said))
+        return found

@@ -14,6 +14,7 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -77,7 +78,9 @@ class Tabled:
 
     def records(self) -> Iterator[EventLine | Malformed]:
         """What stands on each of the lines."""
-        return map(self.record, range(len(self.table)))
+        lines = self.text.split(b"\n")
+        lines.pop()  # behind the last line feed
+        return map(self._reader.again, count(self.line), lines)
 
 
 def ranges(path: str, stream: BinaryIO) -> list[Range]:

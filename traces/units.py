@@ -8,9 +8,13 @@ its verdicts from being definite. It finds nothing itself; `traces.judge` does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from rhscheck.traces.alignment import SeenLine
 from rhscheck.traces.follow import Follower
+
+# How many lines before a fault its repair may begin.
+REACH: Final = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from functools import cache
 from io import BytesIO
 from typing import Literal
 
+import pytest
+
 from rhscheck.spec.load import load
 from rhscheck.spec.system import System
-from rhscheck.traces import compiled
+from rhscheck.traces import compiled, inspect
 from rhscheck.traces.batches import Batch, read_batches
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import Finish, HeaderLine
@@ -27,8 +29,14 @@ def _rhs() -> System:
     return load("rhs").system
 
 
-def judged(data: bytes, way: Way) -> TraceReport:
-    """The report on a recording."""
+def judged(data: bytes, way: Way, early: int = 50) -> TraceReport:
+    """The report on a recording, of which the first `early` events are remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspect, "EARLY", early)
+        return _judged(data, way)
+
+
+def _judged(data: bytes, way: Way) -> TraceReport:
     parts = read_batches(BytesIO(data), usual=way != "lines", paired=way == "paired")
     first = next(parts)
     assert isinstance(first, HeaderLine)

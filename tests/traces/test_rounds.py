@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from judged_lines import FAST, judged
-from poll_lines import HEADER, SECOND, encoded
+from judged_lines import FAST, Way, judged
+from poll_lines import HEADER, SECOND, encoded, polls
 
 from rhscheck.traces import batches, paired, steady
 from rhscheck.traces.habit import Line
 
 Fields = dict[str, object]
+ONLINE_BACK = ("return", "Online")
 
 
 def life(number: int, until: int) -> Iterator[tuple[int, int, str, str]]:
@@ -103,6 +104,22 @@ def test_most_of_a_healthy_run_is_taken_in_columns(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(paired.Paired, "walk", counted)
     assert judged(data, "paired") == plain
     assert taken > len(events) // 2
+
+
+@pytest.mark.parametrize("way", [*FAST, "lines"])
+def test_a_wrong_result_that_was_possible_is_repaired_where_it_stands(way: Way) -> None:
+    """Only the first poll shows that Online had not failed."""
+    events = polls(1, 6, random.Random(1))
+    (at,) = [number for number, one in enumerate(events) if (one["ev"], one["op"]) == ONLINE_BACK]
+    events[at]["rc"] = 5
+    report = judged(text_of(events), way, early=100)
+    first = report.findings[0]
+    line = at + 2  # the header is line 1
+    assert (first.line, first.rule) == (line + 1, "R5")
+    assert (first.edits, first.repair) == (1, (f"line {line}: return Online(success) instead",))
+    # Of what is not remembered only what follows is repaired.
+    late = judged(text_of(events), way, early=0).findings[0]
+    assert (late.line, late.edits) == (line + 1, 4)
 
 
 def shifted(events: list[Fields], at: int, key: str, by: int) -> None:
