@@ -142,6 +142,16 @@ class Habit:
         lines = self._decoded(text)
         return lines if lines is not None and self._encoder.encode_lines(lines) == text else None
 
+    def one(self, text: bytes) -> Line | None:
+        """The only line of `text`, None if it is not as usual; no name is learned by it."""
+        if self._decode is None:
+            return None
+        try:
+            lines = self._decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return lines[0] if len(lines) == 1 and self._encoder.encode_lines(lines) == text else None
+
     def _decoded(self, text: bytes) -> list[Line] | None:
         if self._decode_known is not None:
             try:

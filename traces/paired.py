@@ -95,15 +95,17 @@ class Paired:
         taken: tuple[int, int] = compiled.calls.walk(*columns, start, stop, host, calls, returns)
         return taken
 
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        return self.text.split(b"\n")[:-1]  # nothing is behind the last line feed
+
     def record(self, at: int) -> EventLine | Malformed:
         """What stands on line number `at` (from 0)."""
-        return self._reader.again(self.line + at, self.text.split(b"\n", at + 1)[at])
+        return self._reader.again(self.line + at, self._lines[at])
 
     def records(self) -> Iterator[EventLine | Malformed]:
         """What stands on each of the lines."""
-        lines = self.text.split(b"\n")
-        lines.pop()  # behind the last line feed
-        return map(self._reader.again, count(self.line), lines)
+        return map(self._reader.again, count(self.line), self._lines)
 
 
 @dataclass(slots=True)
@@ -133,10 +135,9 @@ class Pairing:
 
     def _kind(self, text: bytes) -> Kind | None:
         """The kind of lines with this text between their numbers and the call's."""
-        lines = self.habit.read(b'{"ts":0,"seq":0,%s}\n' % text)
-        if lines is None:
+        one = self.habit.one(b'{"ts":0,"seq":0,%s}\n' % text)
+        if one is None:
             return None
-        (one,) = lines
         monitor = None if one.mon is None else sys.intern(one.mon)
         host, op = sys.intern(one.host), sys.intern(one.op)
         found = self._kinds[text] = Kind(host, monitor, one.res, op, one.ev == CALL)
