@@ -124,6 +124,11 @@ def audit(
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     if follow and (len(files) != 1 or trace_path is not None):
         raise api.InputError("--follow reads one log, and writes no --trace")
+    if follow and not logmap.facts.lossy:
+        raise api.InputError(
+            f"--follow judges each line by itself, and {logmap.name} promises every line "
+            "(`facts lossy=no`), which takes the whole log: leave out --follow"
+        )
     inputs = [*files, map_name, *(() if spec is None else (spec,))]
     for written in (trace_path, out.path):
         terminal.check_writable(written, inputs)

@@ -6,11 +6,14 @@ Owns these alone, so that a command that prints little loads little.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import click
 import msgspec
 
+# Control characters of 8 bits, and what turns the direction of a text, or ends a line, elsewhere.
+_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 VERSION = 1  # of the JSON objects
 
 
@@ -21,7 +24,14 @@ def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
         encoded = msgspec.json.encode(whole)
     except UnicodeEncodeError:  # the name of a file that is no Unicode text
         encoded = msgspec.json.encode(_unicode(whole))
-    return msgspec.json.format(encoded, indent=1) + b"\n"
+    return _harmless(msgspec.json.format(encoded, indent=1)) + b"\n"
+
+
+def _harmless(text: bytes) -> bytes:
+    """JSON text in which what a terminal may obey is escaped: it stands in strings only."""
+    if text.isascii():
+        return text.replace(b"\x7f", b"\\u007f")
+    return _OBEYED.sub(lambda one: f"\\u{ord(one[0]):04x}", text.decode()).encode()
 
 
 def _unicode(value: object) -> object:

@@ -44,11 +44,12 @@ take_number(const char *at, const char *end, long long *number)
     long long found = 0;
     if (at == NULL)
         return NULL;
-    while (at < end && *at >= '0' && *at <= '9' && at - first < 19) {
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        if (at - first == 18)
+            return NULL; /* it might be too large */
         found = found * 10 + (*at - '0');
-        at++;
     }
-    if (at == first || at - first > 18 || (*first == '0' && at - first > 1))
+    if (at == first || (*first == '0' && at - first > 1))
         return NULL;
     *number = found;
     return at;

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import length_hint
-from typing import assert_never
+from typing import Final, assert_never
 
 from rhscheck.spec.system import System
 from rhscheck.traces.apart import apart
@@ -62,6 +62,8 @@ from rhscheck.traces.wording import clock_time
 
 __all__ = ["Judge", "Options", "ReplayError", "setting_of", "time_out_parameter"]
 
+# Each costs as much as a thousand ordinary lines: more of them are no recording of anything.
+_MOST_SET_BACKS: Final = 500
 _INSTANCE = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
@@ -89,6 +91,7 @@ class Judge:
     _unread: int | None = None  # a line since the last event that could not be read
     _missing: str | None = None  # why events may be missing since the last one
     _count: int | None = None
+    _set_backs: int = 0  # how often a clock went back
     # Lines that wait until it is known how many instances have to be followed together.
     _waiting: list[tuple[int, Event] | Malformed | UnknownLine] | None = None
 
@@ -437,7 +440,10 @@ class Judge:
         if not self._all.lossy and header is not None and header.start == "initial":
             clock = header.clock.get(event.host)
             if clock is None or clock.epoch != "start":
-                recording.doubt(f"line {line}: {text}")  # somebody has set it
+                # Somebody has set it, or lines are not in their places: what was proven by their
+                # order is not.
+                self._doubt_the_end(time, f"line {line}: {text}")
+                recording.doubt(f"line {line}: {text}")
             else:
                 self._accuse(event, Site(line, event.res, time, "the time before the event"), text)
         self._set_back(event.host, time)
@@ -445,6 +451,11 @@ class Judge:
 
     def _set_back(self, host: str, time: int) -> None:
         """The clock of `host` shows an earlier time than before. Whoever calls this loses lines."""
+        self._set_backs += 1
+        if self._set_backs > _MOST_SET_BACKS:
+            self._recording.stop(
+                f"the clocks go back more than {_MOST_SET_BACKS:,} times: nothing more is judged"
+            )
         self._all.sweep()
         self._hosts.set_back(host, time)
         if self._all.now is not None:

@@ -331,6 +331,8 @@ class Steady:
         first = paired.kinds[step].host
         if before + start not in (numbers.get(host), numbers.get(first)):
             return start
+        if numbers.get(first, -1) > before + start:
+            return start  # the host has counted further before
         if paired.begun[step] < self.now:
             return start
         at, now = start, self.now
@@ -342,6 +344,8 @@ class Steady:
                 break
             kind = paired.kinds[step]
             if kind.host != host:
+                if numbers.get(kind.host, -1) > before + at:
+                    break
                 if at > start:
                     self._note_last(host, now, before + at)
                 host = kind.host

@@ -7,7 +7,9 @@ matters. It decides nothing and knows neither traces nor rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Final
 
 from rhscheck.spec.describe import duration
 from rhscheck.spec.ground import Ground, Slot
@@ -28,16 +30,24 @@ def instance_name(machine: str, index: object) -> str:
     return machine if index is None else f"{machine}[{index}]"
 
 
+# Longer than any run, in seconds: what is later is a time since 1970, and until when it has a date.
+_DATED: Final = 100_000_000
+_LAST_DATE: Final = 253_402_300_799
+
+
 def clock_time(micros: Time) -> str:
     """A time since the start as `00:03:00.000`; microseconds only where there are any.
 
-    A fraction of a microsecond is written behind it (`00:00:00.000000+1/2`).
+    More than three years are a time since 1970, `2026-02-19 05:15:00.000` in UTC. A fraction of a
+    microsecond is written behind it (`00:00:00.000000+1/2`).
     """
     exact = Fraction(micros)
     whole = exact.numerator // exact.denominator
     seconds, rest = divmod(whole, 1_000_000)
     hours, minutes = divmod(seconds // 60, 60)
     text = f"{hours:02}:{minutes:02}:{seconds % 60:02}."
+    if _DATED <= seconds <= _LAST_DATE:
+        text = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}."
     text += f"{rest // 1000:03}" if rest % 1000 == 0 and exact == whole else f"{rest:06}"
     return text if exact == whole else f"{text}+{exact - whole}"
 

@@ -247,7 +247,7 @@ def test_limits_that_are_reached_leave_a_report(run: Run) -> None:
     (result,) = found["results"]
     assert (status, found["exit"], result["verdict"]) == (3, 3, "unknown")
     assert "time-out after 2 s" in result["reason"]
-    status, out, _ = run("verify", "door.sm", "--memory", "2000", "--timeout", "60", "--quiet")
+    status, out, _ = run("verify", "door.sm", "--memory", "20000", "--timeout", "60", "--quiet")
     assert (status, out.split(";")[0]) == (0, "door: 1 proved for every N, 1 witnessed")
 
 

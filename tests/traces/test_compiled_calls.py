@@ -89,6 +89,7 @@ def test_what_is_its_return(old: bytes, new: bytes, steps: int) -> None:
         (b'"ts":9', b'"ts":-9'),
         (b'"ts":9', b'"ts":9.0'),
         (b'"ts":9', b'"ts":' + b"9" * 19),
+        (b'"ts":9', b'"ts":' + b"1" * 40),
         (b'"ts":9', b'"ts":'),
         (b'"ts"', b'"xs"'),
         (b',"seq":2', b""),

@@ -122,6 +122,34 @@ def test_a_wrong_result_that_was_possible_is_repaired_where_it_stands(way: Way) 
     assert (late.line, late.edits) == (line + 1, 4)
 
 
+@pytest.mark.parametrize("way", [*FAST, "lines"])
+def test_a_number_that_its_host_has_passed_goes_back(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it follows the number of the line before it, which is another host's."""
+    events = healthy(3, 5)
+    counts = {"A": 0, "B": 0}
+    for one in events:
+        host = "A" if one["res"] == "Resource[1]" else "B"
+        counts[host] += 1
+        one.update(host=host, seq=counts[host])
+    # From a line of A's on B counts on from A's number.
+    at = max(number for number, one in enumerate(events[:-20]) if one["host"] == "A") + 1
+    assert [one["host"] for one in events[at : at + 2]] == ["B", "B"]
+    known = int(str(events[at - 1]["seq"]))
+    tail = [one for one in events[at:] if one["host"] == "B"]
+    for number, one in enumerate(tail, start=known + 1):
+        one["seq"] = number
+    clocks = b'"A":{"epoch":"start"},"B":{"epoch":"start"}'
+    header = HEADER.replace(b'"N":{"epoch":"start"}', clocks)
+    begin = header + b"".join(map(encoded, events[:at]))
+    monkeypatch.setattr(batches, "STRETCH", len(begin))  # so the tail is read at once
+    report = judged(begin + b"".join(map(encoded, tail)), way)
+    text = f"event {known + 1} of B comes after event"
+    assert [text in one for one in report.notes].count(True) >= 1
+    assert report == judged(begin + b"".join(map(encoded, tail)), "lines")
+
+
 def shifted(events: list[Fields], at: int, key: str, by: int) -> None:
     events[at][key] = int(str(events[at][key])) + by
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -97,6 +98,34 @@ def test_a_log_that_may_lack_lines_lacks_some(seed: int, lossy: Court) -> None:
     lines, chance = lines_of(seed), random.Random(seed)
     found = [accused(lossy, [one for one in lines if chance.random() < 0.7]) for _ in range(8)]
     assert found == [[] for _ in range(8)]
+
+
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "without its beginning": lambda line: line[3:],
+    "cut short": lambda line: line[: line.index(b" 1: ")] + b"\n",
+    "zeros": lambda line: bytes(len(line) - 1) + b"\n",
+    "dots": lambda _line: b"...\n",
+    "no level": lambda line: line.replace(b"INFO ", b""),
+    "no thread": lambda line: line.replace(b"[1a2c] ", b"[] "),
+    "a long tail": lambda line: line[:-1] + b" x" * 40_000 + b"\n",
+    "a word behind it": lambda line: line[:-1] + b" INFO\n",
+    "another code": lambda line: line[:-1] + b"x\n",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_strict_log_with_a_line_that_cannot_be_read(how: str, strict: Court) -> None:
+    lines = lines_of(1)
+    for at, line in enumerate(lines):
+        assert accused(strict, [*lines[:at], SPOILT[how](line), *lines[at + 1 :]]) == []
+
+
+def test_a_strict_log_with_lines_in_the_wrong_order(strict: Court) -> None:
+    lines = lines_of(1)
+    for at in range(len(lines) - 1):
+        if lines[at][:23] != lines[at + 1][:23]:
+            swapped = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
+            assert accused(strict, swapped) == []
 
 
 def test_what_a_strict_log_proves(strict: Court) -> None:

@@ -160,6 +160,7 @@ def audit_stretches(
             audit.take(batch)
     if not reader.within.debug:
         # The debug log is over, if there was any: there is nothing to share.
+        stream.seek(0)
         return read_log(stream, file=file, court=court, progress=progress).report(court)
     for count, stretch in enumerate(each(cuts(size, first, reader.sniffed, reader.within)), 1):
         audit.take(put_back(stretch, reader.lines))

@@ -345,6 +345,7 @@ usual(PyObject *module, PyObject *args)
     pass->size = PyBytes_GET_SIZE(data);
     pass->sign = sign & 0xff;
     pass->next_shared = -1;
+    pass->minute[0] = 'x'; /* as no minute begins */
     PyObject *columns[5] = {NULL};
     int rising = 1;
     if ((pass->shared_count = take_texts(shared, pass->shared, 1)) < 0

@@ -444,21 +444,32 @@ class LogReader:
         self, block: Block, form: Pattern, sieve: Sieve, first: int
     ) -> Iterator[Sighting]:
         at = 0
+        # Where every line counts, one that cannot be read may have said anything.
+        strict = not self.logmap.facts.lossy
         for number, raw in enumerate(block.data.split(b"\n")[:-1], first):
             begin, at = at, at + len(raw) + 1
-            if not raw or not sieve.wants(raw):
+            spoilt = strict and (b"\0" in raw or raw.strip() == b"..." or block.cut)
+            if not raw or not (spoilt or sieve.wants(raw)):
                 continue
             text = normalised(decode(raw, self.encoding))
             if not text:
                 continue
-            fields = form.match(text, self.logmap.tables)
-            if fields is None:
-                continue
+            fields = None if spoilt else form.match(text, self.logmap.tables)
             where = file_offset(block, begin, self.encoding)
+            if fields is None:
+                if strict:
+                    why = "a line that is cut short or damaged"
+                    lost = Reading((told("gap", {"why": why}),), None, text[:MAX_TEXT], None)
+                    yield Sighting(number, where, None, None, None, lost)
+                continue
             level = fields.get("level")
             reading = self._reading(
                 str(fields.get("text", "")), None if level is None else str(level)
             )
+            if strict and reading.shape is not None:
+                reading.told = (
+                    told("gap", {"why": "a message that no rule of the mapping knows"}),
+                )
             time_us = fields.get("time")
             pid, tid, host, res = (fields.get(key) for key in ("pid", "tid", "host", "res"))
             yield Sighting(
