@@ -46,7 +46,7 @@ def _judged(data: bytes, way: Way) -> TraceReport:
         match part:
             case Finish():
                 finish = part
-            case Batch(line, events):
+            case Batch(line, events) if way == "lines":
                 for at, event in enumerate(events):
                     judge.feed(line + at, event)
             case _:
