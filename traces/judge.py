@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import length_hint
@@ -235,7 +235,7 @@ class Judge:
     def feed_usual(self, usual: Usual) -> None:
         """The same for lines that look like those before."""
         lines = usual.lines
-        at = self._feed_early(usual.records())
+        at = self._feed_early(usual)
         while at < len(lines):
             end = at
             if self._may_be_steady():
@@ -251,7 +251,7 @@ class Judge:
 
     def feed_paired(self, paired: Paired) -> None:
         """The same for lines that are paired."""
-        at = self._feed_early(paired.records())
+        at = self._feed_early(paired)
         while at < len(paired):
             end = at
             if self._may_be_steady():
@@ -268,7 +268,7 @@ class Judge:
     def feed_table(self, tabled: Tabled) -> None:
         """The same for lines in a table."""
         table = tabled.table
-        at = self._feed_early(tabled.records())
+        at = self._feed_early(tabled)
         while at < len(table):
             end = at
             if self._may_be_steady():
@@ -288,9 +288,11 @@ class Judge:
             return 0
         return self._all.inspector.remembered - self._recording.events
 
-    def _feed_early(self, records: Iterable[EventLine | Malformed]) -> int:
-        """Feed the lines that are to be remembered; how many."""
-        early = list(islice(records, max(self._early, 0)))
+    def _feed_early(self, part: Usual | Paired | Tabled) -> int:
+        """Feed the lines of a part that are to be remembered; how many."""
+        if self._early <= 0:
+            return 0
+        early = list(islice(part.records(), self._early))
         events: list[Event] = []
         first = 0
         for record in early:
