@@ -24,6 +24,7 @@ from rhscheck import api, terminal
 from rhscheck.cluster_input import read_cluster_file
 from rhscheck.options import Out
 from rhscheck.run_view import Board, Line, view
+from rhscheck.texts import harmless
 from rhscheck.tracer.cluster_file import ClusterFileError
 from rhscheck.tracer.real.file_lock import try_lock
 from rhscheck.tracer.real.journal import Entry
@@ -296,7 +297,8 @@ def _finish(
             "findings": [] if judged is None else judged.findings,
             "exit": status,
         }
-        out.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        text = msgspec.json.format(msgspec.json.encode(report), indent=2)
+        out.write(harmless(text) + b"\n")
         return status
     lines = [] if judged is None or out.quiet else [f"{one}\n" for one in judged.findings]
     reasons = [f"{name}: not in order: {why}" for name, why in unclean.items()]

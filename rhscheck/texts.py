@@ -24,10 +24,10 @@ def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
         encoded = msgspec.json.encode(whole)
     except UnicodeEncodeError:  # the name of a file that is no Unicode text
         encoded = msgspec.json.encode(_unicode(whole))
-    return _harmless(msgspec.json.format(encoded, indent=1)) + b"\n"
+    return harmless(msgspec.json.format(encoded, indent=1)) + b"\n"
 
 
-def _harmless(text: bytes) -> bytes:
+def harmless(text: bytes) -> bytes:
     """JSON text in which what a terminal may obey is escaped: it stands in strings only."""
     if text.isascii():
         return text.replace(b"\x7f", b"\\u007f")

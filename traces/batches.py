@@ -87,7 +87,7 @@ def read_batches(
     """
     source = _Source(stream, iter(tables))
     reader = LineReader(continued=continued)
-    pairing = Pairing(Habit(), compiled=paired) if usual else None
+    pairing = Pairing(Habit(), wanted=paired) if usual else None
     number = 0  # lines read
     cut = False  # the last line is unreadable, and nothing ended it
     rest = b""

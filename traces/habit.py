@@ -112,6 +112,9 @@ class Usual:
             return malformed(self.line + at, self.text.split(b"\n", at + 1)[at], error)
         raise AssertionError("a return without its code was read")
 
+    def __len__(self) -> int:
+        return len(self.lines)
+
     def records(self) -> Iterator[EventLine | Malformed]:
         """What stands on each of the lines."""
         return map(self.record, range(len(self.lines)))
@@ -144,27 +147,17 @@ class Habit:
 
     def one(self, text: bytes) -> Line | None:
         """The only line of `text`, None if it is not as usual; no name is learned by it."""
-        if self._decode is None:
+        lines = _decoded_by(self._decode, text)
+        if lines is None or len(lines) != 1 or self._encoder.encode_lines(lines) != text:
             return None
-        try:
-            lines = self._decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        return lines[0] if len(lines) == 1 and self._encoder.encode_lines(lines) == text else None
+        return lines[0]
 
     def _decoded(self, text: bytes) -> list[Line] | None:
-        if self._decode_known is not None:
-            try:
-                return self._decode_known(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # a resource that is new, or an unusual line
-        if self._decode is None:
-            return None
-        try:
-            lines = self._decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        self._learn_names(line.res for line in lines)
+        lines = _decoded_by(self._decode_known, text)
+        if lines is None:  # a resource that is new, or an unusual line
+            lines = _decoded_by(self._decode, text)
+            if lines is not None:
+                self._learn_names(line.res for line in lines)
         return lines
 
     @property
@@ -241,3 +234,13 @@ class Habit:
             forbid_unknown_fields=True,
         )
         return cast(Callable[[bytes], list[Line]], msgspec.json.Decoder(line).decode_lines)
+
+
+def _decoded_by(decode: Callable[[bytes], list[Line]] | None, text: bytes) -> list[Line] | None:
+    """The lines as this decoder reads them; None: there is none, or it does not."""
+    if decode is None:
+        return None
+    try:
+        return decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from operator import length_hint
 from typing import Final, assert_never
@@ -202,11 +203,11 @@ class Judge:
             case Batch():
                 self.feed_all(part.line, part.events)
             case Usual():
-                self.feed_usual(part)
+                self._feed_usual(part)
             case Paired():
-                self.feed_paired(part)
+                self._feed_paired(part)
             case Tabled():
-                self.feed_table(part)
+                self._feed_table(part)
             case UnknownLine() | Malformed():
                 self.unreadable(part)
             case _:
@@ -232,52 +233,52 @@ class Judge:
                 end += 1
             at = end
 
-    def feed_usual(self, usual: Usual) -> None:
+    def _feed_usual(self, usual: Usual) -> None:
         """The same for lines that look like those before."""
-        lines = usual.lines
-        at = self._feed_early(usual)
-        while at < len(lines):
-            end = at
-            if self._may_be_steady():
-                end = self._steady.run_usual(usual, at, at + self._all.until_sweep())
-                if end > at:
-                    last = lines[end - 1].ts
-                    self._all.window.add_text(usual.text, at, end - at, usual.line + at, last)
-                    self._went_steadily(end - at, usual.line + at)
-            if end == at:
-                self._feed_record(usual.record(at))
-                end += 1
-            at = end
 
-    def feed_paired(self, paired: Paired) -> None:
+        def note(start: int, end: int) -> None:
+            last = usual.lines[end - 1].ts
+            self._all.window.add_text(usual.text, start, end - start, usual.line + start, last)
+
+        self._feed_lines(usual, partial(self._steady.run_usual, usual), note)
+
+    def _feed_paired(self, paired: Paired) -> None:
         """The same for lines that are paired."""
-        at = self._feed_early(paired)
-        while at < len(paired):
-            end = at
-            if self._may_be_steady():
-                end = self._steady.run_paired(paired, at, at + self._all.until_sweep())
-                if end > at:
-                    now = self._steady.now
-                    self._all.window.add_text(paired.text, at, end - at, paired.line + at, now)
-                    self._went_steadily(end - at, paired.line + at)
-            if end == at:
-                self._feed_record(paired.record(at))
-                end += 1
-            at = end
 
-    def feed_table(self, tabled: Tabled) -> None:
+        def note(start: int, end: int) -> None:
+            now = self._steady.now
+            self._all.window.add_text(paired.text, start, end - start, paired.line + start, now)
+
+        self._feed_lines(paired, partial(self._steady.run_paired, paired), note)
+
+    def _feed_table(self, tabled: Tabled) -> None:
         """The same for lines in a table."""
-        table = tabled.table
-        at = self._feed_early(tabled)
-        while at < len(table):
+
+        def note(start: int, end: int) -> None:
+            self._all.window.add_times(tabled.table.times[start:end], tabled.line + start)
+
+        self._feed_lines(tabled, partial(self._steady.run_table, tabled.table), note)
+
+    def _feed_lines(
+        self,
+        part: Usual | Paired | Tabled,
+        run: Callable[[int, int], int],
+        note: Callable[[int, int], None],
+    ) -> None:
+        """Feed a part: `run` takes the lines from one to another while they are ordinary.
+
+        It says which was the first that it did not take; `note` is told from where to where it did.
+        """
+        at = self._feed_early(part)
+        while at < len(part):
             end = at
             if self._may_be_steady():
-                end = self._steady.run_table(table, at, at + self._all.until_sweep())
+                end = run(at, at + self._all.until_sweep())
                 if end > at:
-                    self._all.window.add_times(table.times[at:end], tabled.line + at)
-                    self._went_steadily(end - at, tabled.line + at)
+                    note(at, end)
+                    self._went_steadily(end - at, part.line + at)
             if end == at:
-                self._feed_record(tabled.record(at))
+                self._feed_record(part.record(at))
                 end += 1
             at = end
 

@@ -112,16 +112,16 @@ class Paired:
 class Pairing:
     """The kinds of lines so far; one recording's.
 
-    `habit`: what lines look like. `compiled`: nothing is read here without.
+    `habit`: what lines look like. `wanted`: else nothing is read here.
     """
 
     habit: Habit
-    compiled: bool = True
+    wanted: bool = True
     _kinds: dict[bytes, Kind] = field(default_factory=dict)
 
     def read(self, text: bytes, line: int, reader: LineReader) -> Paired | None:
         """The lines of `text` (each ended), from line `line` on; None if they are not as usual."""
-        if compiled.calls is None or not self.compiled or not self.habit.known:
+        if compiled.calls is None or not self.wanted or not self.habit.known:
             return None
         if len(self._kinds) > _MOST_KINDS:
             self._kinds.clear()

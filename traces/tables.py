@@ -72,6 +72,9 @@ class Tabled:
     text: bytes
     _reader: LineReader
 
+    def __len__(self) -> int:
+        return len(self.table)
+
     def record(self, at: int) -> EventLine | Malformed:
         """What stands on line number `at` (from 0); to be asked once, where it is no event."""
         return self._reader.again(self.line + at, self.text.split(b"\n", at + 1)[at])

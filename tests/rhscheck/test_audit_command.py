@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from rhscheck.audit_output import length_text
 from rhscheck.cli import cli
+from rhscheck.texts import json_bytes
 from rhscheck.traces.format import load_trace
+from rhscheck.traces.wording import clock_time
 
 LOG = "00000df4.00000c04::2009/10/17-19:20:47.093 ERR   [RHS] {}\n"
 QUIET = LOG.format("Enqueuing Arbitrate call.")
@@ -274,6 +276,33 @@ def test_the_name_of_a_file_is_no_command_for_a_machine(tmp_path: Path) -> None:
     done = run("replay", path)
     assert done.return_value == 2
     assert "\n\\x3a:error::b\\x1b[2J is no rhs-trace/1" in done.stderr
+
+
+def test_a_promise_of_every_line_is_not_followed(tmp_path: Path) -> None:
+    done = run("audit", write(tmp_path, "a.log", ""), "--map", "entrypoints", "--follow")
+    assert done.return_value == 2
+    assert "entrypoints promises every line (`facts lossy=no`)" in done.stderr
+
+
+def test_json_holds_nothing_that_a_terminal_obeys() -> None:
+    odd = "a\x7f\x9b2J\u202eb\u2028\u2066ä\U0001f600"
+    text = json_bytes("audit", {"name": odd})
+    assert json.loads(text)["name"] == odd
+    assert text.decode().count("\\u") == 5
+    assert not set(text.decode()) & set("\x7f\x9b\u202e\u2028\u2066")
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (180_000_000, "00:03:00.000"),
+        (99_999_999_999_999, "27777:46:39.999999"),
+        (1_772_442_900_003_000, "2026-03-02 09:15:00.003"),
+        (1 << 62, "1281023894:00:27.387904"),
+    ],
+)
+def test_times_since_1970_have_a_date(micros: int, text: str) -> None:
+    assert clock_time(micros) == text
 
 
 def test_map_test(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from rhscheck.spec.load import load
+from rhscheck.traces import judge
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import (
     CallEvent,
@@ -218,3 +219,17 @@ def test_a_clock_that_goes_back(epoch: str, verdict: str) -> None:
     assert found.verdict == verdict
     told = " ".join((*found.notes, *(text for one in found.findings for text in one.unmet)))
     assert "the clock goes back, from 00:00:00.000009 to 00:00:00.000008" in told
+
+
+def test_clocks_that_go_back_all_the_time_are_not_followed_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge, "_MOST_SET_BACKS", 3)
+    clock = Clock(epoch="unix")
+    header = msgspec.structs.replace(HEADER, clock={"A": clock})
+    events: list[Event] = [call("A", 100 * SECOND, "Open", "R")]
+    events += [answer("A", (99 - at) * SECOND, "Open", "R") for at in range(6)]
+    report = judged(events, header)
+    note = "the clocks go back more than 3 times: nothing more is judged"
+    assert (note in report.notes, report.verdict) == (True, "inconclusive")
+    assert note not in judged(events[:4], header).notes

@@ -111,6 +111,21 @@ def test_in_stretches(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_stretches(data).as_json() == fast(data).as_json()
 
 
+def test_in_stretches_with_a_section_behind_the_debug_log() -> None:
+    """Nothing is there to be shared; the log was read on from its end, in another encoding."""
+    lines = [
+        "[=== Cluster Logs ===]",
+        *log_lines(random.Random(1), 20),
+        "[=== System ===]",
+        "x",
+        "",
+    ]
+    data = "\n".join(lines).encode("utf-16")
+    found = fast(data)
+    assert (found.encoding, found.tally.lines) == ("utf-16-le", 23)
+    assert in_stretches(data).as_json() == found.as_json()
+
+
 @pytest.mark.parametrize("seed", range(1, 60, 3))
 def test_as_it_grows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growing, "_ENOUGH", 64)
