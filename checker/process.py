@@ -155,14 +155,15 @@ class Crew:
 
     def start(self, name: str, job: Job) -> Child:
         """Start a child."""
-        process = subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=os.name == "posix",  # Ctrl-C is for the parent
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
-        )
+        with _interrupts_held_back():  # the child goes on as its parent is when it begins
+            process = subprocess.Popen(
+                _COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=os.name == "posix",  # Ctrl-C is for the parent
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
+            )
         child = Child(name, process)
         self.children.append(child)
         self._open.add(id(child))
@@ -232,6 +233,23 @@ class Crew:
         largest = max(self.children, key=lambda child: held[id(child)], default=None)
         if largest is not None and held[id(largest)] > 0:
             largest.kill(_TOO_LARGE)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let no SIGINT through to this thread for now, nor ever to a process that it starts meanwhile.
+
+    Held back, not ignored: solvers put a handler of their own in place while they work, and an
+    interrupt in the middle of an import or of a check looks like a bug of ours.
+    """
+    if sys.platform == "win32":  # a new process group has no Ctrl-C there
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def own_memory_mb() -> float:

@@ -151,7 +151,7 @@ def test_what_ends_the_program_ends_its_processes(
     assert sorted(path.name for path in folder.iterdir()) == ["door.sm", "huge.sm"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("work", ["engines", "limits", "paranoid", "second"])
 def test_a_child_that_is_ended_leaves_a_program_that_ends(
     folder: Path, work: str, number: signal.Signals
@@ -170,12 +170,32 @@ def test_a_child_that_is_ended_leaves_a_program_that_ends(
                 _send(pid, number)
             time.sleep(0.05)
         program.kill()
-        program.communicate(timeout=60)
+        _, message = program.communicate(timeout=60)
         assert left(mark) == set()
     finally:
         _kill(marked(mark))
-    assert program.returncode in (0, 3, -signal.SIGKILL)
+    assert program.returncode in (0, 3, -signal.SIGKILL), message
     _require_whole(folder)
+
+
+def test_an_interrupt_of_a_child_changes_nothing(folder: Path) -> None:
+    """Ctrl-C is answered by the program alone; also while a child loads or solves."""
+    mark = f"{folder.name}-interrupts"
+    words = ["verify", "door.sm", "--jobs", "2", "--timeout", "300", "-q"]
+    program = started(folder, words, mark)
+    sent = 0
+    try:
+        several(program, mark, 1)
+        while program.poll() is None:
+            for pid in marked(mark) - {program.pid}:
+                _send(pid, signal.SIGINT)
+                sent += 1
+            time.sleep(0.005)
+        _, message = program.communicate(timeout=60)
+    finally:
+        _kill(marked(mark))
+    assert (program.returncode, message) == (0, "")
+    assert sent > 10
 
 
 def _send(pid: int, number: signal.Signals) -> None:

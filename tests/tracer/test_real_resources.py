@@ -195,12 +195,9 @@ def test_dependencies_and_a_kept_persistent_state(cluster: Start, tmp_path: Path
         for one in run.news
         if getattr(one, "state", "") in ("Online", "Offline") and hasattr(one, "resource")
     ]
-    assert order[-4:] == [
-        ("it", "Online"),
-        ("top", "Online"),
-        ("top", "Offline"),
-        ("it", "Offline"),
-    ]
+    # Its first Offline, of Open, may come when what it depends on is online already.
+    assert order.index(("it", "Online")) < order.index(("top", "Online"))
+    assert order[-3:] == [("top", "Online"), ("top", "Offline"), ("it", "Offline")]
     assert run.verdict().verdict in CONFORMS
     again = cluster(tmp_path, text)
     again.until_state("it", "Offline")
