@@ -13,7 +13,7 @@ Owns these steps and blame. Which events concern a unit, and when, is `traces.ju
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -105,15 +105,30 @@ class Inspector:
             before = origin.copy()
             if not before.advance(time, late):
                 return self._overdue(unit, before, site, reading, time, late, contradiction)
+            for innocent in self._innocent(unit, origin, before):
+                stuck = innocent.copy()
+                if not stuck.advance(time, late):
+                    unit.follower = innocent
+                    return self._overdue(
+                        unit, stuck, site, reading, time, late, contradiction,
+                        either=before.node.certain,
+                    )  # fmt: skip
             unit.follower = before
             passed = replace(site, text=f"the time before {site.text}", actors=())
             self.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
             positions = self.positions(reading)
             after = before.copy()
             taken = bool(positions) and contradiction is None
-            if not (taken and after.take(("event", reading.labels, reading.actor), positions)):
+            key = ("event", reading.labels, reading.actor)
+            if not (taken and after.take(key, positions)):
                 self._refuse(unit, origin, site, reading, time, late, contradiction)
                 return False
+            for innocent in self._innocent(unit, before, after):
+                if not innocent.copy().take(key, positions):
+                    unit.follower = innocent
+                    either = after.node.certain
+                    self._refuse(unit, origin, site, reading, time, late, None, either=either)
+                    return False
             unit.follower = after
             unit.judged += 1
             if self._recording.events > self.remembered:
@@ -162,7 +177,20 @@ class Inspector:
                 if unit.follower is None:
                     return
                 before = unit.follower.copy()
+            for innocent in self._innocent(unit, origin, before):
+                stuck = innocent.copy()
+                if not stuck.advance(time, late):
+                    unit.follower = innocent
+                    self._late(unit, stuck, site, None, time, late, either=before.node.certain)
+                    if unit.follower is None:
+                        return
+                    before = unit.follower.copy()
+                    break
+            passed = before.copy()
             before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
+            if any(True for _ in self._innocent(unit, passed, before)):
+                self._scatter(unit, time, late)  # what is suspected stays so
+                return
             unit.follower = before
             line = SeenLine(site.line, time, late, "other", (), (), key, positions, sure=sure)
             if not unit.settling and self._recording.events <= self.remembered:
@@ -184,7 +212,14 @@ class Inspector:
             return  # its next line, or the end, is soon enough
         trial = origin.copy()
         try:
-            if trial.advance(now, now):
+            passed, either = trial.advance(now, now), 0
+            for innocent in self._innocent(unit, origin, trial) if passed else ():
+                stuck = innocent.copy()
+                if not stuck.advance(now, now):
+                    unit.follower, either = innocent, trial.node.certain
+                    trial, passed = stuck, False
+                    break
+            if passed:
                 unit.follower = trial
                 if trial.node.some or unit.suspected:
                     at, line = self._window.first_after(origin.now) or (now, 0)
@@ -197,7 +232,7 @@ class Inspector:
                 found = self._window.first_after(trial.now)
                 at, line = found or (now, self._recording.last_line)
                 site = Site(line, unit.name, min(at, now), "the time before this line")
-                self._late(unit, trial, site, None, site.time_us, site.time_us)
+                self._late(unit, trial, site, None, site.time_us, site.time_us, either=either)
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
 
@@ -254,7 +289,10 @@ class Inspector:
         if not node.some and not unit.suspected:
             return
         for bit in _bits(node.some):
-            unit.suspected.setdefault(bit, site)
+            if bit not in unit.suspected:
+                unit.suspected[bit] = site
+                known = origin is not None and len(origin.node.items) == 1
+                unit.vague = unit.vague & ~(1 << bit) | (unit.partial and not known) << bit
         for bit in [one for one in unit.suspected if not node.some >> one & 1]:
             del unit.suspected[bit]
         if node.certain:
@@ -282,6 +320,34 @@ class Inspector:
             told = self._add(unit, finding, site.time_us)
             if own:
                 unit.told.append(told)
+
+    def _innocent(self, unit: Unit, before: Follower, after: Follower) -> Iterator[Follower]:
+        """`before` without the states in which a rule had been broken that is certain only `after`.
+
+        Only of rules that were suspected because nobody knew where the unit was. That no innocent
+        state allows what comes later does not prove them broken: that may be wrong by itself, and
+        the complete recording would say so (SEMANTICS section 6: it never contradicts a definite
+        verdict).
+        """
+        late_found = sum(1 << bit for bit in unit.suspected) & unit.vague & after.node.certain
+        if not late_found:
+            return
+        for rules in (late_found, *(1 << bit for bit in _bits(late_found))):
+            innocent = before.copy()
+            innocent.put(self._engine.sets.innocent(before.node, rules))
+            if innocent.node.items:
+                yield innocent
+
+    def _or_before(self, unit: Unit, rules: int, fault: Fault) -> Fault:
+        """`fault`; or one of the suspected rules was broken before, and all else is right."""
+        actors, unmet = dict.fromkeys(fault.actors), []
+        for bit, site in unit.suspected.items():
+            duty = self._world.duties[bit]
+            if not rules >> bit & 1:
+                continue
+            actors.update(dict.fromkeys(site.actors if duty.actor is None else (duty.actor,)))
+            unmet.append(f"unless line {site.line} broke {duty.id}")
+        return replace(fault, actors=tuple(actors), unmet=(*fault.unmet, *unmet))
 
     def _culprits(self, bits: int) -> tuple[str, ...]:
         """Whose promises are among these duties: they answer for what follows from it at once."""
@@ -322,8 +388,13 @@ class Inspector:
         time: int,
         late: int,
         contradiction: str | None,
+        *,
+        either: int = 0,
     ) -> None:
-        """No possible state allows the event, which is `unit.follower`'s next."""
+        """No possible state allows the event, which is `unit.follower`'s next.
+
+        `either`, here and below: none but where one of these rules, suspected now, was broken.
+        """
         follower, wording = unit.follower, self._wording
         assert follower is not None
         positions = self.positions(reading)
@@ -338,7 +409,8 @@ class Inspector:
         forced = self._forced(follower, reading)
         actors = site.actors if contradiction is None else ()
         line = self._line(site, reading, time, late, contradiction)
-        self._diverge(unit, origin, follower, forced, line, site, Fault(actors, unmet))
+        fault = Fault(actors, unmet)
+        self._diverge(unit, origin, follower, forced, line, site, fault, either=either)
 
     def _overdue(
         self,
@@ -349,14 +421,16 @@ class Inspector:
         time: int,
         late: int,
         contradiction: str | None,
+        *,
+        either: int = 0,
     ) -> bool:
         """Time may not have passed before the unit's own line; True if the line itself is fine."""
         noticed = self._noticed(stuck.now, time)
         if noticed is None or noticed[1] >= site.line:
-            self._late(unit, stuck, site, reading, time, late)
+            self._late(unit, stuck, site, reading, time, late, either=either)
             return False
         # That was to be seen at an earlier line; the unit's own is one more.
-        self._late(unit, stuck, site, None, time, late)
+        self._late(unit, stuck, site, None, time, late, either=either)
         if unit.follower is None:
             return False
         line = self._line(site, reading, time, late, contradiction)
@@ -370,6 +444,8 @@ class Inspector:
         reading: Observation | None,
         time: int,
         late: int,
+        *,
+        either: int = 0,
     ) -> None:
         """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
         origin, wording = unit.follower, self._wording
@@ -389,7 +465,8 @@ class Inspector:
             allowed = overrun.copy()
             taken = allowed.take(line.key, line.positions) if line.positions else False
             forced = allowed if taken else self._forced(overrun, reading)
-        self._diverge(unit, origin, stuck, forced, line, site, Fault(owners, unmet))
+        fault = Fault(owners, unmet)
+        self._diverge(unit, origin, stuck, forced, line, site, fault, either=either)
 
     def _forced(self, follower: Follower, reading: Observation) -> Follower:
         """The event's call bookkeeping alone; nothing happens for an unknown event."""
@@ -408,6 +485,8 @@ class Inspector:
         line: SeenLine,
         site: Site,
         fault: Fault,
+        *,
+        either: int,
     ) -> None:
         """Report what the spec does not allow, by the rules that it breaks, and go on.
 
@@ -426,6 +505,8 @@ class Inspector:
             fault = self._with_repair(fault, unit, found)
             # What was merely possible before says nothing about this event.
             broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
+            if either:
+                broken, fault = 0, self._or_before(unit, either, fault)
             culprits = self._culprits(broken)
             for bit in self._ordered(broken):
                 blamed = replace(fault, actors=culprits or fault.actors)

@@ -353,9 +353,9 @@ class Possibilities:
             raw[(place.number, stamps, broken & ~bits, told | bits)] = None
         return self._settled(raw, node.least, node.most, inside=node.inside)
 
-    def innocent(self, node: Node) -> Step:
-        """`node` without the states in which a rule is broken; it may be empty."""
-        raw = {item: None for item in node.items if not item[2]}
+    def innocent(self, node: Node, rules: int = -1) -> Step:
+        """`node` without the states in which one of `rules` is broken; it may be empty."""
+        raw = {item: None for item in node.items if not item[2] & rules}
         return self._settled(raw, node.least, node.most, inside=node.inside)
 
     # ---- inside --------------------------------------------------------------------------------

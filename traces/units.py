@@ -50,6 +50,7 @@ class Unit:
     own: int = -1
     heard: dict[str, int] | None = None
     suspected: dict[int, Site] = field(default_factory=dict)
+    vague: int = 0  # those of them that were suspected because it was not known where it was
     unresolved: int = 0  # rules that were suspected when it was lost where the unit is
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
     monitor: str | None = None
@@ -91,6 +92,7 @@ class Unit:
             books=dict(self.books),
             stopped=self.stopped,
             suspected=dict(self.suspected),
+            vague=self.vague,
             unresolved=self.unresolved,
             violated=self.violated,
             proven=self.proven,

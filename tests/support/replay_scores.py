@@ -36,8 +36,10 @@ class Score:
     are broken (not where a deadline was missed); `right_rules`: exactly these are named there.
     `priced`: those with a known number of edits; `same_cost`: as many edits repair it, `cheaper`:
     fewer do; `mended`: the oracle allows the run with the edits that are told, and only of such
-    runs is `cheaper` counted. `one_report`: one line of one resource is reported. `cut`: legal
-    runs of which lines were cut out, `contradicted`: accused then.
+    runs is `cheaper` counted. `one_report`: one line of one resource is reported. `cut`: runs of
+    which lines were cut out, of which `contradicted` are not as the whole ones: a line before the
+    first wrong one is accused, or any in a legal run, or a wrong run conforms. `other_rule`: wrong
+    ones of these that are called so by a rule which is not broken in the whole run, too.
     """
 
     wrong: int = 0
@@ -55,6 +57,7 @@ class Score:
     one_report: int = 0
     cut: int = 0
     contradicted: int = 0
+    other_rule: int = 0
 
     def add(self, other: Score) -> None:
         """Count another score into this one."""
@@ -171,8 +174,9 @@ class Scorer:
         found = self.found(header, events)
         if found:
             self.miss("accused", name, "none", _told(found))
-        lossy = self._lossy(name, "none", header, events, None, chance)
-        return Score(legal=1, accused=int(bool(found)), cut=1, contradicted=lossy)
+        score = Score(legal=1, accused=int(bool(found)))
+        self._lossy(score, name, "none", header, events, None, found, chance)
+        return score
 
     def score(
         self,
@@ -202,8 +206,7 @@ class Scorer:
                 score.cheaper = int(1 <= cost < planted and not shifted and score.mended)
                 if not 1 <= cost <= planted:
                     self.miss(f"cost {cost}, planted {planted}", name, operator, _told(violated))
-        score.cut = int(wrong is None)
-        score.contradicted = self._lossy(name, operator, header, edited, wrong, chance)
+        self._lossy(score, name, operator, header, edited, wrong, violated, chance)
         return score
 
     def _mended(
@@ -219,23 +222,35 @@ class Scorer:
 
     def _lossy(
         self,
+        score: Score,
         name: str,
         operator: str,
         header: Header,
         events: Sequence[Event],
         wrong: Wrong | None,
+        whole: Sequence[Finding],
         chance: random.Random,
-    ) -> int:
-        """Whether a legal run (`wrong` None) is accused where lines are cut out."""
-        kept = [one for one in events if chance.random() > 0.1]
-        if wrong is not None:
-            return 0
-        # The header says that any line may be missing; or the numbers of the lines say which are.
-        heads = (msgspec.structs.replace(header, lossy=True), header)
-        found = [one for head in heads for one in self.found(head, kept)]
-        if found:
-            self.miss("accused when lossy", name, operator, _told(found))
-        return int(bool(found))
+    ) -> None:
+        """What is found where lines are cut out, against what is true of the `whole` run."""
+        kept = [one for one in enumerate(events) if chance.random() > 0.1]
+        rules = {one.rule for one in whole}
+        score.cut = 1
+        # The numbers of the lines say which are missing; or the header that any may be, and nobody
+        # is accused of anything then.
+        ending: Ending = "complete" if kept[-1][0] == len(events) - 1 else "truncated"
+        lossy = msgspec.structs.replace(header, lossy=True)
+        for head in (header, lossy) if wrong is None else (header,):
+            report = self.report(head, [event for _, event in kept], ending=ending)
+            found = [one for one in report.findings if one.verdict == "violated"]
+            lines = [kept[line - FIRST_LINE][0] for one in found for line in (one.line, *one.again)]
+            if wrong is None:
+                contradicted = bool(found)
+            else:
+                contradicted = report.verdict == "conforms" or min([*lines, wrong.at]) < wrong.at
+                score.other_rule |= int(any(one.rule not in (None, *rules) for one in found))
+            if contradicted:
+                score.contradicted = 1
+                self.miss("accused when lossy", name, operator, f"{wrong}: {_told(found)}")
 
     def _against(
         self, name: str, operator: str, wrong: Wrong, violated: Sequence[Finding]

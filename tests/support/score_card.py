@@ -262,14 +262,14 @@ def _lines(name: str, rows: Mapping[str, Score]) -> list[str]:
     lines = [
         f"| planted into {name} | wrong | detected | first line | within 2 | right rules | "
         "repair: as many edits, fewer | mended | one report | legal | accused | "
-        "lossy, contradicted |",
+        "lossy, contradicted, other rule |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {name} | {one.wrong} | {one.detected} | {one.exact} | {one.near} | "
         f"{one.right_rules} of {one.ruled} | {one.same_cost}, {one.cheaper} of {one.priced} | "
         f"{one.mended} of {one.priced} | {one.one_report} | {one.legal} | {one.accused} | "
-        f"{one.contradicted} of {one.cut} |"
+        f"{one.contradicted}, {one.other_rule} of {one.cut} |"
         for name, one in rows.items()
     ]
     return [*lines, ""]

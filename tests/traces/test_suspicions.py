@@ -182,3 +182,50 @@ def test_a_line_that_is_lost_before_one_that_is_ignored_is_missing() -> None:
     note = NoteEvent(ts=4, seq=4, res="M[1]", what="bye")
     report = judged((named(1, "go"), named(2, "right"), note))
     assert report.verdict == "conforms-so-far"
+
+
+# ---- whose line is wrong, where it was not known where a resource was ----------------------------
+# `back` is right in C only; what came before it tells, and `far` seems to tell.
+WAYS = poll_system("""
+spec ways "where it came from is not seen"
+actors { host H, plugin P }
+machine M[i in 1..N] {
+  initial state A {
+    by H: go -> B
+    by H: come -> C
+  }
+  state B { by H: back -> D }
+  state C { by H: back -> A }
+  state D { by P: far -> A }
+}
+rules M {
+  rule R "back from C only": only in C: event back
+}
+""")
+
+
+def ways(events: Sequence[Event], **header: object) -> TraceReport:
+    trace = Trace(msgspec.structs.replace(HEADER, spec="ways", **header), tuple(events))
+    return replay(WAYS, load_trace(BytesIO(trace.encode())), file="t.jsonl")
+
+
+def test_a_line_is_not_accused_because_a_later_one_is_wrong() -> None:
+    # A random run under `rhs` in which this was RCM's call, and the later one a DLL's return.
+    whole = ways((named(1, "come"), named(2, "back"), named(3, "far")))
+    assert told(whole) == [(None, "violated", 4, "M[1]")]
+    lost = ways((named(2, "back"), named(3, "far")))
+    assert told(lost) == [("R", "inconclusive", 2, "M[1]"), (None, "violated", 3, "M[1]")]
+    (_, finding) = lost.findings
+    assert (finding.actor, finding.candidates) == (None, ("P", "H"))
+    assert finding.unmet == ("M.state[1] = D (is A)", "unless line 2 broke R")
+    assert (lost.verdict, dict(lost.rules)["R"]) == ("violated", "inconclusive")
+
+
+def test_a_line_is_accused_if_it_was_known_where_the_resource_was() -> None:
+    lost = ways((named(2, "far"), named(3, "go"), named(4, "back"), named(5, "far")))
+    assert told(lost) == [("R", "violated", 4, "M[1]")]
+
+
+def test_a_line_that_is_wrong_wherever_the_resource_was_is_accused() -> None:
+    lost = ways((named(2, "back"), named(3, "go"), named(4, "back")))
+    assert told(lost) == [("R", "violated", 4, "M[1]")]
