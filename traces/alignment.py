@@ -23,9 +23,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
-from typing import Final, Literal
+from typing import Final
 
 from rhscheck.spec.system import Label
+from rhscheck.traces.edits import Alignment, Edit, SeenLine
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import FAR, Follower
 from rhscheck.traces.possible import Node, Step
@@ -49,65 +50,6 @@ _AHEAD: Final = 4
 _MOST_MOMENTS: Final = 16
 _MOST_REMEMBERED: Final = 30_000
 
-EditKind = Literal["drop", "insert", "change", "exchange", "move", "time", "id"]
-LineKind = Literal["own", "other", "time"]
-
-
-@dataclass(frozen=True, slots=True)
-class SeenLine:
-    """A line as a unit sees it.
-
-    `kind`: an event that the unit takes part in; one of somebody else, which may concern it or not
-    (`sure`: it does, wherever it can); or only the passing of time until then. `near` are the
-    labels that differ from its own in their result or argument at most. `key` stands for
-    `positions`, the transitions it may be.
-    """
-
-    number: int
-    time: int
-    late: int
-    kind: LineKind
-    labels: tuple[Label, ...] = ()
-    near: tuple[Label, ...] = ()
-    key: object = None
-    positions: tuple[int, ...] = ()
-    odd: str = ""  # why it cannot be, whatever the states say: a call id that is not the call's
-    sure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One edit at line `line`. `label`: the event inserted, or that the line is changed into.
-
-    Of a dropped line `label` is what it said. `time`: when the event is inserted or takes place
-    instead; for `time` with `onward`, all lines
-    after it are as much earlier or later. `other`: the line that it is exchanged with, or that the
-    moved line is put before.
-    """
-
-    kind: EditKind
-    line: int
-    label: Label | None = None
-    time: int | None = None
-    off: int = 0
-    other: int | None = None
-    onward: bool = False
-    elsewhere: bool = False  # the new event is one of another instance
-
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """The cheapest alignments of some lines. `cost` None: none was found within the limits.
-
-    `complete`: what was not found does not exist, apart from insertions at yet other moments.
-    `ways`: the edits of each of the cheapest, in order; `ends`: where each leaves the unit.
-    """
-
-    cost: int | None
-    complete: bool = True
-    ways: tuple[tuple[Edit, ...], ...] = ()
-    ends: tuple[Follower, ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class Walk:
@@ -128,7 +70,7 @@ class _Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Path:
+class Path:
     """A part of an alignment: `at` lines are done, and this is where the unit is then."""
 
     at: int
@@ -179,21 +121,19 @@ class Aligner:
         """The cheapest alignments of `lines` from any of `starts`. Raises TooManyStates."""
         numbers = count()
         # (edits, weight, lines to go, number, path, stage)
-        work: list[tuple[int, int, int, int, _Path, int]] = []
+        work: list[tuple[int, int, int, int, Path, int]] = []
         known: dict[object, tuple[int, int]] = {}
 
-        def push(edits: int, weight: int, path: _Path, stage: int = 0) -> None:
+        def push(edits: int, weight: int, path: Path, stage: int = 0) -> None:
             if edits <= most_edits:
                 heappush(work, (edits, weight, len(lines) - path.at, next(numbers), path, stage))
 
         for start in starts:
-            begun = start.copy()
-            begun.stuck = False
-            self._purge(begun)
+            begun = self.begun(start)
             if begun.node.items:
-                push(0, 0, _Path(0, begun))
+                push(0, 0, Path(0, begun))
         best: tuple[int, int] | None = None
-        goals: dict[object, _Path] = {}
+        goals: dict[object, Path] = {}
         for _ in range(MOST_STEPS):
             if not work:
                 break
@@ -203,7 +143,7 @@ class Aligner:
             if to_go == 0:
                 best = (edits, weight)
                 # Two that differ in the time of an inserted event only are told once.
-                goals.setdefault(tuple(_untimed(edit) for edit in path.edits), path)
+                goals.setdefault(tuple(untimed(edit) for edit in path.edits), path)
                 if len(goals) >= ties:
                     break
                 continue
@@ -211,7 +151,7 @@ class Aligner:
                 key = _situation(path)
                 if known.setdefault(key, (edits, weight)) < (edits, weight):
                     continue
-                kept = self._kept(path, lines[path.at])
+                kept = self.kept(path, lines[path.at])
                 if kept is not None and lines[path.at].odd:
                     known_as = replace(kept, edits=(*kept.edits, Edit("id", lines[path.at].number)))
                     push(edits + 1, weight + _RESULT, known_as)
@@ -220,12 +160,12 @@ class Aligner:
                 push(edits + 1, weight + _KEEPS_STATE, path, 1)
             elif stage == 1:
                 before = weight - _KEEPS_STATE
-                for more, after in self._edited(path, lines):
+                for more, after in self.edited(path, lines):
                     free = len(after.edits) == len(path.edits)
                     push(edits - free, before + (0 if free else more), after)
                 push(edits, before + _CHANGES_STATE + 1, path, 2)
             else:
-                for more, after in self._inserted(path, lines, elsewhere=True):
+                for more, after in self.inserted(path, lines, elsewhere=True):
                     free = len(after.edits) == len(path.edits)
                     push(edits - free, weight + (0 if free else more), after)
         if best is None:
@@ -267,8 +207,22 @@ class Aligner:
             at += ahead
         return Walk(tuple(edits), lost)
 
+    def begun(self, start: Follower) -> Follower:
+        """Where lines are aligned from: at `start`, in a state in which nothing is broken."""
+        begun = start.copy()
+        begun.stuck = False
+        self._purge(begun)
+        return begun
+
+    def allows(self, start: Follower, lines: Sequence[SeenLine]) -> bool:
+        """Whether `lines` are legal from `start` as they stand."""
+        path: Path | None = Path(0, self.begun(start))
+        for line in lines:
+            path = None if path is None or line.odd else self.kept(path, line)
+        return path is not None and bool(path.follower.node.items)
+
     # ---- moves ---------------------------------------------------------------------------------
-    def _kept(self, path: _Path, line: SeenLine) -> _Path | None:
+    def kept(self, path: Path, line: SeenLine) -> Path | None:
         """The line is as it stands."""
         after = path.follower.copy()
         if not self._pass(after, line.time, line.late):
@@ -282,19 +236,19 @@ class Aligner:
                 self._purge(after)
             case "time":
                 pass
-        return _Path(path.at + 1, after, path.edits)
+        return Path(path.at + 1, after, path.edits)
 
-    def _edited(self, path: _Path, lines: Sequence[SeenLine]) -> Iterator[tuple[int, _Path]]:
+    def edited(self, path: Path, lines: Sequence[SeenLine]) -> Iterator[tuple[int, Path]]:
         """One edit at the next line, with its weight."""
         line = lines[path.at]
         there = path.follower.copy()
         passed = self._pass(there, line.time, line.late)
         if passed and line.kind == "own":
             yield from self._changed(path, there, line)
-            yield self._weight(line) + _INVENTED, self._dropped(path, there, line)
+            yield self._weight(line) + _INVENTED, self.dropped(path, there, line)
             if path.at + 1 < len(lines):
                 yield from self._exchanged(path, there, lines)
-        yield from self._inserted(path, lines, elsewhere=False)
+        yield from self.inserted(path, lines, elsewhere=False)
         if line.kind != "other":
             yield from self._at_another_time(path, there, lines, passed=passed)
 
@@ -302,17 +256,18 @@ class Aligner:
         return max((self._by_label[one].weight for one in line.labels if one in self._by_label),
                    default=_KEEPS_STATE)  # fmt: skip
 
-    def _dropped(self, path: _Path, there: Follower, line: SeenLine) -> _Path:
+    def dropped(self, path: Path, there: Follower, line: SeenLine) -> Path:
+        """The line, at whose moment the unit is `there`, is none, or one that stands elsewhere."""
         for at, edit in enumerate(path.edits):
             if edit.kind == "insert" and edit.label in line.labels:
                 # It was inserted before: the line only stands in the wrong place.
                 moved = replace(edit, kind="move", line=line.number, other=edit.line)
                 edits = (*path.edits[:at], moved, *path.edits[at + 1 :])
-                return _Path(path.at + 1, there, edits)
+                return Path(path.at + 1, there, edits)
         dropped = Edit("drop", line.number, line.labels[0] if line.labels else None)
-        return _Path(path.at + 1, there, (*path.edits, dropped))
+        return Path(path.at + 1, there, (*path.edits, dropped))
 
-    def _changed(self, path: _Path, there: Follower, line: SeenLine) -> Iterator[tuple[int, _Path]]:
+    def _changed(self, path: Path, there: Follower, line: SeenLine) -> Iterator[tuple[int, Path]]:
         for choice in self._possible_in(there):
             label = choice.label
             if label in line.labels:
@@ -324,12 +279,12 @@ class Aligner:
                 edit = Edit("change", line.number, label, elsewhere=elsewhere)
                 yield (
                     _RESULT if label in line.near else _OTHER_EVENT,
-                    _Path(path.at + 1, after, (*path.edits, edit)),
+                    Path(path.at + 1, after, (*path.edits, edit)),
                 )
 
     def _exchanged(
-        self, path: _Path, there: Follower, lines: Sequence[SeenLine]
-    ) -> Iterator[tuple[int, _Path]]:
+        self, path: Path, there: Follower, lines: Sequence[SeenLine]
+    ) -> Iterator[tuple[int, Path]]:
         first, second = lines[path.at], lines[path.at + 1]
         if second.kind != "own" or first.odd or second.odd:
             return  # a wrong call id is as wrong in another place
@@ -340,11 +295,11 @@ class Aligner:
             and self._take(after, first.key, first.positions)
         ):
             edit = Edit("exchange", first.number, other=second.number)
-            yield _RESULT, _Path(path.at + 2, after, (*path.edits, edit))
+            yield _RESULT, Path(path.at + 2, after, (*path.edits, edit))
 
-    def _inserted(
-        self, path: _Path, lines: Sequence[SeenLine], *, elsewhere: bool
-    ) -> Iterator[tuple[int, _Path]]:
+    def inserted(
+        self, path: Path, lines: Sequence[SeenLine], *, elsewhere: bool
+    ) -> Iterator[tuple[int, Path]]:
         """An event before the next line: beside its neighbours, or `elsewhere` between them."""
         line = lines[path.at]
         for moment in self._moments(path, lines, elsewhere=elsewhere):
@@ -357,10 +312,10 @@ class Aligner:
                 if not self._take(after, choice.key, choice.positions):
                     continue
                 edits = _with_inserted(path.edits, choice.label, line, moment)
-                yield choice.weight, _Path(path.at, after, edits)
+                yield choice.weight, Path(path.at, after, edits)
 
     def _moments(
-        self, path: _Path, lines: Sequence[SeenLine], *, elsewhere: bool
+        self, path: Path, lines: Sequence[SeenLine], *, elsewhere: bool
     ) -> tuple[int, ...]:
         """When an event may be inserted before the next line."""
         begin = path.follower.now
@@ -377,8 +332,8 @@ class Aligner:
         return tuple(dict.fromkeys((*instants[:-1], *ahead)))[:_MOST_MOMENTS]
 
     def _at_another_time(
-        self, path: _Path, there: Follower, lines: Sequence[SeenLine], *, passed: bool
-    ) -> Iterator[tuple[int, _Path]]:
+        self, path: Path, there: Follower, lines: Sequence[SeenLine], *, passed: bool
+    ) -> Iterator[tuple[int, Path]]:
         """The line's own event, earlier or later; all lines after it may be shifted as much."""
         line, begin = lines[path.at], path.follower.now
         # By itself it cannot come after the line that follows it.
@@ -395,12 +350,29 @@ class Aligner:
             off = moment - line.time
             if line.kind == "own" and moment <= until:
                 edit = Edit("time", line.number, time=moment, off=off)
-                yield _OTHER_TIME, _Path(path.at + 1, after, (*path.edits, edit))
+                yield _OTHER_TIME, Path(path.at + 1, after, (*path.edits, edit))
             if moment < line.time and passed:
                 continue
-            shifted = _shifted(after, line.time - moment)
-            edit = Edit("time", line.number, time=moment, off=off, onward=True)
-            yield _OTHER_TIME, _Path(path.at + 1, shifted, (*path.edits, edit))
+            yield _OTHER_TIME, _shifted(path, after, line, moment)
+
+    def earlier_onward(self, path: Path, lines: Sequence[SeenLine]) -> Iterator[tuple[int, Path]]:
+        """The next line and all after it earlier, so that one of them comes when a clock is due."""
+        line, begin = lines[path.at], path.follower.now
+        if line.kind == "other":
+            return
+        ahead = [one.time for one in lines[path.at : path.at + _AHEAD]]
+        moments = (
+            line.time + instant - time
+            for instant in self._soon(path.follower)
+            for time in ahead
+            if instant < time
+        )
+        for moment in dict.fromkeys(one for one in moments if begin < one < line.time):
+            after = path.follower.copy()
+            if self._pass(after, moment, moment) and (
+                line.kind == "time" or self._take(after, line.key, line.positions)
+            ):
+                yield _OTHER_TIME, _shifted(path, after, line, moment)
 
     def _soon(self, there: Follower) -> Iterator[int]:
         """The next instants at which a clock comes to a constant."""
@@ -451,7 +423,8 @@ class Aligner:
         return known
 
 
-def _untimed(edit: Edit) -> Edit:
+def untimed(edit: Edit) -> Edit:
+    """The edit without the moment of an inserted event: of two that differ in it one is told."""
     return replace(edit, time=None, off=0) if edit.kind in ("insert", "move") else edit
 
 
@@ -467,8 +440,13 @@ def _with_inserted(
     return (*edits, put)
 
 
-def _shifted(follower: Follower, by_us: int) -> Follower:
-    """The same state of things, `by_us` later."""
+def _shifted(path: Path, follower: Follower, line: SeenLine, moment: int) -> Path:
+    """The line and all after it as much earlier or later as it takes place at `moment` instead.
+
+    `follower`: where the unit is then; it has to be there at the line's own time.
+    """
+    by_us = line.time - moment
+    edit = Edit("time", line.number, time=moment, off=-by_us, onward=True)
     times = tuple(one + by_us for one in follower.times)
     lates = (
         times if follower.lates is follower.times else tuple(one + by_us for one in follower.lates)
@@ -476,10 +454,10 @@ def _shifted(follower: Follower, by_us: int) -> Follower:
     after = follower.copy()
     after.times, after.lates = times, lates
     after.now, after.late = follower.now + by_us, follower.late + by_us
-    return after
+    return Path(path.at + 1, after, (*path.edits, edit))
 
 
-def _situation(path: _Path) -> object:
+def _situation(path: Path) -> object:
     """What decides how a path can go on: the same for paths of which one is enough."""
     follower = path.follower
     open_edits = tuple(

@@ -16,8 +16,8 @@ from rhscheck.spec.ground import GroundDeadline
 from rhscheck.spec.semantics import State
 from rhscheck.spec.system import Label
 from rhscheck.spec.tracking import unmet_conditions
-from rhscheck.traces.alignment import Alignment, Edit
 from rhscheck.traces.due import due_steps
+from rhscheck.traces.edits import Alignment, Edit
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.possible import LONG_AGO, NOW, Item

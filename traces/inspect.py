@@ -13,33 +13,24 @@ Owns these steps and blame. Which events concern a unit, and when, is `traces.ju
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from rhscheck.spec.expr import Lit
-from rhscheck.traces.alignment import MOST_EDITS, Aligner, Alignment, SeenLine
 from rhscheck.traces.apart import OTHER
 from rhscheck.traces.blame import Fault, Wording
+from rhscheck.traces.edits import SeenLine
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
+from rhscheck.traces.repairs import SETTLING, Repairs
 from rhscheck.traces.report import Finding
-from rhscheck.traces.units import REACH, Site, Unit
+from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.verdicts import Recording
 from rhscheck.traces.window import Window
 
-# So many lines in a row have to be allowed after a fault before the lines are aligned no more, and
-# no more than so many are aligned together.
-SETTLING: Final = 6
-_LONGEST_ALIGNED: Final = 24
-# After so many lines that no state allows, and of which nobody knows whether they are faults of
-# their own, a unit is so far from anything legal that it is not tried again.
-_MOST_TRIES: Final = 3
-# So many lines before a fault may hold its cause, where repairs from the fault on are dearer than
-# one edit. They are kept at the beginning of a recording, and tried for so many of its faults.
-_MOST_REACHED: Final = 50
 # The beginning, in events: where every line takes long, and where most take next to nothing.
 _REMEMBERED: Final = 20_000
 EARLY: Final = 5_000
@@ -72,8 +63,7 @@ class Inspector:
         self._recording = recording
         self._window = window
         self._add = add
-        self._aligner = Aligner(engine)
-        self._reached = 0  # faults whose cause was looked for before them
+        self.repairs = Repairs(engine, wording, recording)
         exact = engine.alone and not engine.setting.slack_us
         # Of so many events of the recording it is remembered where units were before them.
         self.remembered = EARLY if exact else _REMEMBERED
@@ -131,21 +121,26 @@ class Inspector:
                     return False
             unit.follower = after
             unit.judged += 1
-            if self._recording.events > self.remembered:
-                unit.recent = ()
-            elif not unit.settling and not after.node.some:
-                allowed = self._line(site, reading, time, late, contradiction)
-                unit.recent = (*unit.recent[1 - REACH :], (origin, allowed))
-            if line is not None or after.node.some:
+            if unit.settling:
+                # A repair of what was broken has to allow it, too.
                 line = line or self._line(site, reading, time, late, contradiction)
-                if unit.settling:
-                    unit.lines.append(line)  # a repair of what was broken has to allow it, too
+                unit.lines.append(line)
                 self.inspect(unit, site, origin, line)
-                self._settle(unit)
-                if not unit.settling:
-                    unit.recent = ()  # the line is suspicious: none of those that were allowed
+                self.repairs.settle(unit)
+            elif after.node.some:
+                line = self._line(site, reading, time, late, contradiction)
+                self.inspect(unit, site, origin, line)
+                if unit.settling:
+                    self.repairs.settle(unit)
+                else:
+                    self.repairs.remember(unit, origin, line)
             else:
                 self.inspect(unit, site)
+                if self._remembers(unit):
+                    line = self._line(site, reading, time, late, contradiction)
+                    self.repairs.remember(unit, origin, line)
+                else:
+                    unit.recent = ()
         except TooManyStates:
             self.give_up(
                 unit, f"nothing from line {site.line} on is judged: too many states are possible"
@@ -193,12 +188,11 @@ class Inspector:
                 return
             unit.follower = before
             line = SeenLine(site.line, time, late, "other", (), (), key, positions, sure=sure)
-            if not unit.settling and self._recording.events <= self.remembered:
-                unit.recent = (*unit.recent[1 - REACH :], (origin, line))
             if unit.settling:
                 unit.lines.append(line)
-                if len(unit.lines) > _LONGEST_ALIGNED:
-                    self.close(unit)
+                self.repairs.limit(unit)
+            elif self._remembers(unit):
+                self.repairs.remember(unit, origin, line)
             self.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
@@ -235,6 +229,10 @@ class Inspector:
                 self._late(unit, trial, site, None, site.time_us, site.time_us, either=either)
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
+
+    def _remembers(self, unit: Unit) -> bool:
+        """Whether a line of the unit that was allowed may be one of those that a repair changes."""
+        return unit.group is not None or self._recording.events <= self.remembered
 
     def _noticed(self, moment: int, until: int) -> tuple[int, int] | None:
         """(time, line) of the first line after a moment; None if it is later than `until`."""
@@ -275,8 +273,8 @@ class Inspector:
     ) -> None:
         """Record which rules are now broken in all, or in some, possible states.
 
-        A rule that becomes certain is reported where it was first suspected. `origin`: where the
-        unit was before `line`.
+        A rule that becomes certain is reported where it was first suspected, if it was known then
+        where the unit was. `origin`: where that was before `line`.
         """
         follower = unit.follower
         if follower is None:
@@ -296,7 +294,7 @@ class Inspector:
         for bit in [one for one in unit.suspected if not node.some >> one & 1]:
             del unit.suspected[bit]
         if node.certain:
-            own = origin is not None and line is not None and self._open(unit, origin, line)
+            own = origin is not None and line is not None and self.repairs.open(unit, origin, line)
             if unit.settling and not own:
                 unit.settling = SETTLING
             self._report(unit, node.certain, site, own=own)
@@ -309,12 +307,14 @@ class Inspector:
         """
         follower = unit.follower
         assert follower is not None
-        found = self._aligned(unit.starts, unit.lines) if own else None
+        mended = self.repairs.mending(Fault(), unit) if own else Fault()
         culprits = self._culprits(bits)
         for bit in self._ordered(bits):
             where = unit.suspected.pop(bit, site)
+            if unit.vague >> bit & 1:
+                where = site  # all who kept it until now break it here
             actors = culprits or self._earlier(unit, bit) or where.actors
-            fault = self._with_repair(Fault(actors), unit, found)
+            fault = replace(mended, actors=actors)
             self._violate(unit, bit, site)
             finding = self._wording.finding(unit, follower, where, bit, fault)
             told = self._add(unit, finding, site.time_us)
@@ -499,10 +499,9 @@ class Inspector:
         for node in (before.node, forced.node):
             for number, _, _, _ in node.items:
                 books[tuple(places[number].values[at] for at in calls)] = None
-        if self._open(unit, origin, line):
+        if self.repairs.open(unit, origin, line):
             unit.lost = True
-            found = self._aligned(unit.starts, unit.lines)
-            fault = self._with_repair(fault, unit, found)
+            fault = self.repairs.mending(fault, unit)
             # What was merely possible before says nothing about this event.
             broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
             if either:
@@ -536,35 +535,6 @@ class Inspector:
             site.line, time, late, "own", reading.labels, reading.near, key, positions, odd
         )
 
-    def _open(self, unit: Unit, origin: Follower, line: SeenLine) -> bool:
-        """Whether what is wrong at `line` is a fault of its own; lines are aligned from it on then.
-
-        It is not if the cheapest repair of the lines since the last fault takes care of it.
-        `origin`: where the unit was before the line, if this is the first fault for a while.
-        """
-        starts: tuple[Follower, ...] = (origin,)
-        if unit.settling:
-            if not unit.lines or unit.lines[-1] is not line:
-                unit.lines.append(line)
-            if unit.tries >= _MOST_TRIES:
-                return False
-            before = self._aligned(unit.starts, unit.lines[:-1])
-            if before.cost is None:
-                unit.tries = _MOST_TRIES
-                return False
-            after = self._aligned(unit.starts, unit.lines, before.cost)
-            if after.cost is not None or not after.complete:
-                # What the repair takes care of is no sign that there is none.
-                unit.tries += after.cost is None
-                return False
-            self._amend(unit, before)
-            starts = before.ends
-        unit.earlier = () if unit.settling else unit.recent
-        unit.recent = ()
-        unit.starts, unit.lines, unit.told, unit.tries = starts, [line], [], 0
-        unit.settling = SETTLING
-        return True
-
     def _go_on(self, unit: Unit, site: Site, reading: Observation, line: SeenLine) -> bool:
         """A line of a unit that may be anywhere since a fault; True if some state allows it."""
         origin = unit.follower
@@ -584,60 +554,16 @@ class Inspector:
         unit.follower = after
         unit.judged += 1
         unit.lines.append(line)
-        if after.node.certain and self._open(unit, origin, line):
+        if after.node.certain and self.repairs.open(unit, origin, line):
             self._report(unit, after.node.certain, site, own=True)
         self.inspect(unit, site)
-        self._settle(unit)
+        self.repairs.settle(unit)
         return True
 
-    def _settle(self, unit: Unit) -> None:
-        """A line was allowed."""
-        if not unit.settling:
-            return
-        unit.settling -= 1
-        if unit.settling == 0 or len(unit.lines) > _LONGEST_ALIGNED:
-            self.close(unit)
-
     def close(self, unit: Unit) -> None:
-        """Align no more: the cheapest repair of the lines since the last fault is told."""
-        if unit.lines and unit.tries < _MOST_TRIES:
-            found = self._aligned(unit.starts, unit.lines)
-            self._amend(unit, self._with_earlier(unit, found))
-        unit.settling, unit.lost = 0, False
-        unit.starts, unit.lines, unit.told, unit.books = (), [], [], {}
-        unit.recent = unit.earlier = ()
-        unit.tries = 0
-
-    def _with_earlier(self, unit: Unit, found: Alignment) -> Alignment:
-        """`found`, or a cheaper repair that begins with one of the lines before the fault."""
-        if not found.cost or found.cost < 2 or not unit.earlier or self._reached >= _MOST_REACHED:
-            return found
-        self._reached += 1
-        start, _ = unit.earlier[0]
-        lines = [*(line for _, line in unit.earlier), *unit.lines]
-        cheaper = self._aligned([start], lines, found.cost - 1)
-        return cheaper if cheaper.cost else found
-
-    def _aligned(
-        self, starts: Sequence[Follower], lines: Sequence[SeenLine], most_edits: int = MOST_EDITS
-    ) -> Alignment:
-        try:
-            return self._aligner.align(starts, lines, most_edits=most_edits)
-        except TooManyStates:
-            return Alignment(
-                None, complete=False
-            )  # a repair is a hint: what was found is true without it
-
-    def _with_repair(self, fault: Fault, unit: Unit, found: Alignment | None) -> Fault:
-        if found is None or not found.cost:
-            return fault
-        return replace(fault, repair=self._wording.ways(unit, found), edits=found.cost)
-
-    def _amend(self, unit: Unit, found: Alignment) -> None:
-        if found.cost:
-            repair = self._wording.ways(unit, found)
-            for key in unit.told:
-                self._recording.amend(key, repair, found.cost)
+        """The end: the best repairs of the last lines are told."""
+        self.repairs.close(unit)
+        self.repairs.end_group(unit)
 
     def lose(self, unit: Unit, time: int, late: int) -> None:
         """Lines are missing: from now on the unit may be anywhere, and nothing is known of it."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from operator import length_hint
 from typing import Final
 
-from rhscheck.traces.alignment import SeenLine
+from rhscheck.traces.edits import SeenLine
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import CallEvent, Event, ReturnEvent
@@ -73,6 +73,7 @@ class Steady:
             and follower is not None
             and follower.node.clean
             and not unit.settling
+            and unit.group is None
             and not unit.suspected
             and not follower.stuck
             and follower.now == follower.late

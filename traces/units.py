@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from rhscheck.traces.alignment import SeenLine
+from rhscheck.traces.edits import Alignment, SeenLine
 from rhscheck.traces.follow import Follower
 
 # How many lines before a fault its repair may begin.
-REACH: Final = 6
+REACH: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,29 @@ class Site:
     time_us: int
     text: str
     actors: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Group:
+    """Faults of a unit that follow each other closely, and all lines from some before the first.
+
+    `start`: where the unit was before these; of each fault the line, the names of its findings, and
+    the edits of its own repair (None: not known); `quiet`: lines since then that were allowed;
+    `last`: the repairs of the last fault, for the lines before these.
+    """
+
+    start: Follower
+    lines: list[SeenLine]
+    faults: list[tuple[int, list[object]]] = field(default_factory=list)
+    costs: list[int | None] = field(default_factory=list)
+    quiet: int = 0
+    last: Alignment | None = None
+
+    def copy(self) -> Group:
+        """The same group of another unit, which goes on by itself."""
+        return Group(
+            self.start, [*self.lines], [*self.faults], [*self.costs], self.quiet, self.last
+        )
 
 
 @dataclass(slots=True)
@@ -66,6 +89,7 @@ class Unit:
     # The last lines that were allowed, with where the unit was before each; those before a fault.
     recent: tuple[tuple[Follower, SeenLine], ...] = ()
     earlier: tuple[tuple[Follower, SeenLine], ...] = ()
+    group: Group | None = None
     tries: int = 0  # lines since then that were refused, and were no faults of their own
     # The calls that may be in flight by the lines since then (values of the slots of calls).
     books: dict[tuple[int, ...], None] = field(default_factory=dict)
@@ -88,6 +112,7 @@ class Unit:
             told=list(self.told),
             recent=self.recent,
             earlier=self.earlier,
+            group=None if self.group is None else self.group.copy(),
             tries=self.tries,
             books=dict(self.books),
             stopped=self.stopped,

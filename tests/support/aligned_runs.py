@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from repaired_runs import FIRST, repaired
 
 from rhscheck.spec.system import System
-from rhscheck.traces.alignment import Aligner, Alignment, Edit, SeenLine
+from rhscheck.traces.alignment import Aligner
+from rhscheck.traces.edits import Alignment, Edit, SeenLine
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event

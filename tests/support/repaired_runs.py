@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from rhscheck.spec.system import Label
-from rhscheck.traces.alignment import Alignment, Edit
 from rhscheck.traces.blame import Wording
+from rhscheck.traces.edits import Alignment, Edit
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import CallEvent, Event, NamedEvent, ReturnEvent, StatusEvent
 from rhscheck.traces.format import TimeoutEvent as Timeout

@@ -105,7 +105,8 @@ class Scorer:
         self.engines[setting] = judge.engine
         # What a report tells of edits is text; the edits themselves are to be tried.
         self.wording = NotedWording(judge.engine, {})
-        judge._wording = judge._all.inspector._wording = self.wording
+        inspector = judge._all.inspector
+        judge._wording = inspector._wording = inspector.repairs.wording = self.wording
         step = chunk or max(len(events), 1)
         for at in range(0, len(events), step):
             judge.feed_all(FIRST_LINE + at, events[at : at + step])

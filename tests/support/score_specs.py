@@ -37,7 +37,8 @@ from rhscheck.spec.mutants import Mutant, mutants, mutated
 from rhscheck.spec.parse import parse
 from rhscheck.spec.rules import AssumptionError
 from rhscheck.spec.system import Assert, Observe, Scenario, System, Wait
-from rhscheck.traces.alignment import MOST_EDITS, MOST_TIES, Aligner, Alignment, SeenLine
+from rhscheck.traces.alignment import MOST_EDITS, MOST_TIES, Aligner
+from rhscheck.traces.edits import Alignment, SeenLine
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event, Finish, Header
@@ -216,7 +217,7 @@ def _violated(
     """What the replayer is sure of; `whole` false: the first that it is sure of."""
     header, events = recording
     judge = Judge(system, msgspec.structs.replace(header, spec_sha256="", params={}), engine=engine)
-    judge._all.inspector._aligner = NoRepair(engine)
+    judge._all.inspector.repairs.aligner = NoRepair(engine)
     for line, event in enumerate(events, FIRST_LINE):
         judge.feed(line, event)
         if not whole and any(one.verdict == "violated" for one in judge.findings):

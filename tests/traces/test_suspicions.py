@@ -226,6 +226,6 @@ def test_a_line_is_accused_if_it_was_known_where_the_resource_was() -> None:
     assert told(lost) == [("R", "violated", 4, "M[1]")]
 
 
-def test_a_line_that_is_wrong_wherever_the_resource_was_is_accused() -> None:
+def test_the_line_is_accused_that_is_wrong_wherever_the_resource_was() -> None:
     lost = ways((named(2, "back"), named(3, "go"), named(4, "back")))
     assert told(lost) == [("R", "violated", 4, "M[1]")]

@@ -1,0 +1,100 @@
+"""One cause of several faults: repaired at its place, also if that is some lines before them."""
+
+from collections.abc import Sequence
+
+from trace_mutants import renumbered
+
+from rhscheck.spec.load import load
+from rhscheck.traces.engine import Engine, Setting
+from rhscheck.traces.format import (
+    CallEvent,
+    Clock,
+    Event,
+    Finish,
+    Header,
+    ReturnEvent,
+    StatusEvent,
+)
+from rhscheck.traces.judge import Judge
+from rhscheck.traces.report import Finding
+
+RHS = load("rhs").system
+ENGINE = Engine(RHS, Setting())
+HEADER = Header(spec="rhs", clock={"": Clock(epoch="start")}, complete=True, start="initial")
+
+
+def call(ms: int, op: str) -> Event:
+    return CallEvent(ts=ms * 1000, seq=0, res="A", op=op)
+
+
+def answer(ms: int, op: str, rc: int = 0) -> Event:
+    return ReturnEvent(ts=ms * 1000, seq=0, res="A", op=op, rc=rc)
+
+
+def status(ms: int, state: str) -> Event:
+    return StatusEvent(ts=ms * 1000, seq=0, res="A", op="SetResourceStatus", state=state)
+
+
+def controls(begin: int, count: int) -> list[Event]:
+    return [
+        made(begin + 10 * number + after, "ResourceControl")
+        for number in range(count)
+        for made, after in ((call, 0), (answer, 5))
+    ]
+
+
+def told(events: Sequence[Event]) -> list[tuple[int, int | None, tuple[str, ...]]]:
+    judge = Judge(RHS, HEADER, engine=ENGINE)
+    judge.feed_all(2, renumbered(events))
+    report = judge.finish(Finish("complete", len(events) + 2, len(events), ""))
+    found: list[Finding] = [one for one in report.findings if one.verdict == "violated"]
+    return [(one.line, one.edits, one.repair) for one in found]
+
+
+OPENED = [call(0, "Open"), answer(1, "Open"), call(10, "Online")]
+WORKS_ON = [status(1000, "pending"), status(2000, "pending"), status(3000, "success")]
+ALSO = ("the repair of line 6 mends this line, too",)
+
+
+def test_a_wrong_result_that_was_possible_is_repaired_where_it_stands() -> None:
+    run = [*OPENED, answer(20, "Online"), *WORKS_ON, *controls(4000, 4)]
+    assert told(run) == [
+        (6, 1, ("line 5: return Online(pending) instead",)),
+        (8, 0, ALSO),
+    ]
+
+
+def test_also_if_that_is_many_lines_before() -> None:
+    run = [*OPENED, answer(20, "Online"), *controls(30, 9), *WORKS_ON, *controls(4000, 4)]
+    assert told(run) == [
+        (24, 1, ("line 5: return Online(pending) instead",)),
+        (26, 0, ("the repair of line 24 mends this line, too",)),
+    ]
+
+
+def test_a_burst_that_was_lost_before_several_faults() -> None:
+    after = [*controls(4000, 1), call(4100, "Offline"), answer(4200, "Offline")]
+    way = "insert before line 4: Resource[1]: {}"
+    lost = "; ".join(way.format(one) for one in ("call Online", "return Online(pending)"))
+    also = ("the repair of line 4 mends this line, too",)
+    found = told([*OPENED[:2], *WORKS_ON, *after, *controls(5000, 4)])
+    assert found == [(4, 2, (lost,)), (6, 0, also), (9, 0, also)]
+
+
+def test_a_shift_of_everything_is_one_edit_though_it_shows_later() -> None:
+    polled = [
+        one
+        for at in (5020, 10020, 15020, 20020)
+        for one in (call(at + 2500, "LooksAlive"), answer(at + 2501, "LooksAlive"))
+    ]
+    checked = [call(5500, "ResourceControl"), answer(5501, "ResourceControl")]
+    found = told([*OPENED, answer(20, "Online"), *checked, *polled])
+    # By then a poll was due: 5 s after line 5.
+    assert found == [(8, 1, ("line 6 and all after it 2.5s earlier",))]
+
+
+def test_lines_far_from_each_other_are_no_move() -> None:
+    run = [*OPENED[:2], *controls(2, 12)]
+    del run[18]  # a call of which the return is there
+    del run[5]  # a return, so that the next call comes too early
+    assert [(line, edits) for line, edits, _ in told(run)] == [(7, 1), (19, 1)]
