@@ -2,11 +2,8 @@
 
 An event that no possible state allows, or time that may not pass, is a divergence. The event's call
 bookkeeping is applied by force, to learn which rules it breaks, and from then on the unit may be in
-any state (SEMANTICS section 6). One lost or misplaced line makes others look wrong, so the lines
-after a fault are aligned (`traces.alignment`) for a while, from where the unit was before it: a
-line is a fault of its own only if no state is left that allows it *and* the cheapest repair of the
-lines up to it has more edits than that of the lines before it. Where SETTLING lines in a row were
-allowed the cheapest repair of all of them is the one that the finding tells.
+any state (SEMANTICS section 6). One lost or misplaced line makes others look wrong: whether a line
+is a fault of its own is decided with the repairs of the lines before it (`traces.repairs`).
 
 Owns these steps and blame. Which events concern a unit, and when, is `traces.judge`'s.
 """

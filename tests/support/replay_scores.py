@@ -238,7 +238,8 @@ class Scorer:
         score.cut = 1
         # The numbers of the lines say which are missing; or the header that any may be, and nobody
         # is accused of anything then.
-        ending: Ending = "complete" if kept[-1][0] == len(events) - 1 else "truncated"
+        to_the_end = bool(kept) and kept[-1][0] == len(events) - 1
+        ending: Ending = "complete" if to_the_end else "truncated"
         lossy = msgspec.structs.replace(header, lossy=True)
         for head in (header, lossy) if wrong is None else (header,):
             report = self.report(head, [event for _, event in kept], ending=ending)
