@@ -284,8 +284,9 @@ class Scorer:
 def edits_of(operator: str, legal: Sequence[Event], edited: Sequence[Event], n: int) -> int | None:
     """How many edits of single resources' lines an operator has made, None if that is not known.
 
-    A line of another resource is one too few here and one too many there; what shifts the time
-    shifts that of every resource, and is an edit of those that become late or early.
+    Two lines that changed places are one, as an exchange is. A line of another resource is one too
+    few here and one too many there; what shifts the time shifts that of every resource, and is an
+    edit of those that become late or early.
     """
     match operator:
         case "lose a burst":
@@ -293,8 +294,6 @@ def edits_of(operator: str, legal: Sequence[Event], edited: Sequence[Event], n: 
         case "repeat a block":
             return len(edited) - len(legal)
         case "wrong resource":
-            return 2
-        case "swap neighbours":
             return 2
         case "two names merged" | "call without return at the end":
             return None
