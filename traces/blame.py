@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import assert_never
 
 from rhscheck.spec.ground import GroundDeadline
@@ -20,7 +21,7 @@ from rhscheck.traces.due import due_steps
 from rhscheck.traces.edits import Alignment, Edit
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
-from rhscheck.traces.possible import LONG_AGO, NOW, Item
+from rhscheck.traces.possible import LONG_AGO, NOW, Item, Node
 from rhscheck.traces.report import Finding
 from rhscheck.traces.units import Site, Unit
 from rhscheck.traces.wording import clock_time, elapsed_text, instance_name, state_texts
@@ -30,6 +31,7 @@ MAX_LISTED = 8
 MAX_REPAIRS = 4
 # From so many states what is shown is chosen.
 _SAMPLE = 64
+_MOST_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ class Wording:
         self._engine = engine
         self._world = engine.world
         self._names = names
-        self._first = re.compile(rf"\b({re.escape(self._world.family or '')}[^\s\[\]]*)\[1\]")
+        self._first: dict[Node, Sequence[Item]] = {}
+        self._first_instance = re.compile(
+            rf"\b({re.escape(self._world.family or '')}[^\s\[\]]*)\[1\]"
+        )
 
     # ---- states --------------------------------------------------------------------------------
     def states(self, follower: Follower) -> list[State]:
@@ -65,12 +70,24 @@ class Wording:
         The order in a node comes from what was followed before, in other recordings too.
         """
         places, lates = self._engine.places.by_number, follower.lates
+        node = follower.node
+        first = self._first.get(node)
+        if first is None:
+            if len(self._first) >= _MOST_KEPT:
+                self._first.clear()
+            first = node.items
+            if len(first) > _SAMPLE:
+                # What cannot be among them, whatever the times are, is not looked at again.
+                values = sorted({places[item[0]].values for item in first})
+                last = values[min(_SAMPLE, len(values)) - 1]
+                first = tuple(item for item in first if places[item[0]].values <= last)
+            self._first[node] = first
 
         def in_order(item: Item) -> tuple[tuple[int, ...], tuple[int, ...], int, int]:
             ages = tuple(one if one in (LONG_AGO, NOW) else lates[one] for one in item[1])
             return places[item[0]].values, ages, item[2], item[3]
 
-        return sorted(follower.node.items, key=in_order)[:_SAMPLE]
+        return nsmallest(_SAMPLE, first, key=in_order)
 
     def _state(self, item: Item, follower: Follower) -> State:
         number, stamps, _, _ = item
@@ -103,7 +120,7 @@ class Wording:
         if not self._engine.alone or unit.instance is None:
             return text
         number = unit.instance[len(self._world.family or "") :]
-        return self._first.sub(lambda found: f"{found[1]}{number}", text)
+        return self._first_instance.sub(lambda found: f"{found[1]}{number}", text)
 
     # ---- findings ------------------------------------------------------------------------------
     def finding(
@@ -115,8 +132,12 @@ class Wording:
         fault: Fault,
         *,
         suspicion: bool = False,
+        states: bool = True,
     ) -> Finding:
-        """The finding about duty number `rule`; None: the spec merely does not allow it."""
+        """The finding about duty number `rule`; None: the spec merely does not allow it.
+
+        `states`: with the states that are possible.
+        """
         duty = None if rule is None else self._world.duties[rule]
         blamed = fault.actors if duty is None or duty.actor is None else (duty.actor,)
         return Finding(
@@ -129,7 +150,7 @@ class Wording:
             resource=site.resource,
             time_us=site.time_us,
             event=site.text,
-            possible=self.possible(unit, follower),
+            possible=self.possible(unit, follower) if states else (),
             unmet=shortened(fault.unmet),
             repair=fault.repair,
             edits=fault.edits,

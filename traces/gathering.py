@@ -127,7 +127,10 @@ class Gathering:
         key, first = self.whose.key(event), self.whose.named.get(event.res or "")
         unit = self.units.get(key)
         if unit is None:
-            unit = self.units[key] = self.nobody().copy(event.res or "", instance)
+            nobody = self.nobody()
+            unit = self.units[key] = nobody.copy(event.res or "", instance)
+            # What mends a line of all, who is there knows better from now on.
+            nobody.told, nobody.group = [], None
             if first is not None and event.host != first:
                 unit.title = f"{event.res} ({event.host})"
         return unit

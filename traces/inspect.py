@@ -21,7 +21,7 @@ from rhscheck.traces.edits import SeenLine
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.mapping import Observation
-from rhscheck.traces.possible import TooManyStates
+from rhscheck.traces.possible import Node, Step, TooManyStates
 from rhscheck.traces.repairs import SETTLING, Repairs
 from rhscheck.traces.report import Finding
 from rhscheck.traces.units import Site, Unit
@@ -33,6 +33,7 @@ _REMEMBERED: Final = 20_000
 EARLY: Final = 5_000
 # Calls that may be in flight besides those that any state knows of: so many ways are followed.
 _MOST_BOOKS: Final = 8
+_MOST_NODES: Final = 100
 _GOES_ON: Final = (
     "after something that the spec does not allow the run may be in any state: what is found later "
     "is refused by every one"
@@ -61,6 +62,8 @@ class Inspector:
         self._window = window
         self._add = add
         self.repairs = Repairs(engine, wording, recording)
+        self._in_flight: dict[Node, tuple[tuple[int, ...], ...]] = {}
+        self._forgotten: dict[Node, Step] = {}
         exact = engine.alone and not engine.setting.slack_us
         # Of so many events of the recording it is remembered where units were before them.
         self.remembered = EARLY if exact else _REMEMBERED
@@ -279,7 +282,14 @@ class Inspector:
         node = follower.node
         if unit.lost:
             if node.some:
-                follower.put(self._engine.sets.without(node, node.some, self._engine.hits))
+                # Of a unit that may be anywhere it is the same node again and again.
+                step = self._forgotten.get(node)
+                if step is None:
+                    if len(self._forgotten) >= _MOST_NODES:
+                        self._forgotten.clear()
+                    step = self._engine.sets.without(node, node.some, self._engine.hits)
+                    self._forgotten[node] = step
+                follower.put(step)
             return
         if not node.some and not unit.suspected:
             return
@@ -313,10 +323,24 @@ class Inspector:
             actors = culprits or self._earlier(unit, bit) or where.actors
             fault = replace(mended, actors=actors)
             self._violate(unit, bit, site)
-            finding = self._wording.finding(unit, follower, where, bit, fault)
-            told = self._add(unit, finding, site.time_us)
+            told = self._tell(unit, follower, where, bit, fault, site.time_us)
             if own:
                 unit.told.append(told)
+
+    def _tell(
+        self,
+        unit: Unit,
+        follower: Follower,
+        site: Site,
+        bit: int | None,
+        fault: Fault,
+        proven: int,
+    ) -> object:
+        """Add a finding; of what is the same as before the states are not listed again."""
+        finding = self._wording.finding(unit, follower, site, bit, fault, states=False)
+        if not self._recording.repeats(replace(finding, resource=unit.title or finding.resource)):
+            finding = replace(finding, possible=self._wording.possible(unit, follower))
+        return self._add(unit, finding, proven)
 
     def _innocent(self, unit: Unit, before: Follower, after: Follower) -> Iterator[Follower]:
         """`before` without the states in which a rule had been broken that is certain only `after`.
@@ -395,19 +419,22 @@ class Inspector:
         follower, wording = unit.follower, self._wording
         assert follower is not None
         positions = self.positions(reading)
-        if contradiction is not None:
-            unmet: tuple[str, ...] = (contradiction,)
-        elif reading.unknown:
-            unmet = (wording.named(unit, reading.unknown),)
-        elif not positions:
-            unmet = (f"{reading.actor} does not cause this event",)
-        else:
-            unmet = wording.unmet(unit, follower, positions)
+
+        def unmet() -> tuple[str, ...]:
+            if contradiction is not None:
+                return (contradiction,)
+            if reading.unknown:
+                return (wording.named(unit, reading.unknown),)
+            if not positions:
+                return (f"{reading.actor} does not cause this event",)
+            return wording.unmet(unit, follower, positions)
+
         forced = self._forced(follower, reading)
         actors = site.actors if contradiction is None else ()
         line = self._line(site, reading, time, late, contradiction)
-        fault = Fault(actors, unmet)
-        self._diverge(unit, origin, follower, forced, line, site, fault, either=either)
+        self._diverge(
+            unit, origin, follower, forced, line, site, Fault(actors), unmet, either=either
+        )
 
     def _overdue(
         self,
@@ -462,8 +489,8 @@ class Inspector:
             allowed = overrun.copy()
             taken = allowed.take(line.key, line.positions) if line.positions else False
             forced = allowed if taken else self._forced(overrun, reading)
-        fault = Fault(owners, unmet)
-        self._diverge(unit, origin, stuck, forced, line, site, fault, either=either)
+        fault = Fault(owners)
+        self._diverge(unit, origin, stuck, forced, line, site, fault, lambda: unmet, either=either)
 
     def _forced(self, follower: Follower, reading: Observation) -> Follower:
         """The event's call bookkeeping alone; nothing happens for an unknown event."""
@@ -482,23 +509,20 @@ class Inspector:
         line: SeenLine,
         site: Site,
         fault: Fault,
+        unmet: Callable[[], tuple[str, ...]],
         *,
         either: int,
     ) -> None:
         """Report what the spec does not allow, by the rules that it breaks, and go on.
 
         `origin`: where the unit was after its line before this one; `before`: when it stopped being
-        possible; `forced`: with the event's bookkeeping.
+        possible; `forced`: with the event's bookkeeping; `unmet`: what was missing.
         """
         recording = self._recording
-        books: dict[tuple[int, ...], None] = {}
-        places, calls = self._engine.places.by_number, self._engine.calls
-        for node in (before.node, forced.node):
-            for number, _, _, _ in node.items:
-                books[tuple(places[number].values[at] for at in calls)] = None
+        books = dict.fromkeys((*self._books(before.node), *self._books(forced.node)))
         if self.repairs.open(unit, origin, line):
             unit.lost = True
-            fault = self.repairs.mending(fault, unit)
+            fault = self.repairs.mending(replace(fault, unmet=unmet()), unit)
             # What was merely possible before says nothing about this event.
             broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
             if either:
@@ -507,11 +531,10 @@ class Inspector:
             for bit in self._ordered(broken):
                 blamed = replace(fault, actors=culprits or fault.actors)
                 self._violate(unit, bit, site)
-                finding = self._wording.finding(unit, before, site, bit, blamed)
-                unit.told.append(self._add(unit, finding, site.time_us))
+                told = self._tell(unit, before, site, bit, blamed, site.time_us)
+                unit.told.append(told)
             if not broken:
-                finding = self._wording.finding(unit, before, site, None, fault)
-                unit.told.append(self._add(unit, finding, site.time_us))
+                unit.told.append(self._tell(unit, before, site, None, fault, site.time_us))
             unit.prove(None, site.time_us)
             recording.diverged = True
             recording.note(_GOES_ON)
@@ -520,6 +543,20 @@ class Inspector:
             unit.books = dict.fromkeys((*books, *unit.books))
         unit.settling = SETTLING
         self._scatter(unit, forced.now, forced.late)
+
+    def _books(self, node: Node) -> tuple[tuple[int, ...], ...]:
+        """The calls that may be in flight in the states of a node."""
+        known = self._in_flight.get(node)
+        if known is None:
+            if len(self._in_flight) >= _MOST_NODES:
+                self._in_flight.clear()
+            places, calls = self._engine.places.by_number, self._engine.calls
+            numbers = dict.fromkeys(number for number, _, _, _ in node.items)
+            found = dict.fromkeys(
+                tuple([places[number].values[at] for at in calls]) for number in numbers
+            )
+            known = self._in_flight[node] = tuple(found)
+        return known
 
     # ---- after a fault -------------------------------------------------------------------------
     def _line(

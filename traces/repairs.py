@@ -33,10 +33,17 @@ _LONGEST_ALIGNED: Final = 24
 # After so many lines that no state allows, and of which nobody knows whether they are faults of
 # their own, a unit is so far from anything legal that it is not tried again.
 _MOST_TRIES: Final = 3
+_MOST_IN_A_ROW: Final = 12  # the same for faults without SETTLING lines between them
+_ROW_ENDS: Final = (
+    f"after {_MOST_IN_A_ROW} faults of a resource in a row no more are told until {SETTLING} of "
+    "its lines are allowed"
+)
 # So many lines before a fault are aligned with it, too, where a repair from it on has several
 # edits. They are kept at the beginning of a recording, and tried for so many of its faults.
 _NEAR: Final = 6
 _MOST_REACHED: Final = 50
+# Repairs are looked for until a recording had so many faults: each takes up to a tenth of a second.
+_MOST_FAULTS: Final = 200
 # A group ends after so many lines that were allowed, or when it has so many.
 _QUIET: Final = 12
 _LONGEST_GROUP: Final = 72
@@ -51,6 +58,7 @@ class Repairs:
     recording: Recording
     aligner: Aligner = field(init=False)
     one_place: OnePlace = field(init=False)
+    opened: int = 0  # faults
     reached: int = 0  # faults whose cause was looked for before them
     grouped: int = 0  # groups for which one repair was looked for
 
@@ -95,7 +103,12 @@ class Repairs:
         if unit.settling:
             if not unit.lines or unit.lines[-1] is not line:
                 unit.lines.append(line)
+            if unit.row >= _MOST_IN_A_ROW:
+                unit.tries = _MOST_TRIES
+                self.recording.note(_ROW_ENDS)
             if unit.tries >= _MOST_TRIES:
+                # Nobody aligns these lines any more, however many there are.
+                unit.lines, unit.group = [], None
                 return False
             before = self.aligned(unit.starts, unit.lines[:-1])
             if before.cost is None:
@@ -108,15 +121,19 @@ class Repairs:
                 return False
             self._amend(unit, before)
             starts = before.ends
-        if unit.group is None:
-            start = unit.recent[0][0] if unit.recent else origin
-            unit.group = Group(start, [one for _, one in unit.recent])
-        else:
+        if unit.group is not None:
             unit.group.lines += unit.lines[:-1]
+            if len(unit.group.lines) > _LONGEST_GROUP:
+                self.end_group(unit)
+        if unit.group is None:
+            start = unit.recent[0][0] if unit.recent else starts[0]
+            unit.group = Group(start, [one for _, one in unit.recent])
+        unit.row += 1
+        self._count()
         unit.earlier = () if unit.settling else unit.recent[-_NEAR:]
         unit.recent = ()
         unit.starts, unit.lines, unit.told, unit.tries = starts, [line], [], 0
-        unit.group.faults.append((line.number, unit.told))
+        unit.group.faults.append(unit.told)
         unit.group.costs.append(None)
         unit.group.quiet = 0
         unit.settling = SETTLING
@@ -136,13 +153,13 @@ class Repairs:
             self._amend(unit, found)
             if unit.group is not None:
                 unit.group.last = found
-        if unit.group is not None:
+        if unit.group is not None and unit.lines:
             unit.group.lines += unit.lines
             unit.group.quiet = 0
         unit.settling, unit.lost = 0, False
         unit.starts, unit.lines, unit.told, unit.books = (), [], [], {}
         unit.recent = unit.earlier = ()
-        unit.tries = 0
+        unit.tries = unit.row = 0
 
     def end_group(self, unit: Unit) -> None:
         """No fault follows for a while, or nobody can tell: is there one repair of all of them?
@@ -157,6 +174,7 @@ class Repairs:
         try:
             good = self._lasting(group)
             most = told - 1 if good.ways and None not in group.costs else MOST_EDITS
+            most = min(most, MOST_EDITS)
             if most > 0 and self.grouped < _MOST_REACHED:
                 self.grouped += 1
                 found = self.one_place.search(group.start, group.lines, most)
@@ -166,7 +184,7 @@ class Repairs:
         except TooManyStates:
             return
         if good.ways and good is not group.last:
-            for key in group.faults[-1][1]:
+            for key in group.faults[-1]:
                 self.recording.amend(key, self.wording.ways(unit, good), good.cost or 0)
 
     def _lasting(self, group: Group) -> Alignment:
@@ -182,13 +200,28 @@ class Repairs:
         return replace(last, ways=ways)
 
     def _amend_all(self, unit: Unit, group: Group, found: Alignment) -> None:
-        """One repair of all faults of a group, told with the first."""
-        (line, keys), *others = group.faults
-        for key in keys:
-            self.recording.amend(key, self.wording.ways(unit, found), found.cost or 0)
-        for _, more in others:
-            for key in more:
-                self.recording.amend(key, (f"the repair of line {line} mends this line, too",), 0)
+        """One repair of all faults, told with the first that has a finding of its own."""
+        line = None
+        for keys in group.faults:
+            lines = [self.recording.line_of(key) for key in keys]
+            first = next((one for one in lines if one is not None), None)
+            if first is None:
+                continue  # the same as something that was told long before
+            if line is None:
+                repair, edits = self.wording.ways(unit, found), found.cost or 0
+                line = first
+            else:
+                repair, edits = (f"the repair of line {line} mends this line, too",), 0
+            for key in keys:
+                self.recording.amend(key, repair, edits)
+
+    def _count(self) -> None:
+        self.opened += 1
+        if self.opened == _MOST_FAULTS:
+            self.recording.note(
+                f"after {_MOST_FAULTS} faults no repairs are looked for, and of what is wrong "
+                "shortly after a fault only the first is told"
+            )
 
     def _with_earlier(self, unit: Unit, found: Alignment) -> Alignment:
         """`found`, or a cheaper repair that begins with one of the lines before the fault."""
@@ -204,6 +237,8 @@ class Repairs:
         self, starts: Sequence[Follower], lines: Sequence[SeenLine], most_edits: int = MOST_EDITS
     ) -> Alignment:
         """The cheapest alignments, if they can be found."""
+        if self.opened > _MOST_FAULTS:
+            return Alignment(None, complete=False)
         try:
             return self.aligner.align(starts, lines, most_edits=most_edits)
         except TooManyStates:

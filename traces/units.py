@@ -32,14 +32,14 @@ class Site:
 class Group:
     """Faults of a unit that follow each other closely, and all lines from some before the first.
 
-    `start`: where the unit was before these; of each fault the line, the names of its findings, and
-    the edits of its own repair (None: not known); `quiet`: lines since then that were allowed;
-    `last`: the repairs of the last fault, for the lines before these.
+    `start`: where the unit was before these; of each fault the names of its findings, and the edits
+    of its own repair (None: not known); `quiet`: lines since then that were allowed; `last`: the
+    repairs of the last fault, for the lines before these.
     """
 
     start: Follower
     lines: list[SeenLine]
-    faults: list[tuple[int, list[object]]] = field(default_factory=list)
+    faults: list[list[object]] = field(default_factory=list)
     costs: list[int | None] = field(default_factory=list)
     quiet: int = 0
     last: Alignment | None = None
@@ -90,6 +90,7 @@ class Unit:
     recent: tuple[tuple[Follower, SeenLine], ...] = ()
     earlier: tuple[tuple[Follower, SeenLine], ...] = ()
     group: Group | None = None
+    row: int = 0  # faults without enough lines between them
     tries: int = 0  # lines since then that were refused, and were no faults of their own
     # The calls that may be in flight by the lines since then (values of the slots of calls).
     books: dict[tuple[int, ...], None] = field(default_factory=dict)
@@ -113,6 +114,7 @@ class Unit:
             recent=self.recent,
             earlier=self.earlier,
             group=None if self.group is None else self.group.copy(),
+            row=self.row,
             tries=self.tries,
             books=dict(self.books),
             stopped=self.stopped,

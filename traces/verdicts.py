@@ -89,13 +89,17 @@ class Recording:
         if isinstance(problem, Malformed) and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Unreadable(problem.line, problem.column, problem.message))
 
+    def repeats(self, finding: Finding) -> bool:
+        """Whether the same thing was found before, so that only its line is kept."""
+        return _key(finding) in self._found
+
     def add(self, finding: Finding, proven: int, about: object = None) -> object:
         """A finding, certain at `proven`; of the same thing happening again only the line is kept.
 
         `about`: what it is retracted by. Returns the finding's name for `amend`, None if it has
         none of its own.
         """
-        key = (finding.rule, finding.verdict, finding.resource, finding.event, finding.actor)
+        key = _key(finding)
         lines, place = self._lines.get(key), (finding.line, about)
         if lines is not None:
             if len(lines) < _MOST_REPEATS:
@@ -164,6 +168,11 @@ class Recording:
             {key for key, lines in self._lines.items() if next(iter(lines.values())) < time}
         )
 
+    def line_of(self, key: object) -> int | None:
+        """The line of the finding `key`; None if there is no such finding (any more)."""
+        found = self._found.get(key)
+        return None if found is None else found.line
+
     def amend(self, key: object, repair: tuple[str, ...], edits: int) -> None:
         """Better repairs of the finding `key`."""
         if key in self._found:
@@ -188,6 +197,10 @@ class Recording:
     def unlisted(self) -> int:
         """How many findings are not among `found`."""
         return self._more
+
+
+def _key(finding: Finding) -> object:
+    return finding.rule, finding.verdict, finding.resource, finding.event, finding.actor
 
 
 def report_of(

@@ -291,7 +291,7 @@ def test_an_interrupted_certify_leaves_no_checker(certified: Path, number: signa
         _kill(marked(mark))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_checker_that_is_ended_is_no_acceptance(certified: Path, number: signal.Signals) -> None:
     """One at a time, each of them: what it did not answer has no answer."""
     for which in range(CHECKERS):

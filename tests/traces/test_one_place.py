@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from trace_mutants import renumbered
 
 from rhscheck.spec.load import load
@@ -12,6 +13,7 @@ from rhscheck.traces.format import (
     Event,
     Finish,
     Header,
+    NamedEvent,
     ReturnEvent,
     StatusEvent,
 )
@@ -23,12 +25,12 @@ ENGINE = Engine(RHS, Setting())
 HEADER = Header(spec="rhs", clock={"": Clock(epoch="start")}, complete=True, start="initial")
 
 
-def call(ms: int, op: str) -> Event:
-    return CallEvent(ts=ms * 1000, seq=0, res="A", op=op)
+def call(ms: int, op: str, res: str = "A") -> Event:
+    return CallEvent(ts=ms * 1000, seq=0, res=res, op=op)
 
 
-def answer(ms: int, op: str, rc: int = 0) -> Event:
-    return ReturnEvent(ts=ms * 1000, seq=0, res="A", op=op, rc=rc)
+def answer(ms: int, op: str, res: str = "A", rc: int = 0) -> Event:
+    return ReturnEvent(ts=ms * 1000, seq=0, res=res, op=op, rc=rc)
 
 
 def status(ms: int, state: str) -> Event:
@@ -98,3 +100,67 @@ def test_lines_far_from_each_other_are_no_move() -> None:
     del run[18]  # a call of which the return is there
     del run[5]  # a return, so that the next call comes too early
     assert [(line, edits) for line, edits, _ in told(run)] == [(7, 1), (19, 1)]
+
+
+def test_the_repair_is_told_with_the_first_finding_that_is_not_told_already() -> None:
+    """Line 31 is the same as line 6, which something else mends."""
+    online = [call(0, "Open"), answer(1, "Open"), call(2, "Online"), answer(3, "Online")]
+    stray = [
+        status(50, "pending"),
+        *controls(100, 10),
+        call(1000, "Offline"),
+        answer(1001, "Offline"),
+    ]
+    works_on = [status(2010, "pending"), status(3010, "pending"), status(4010, "success")]
+    again = [call(1010, "Online"), answer(1020, "Online"), *works_on, *controls(4500, 10)]
+    assert told([*online, *stray, *again]) == [
+        (6, 1, ("drop line 6",)),
+        (33, 1, ("line 30: return Online(pending) instead",)),
+    ]
+
+
+def test_a_repair_allows_the_last_lines_too() -> None:
+    """Fewer than twelve after the fault; dropping a line would mend the first six of them."""
+    events = [
+        NamedEvent(ts=ts, seq=0, res=f"Worker[{number}]", name=name)
+        for ts, number, name in (
+            (1, 2, "begin"), (2, 1, "begin"), (61329, 2, "lock_first"), (7008615, 1, "lock_first"),
+            (7008616, 1, "lock_second"), (7033758, 1, "unlock_second"),
+            (7033759, 1, "unlock_first"), (7033759, 2, "begin"), (7639898, 2, "lock_first"),
+            (7639899, 1, "begin"), (7639899, 2, "lock_second"), (7639899, 2, "unlock_second"),
+        )
+    ]  # fmt: skip
+    locks = load("two_locks").system
+    way = "insert before line 5: Worker[2]: {}"
+    names = ("lock_second", "unlock_second", "unlock_first")
+    judge = Judge(locks, msgspec.structs.replace(HEADER, spec="two_locks", n=2))
+    judge.feed_all(2, renumbered(events))
+    (found,) = judge.finish(Finish("complete", 14, 12, "")).findings
+    assert (found.line, found.repair) == (5, ("; ".join(way.format(one) for one in names),))
+
+
+def test_what_no_resource_does_is_mended_as_the_one_that_is_there_needs_it() -> None:
+    """Its own lines say that it was opened later: `recover` cannot be that it was before."""
+    gone = [
+        NamedEvent(ts=at, seq=0, res="Process[1]", name=name)
+        for at, name in ((0, "exit"), (1, "recover"))
+    ]
+    opened = [
+        made(ms, "Open", res) for res in ("A", "B") for made, ms in ((call, 10), (answer, 11))
+    ]
+    way = (
+        "line 2: Resource[1]: call Open instead; line 3: Resource[1]: return Open(failure) instead"
+    )
+    assert told([*gone, *opened, *controls(20, 10)]) == [(2, 2, (way,))]
+
+
+def test_endless_refusals_take_little_and_are_not_all_told() -> None:
+    judge = Judge(RHS, HEADER, engine=ENGINE)
+    run = [*OPENED[:2], *(answer(2 + at, "Offline") for at in range(2000))]
+    judge.feed_all(2, renumbered(run))
+    report = judge.finish(Finish("complete", len(run) + 2, len(run), ""))
+    (found,) = report.findings
+    assert (found.line, found.verdict, found.repeats) == (4, "violated", 12)
+    assert any(one.startswith("after 12 faults of a resource in a row") for one in report.notes)
+    (unit,) = judge._all.units.values()
+    assert (unit.lines, unit.group) == ([], None)
