@@ -16,12 +16,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from rhscheck.spec.shipped_files import shipped_files
 from rhscheck.traces.audit.model import Case
 from rhscheck.traces.audit.opinion import Opinion, SpecSummary
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE: Final = "RHSCHECK_CACHE_DIR"
 _KEPT: Final = 40  # files
 _MOST_BYTES: Final = 1 << 24
+_LIBRARY: Final = "rhscheck.spec.library"
 _CODE: Final = ("spec", "traces")
 _USES = re.compile(rb"(?m)^\s*use\b")
 
@@ -73,7 +74,7 @@ def shipped(spec: str, settings: Mapping[str, str], logmap: LogMap) -> Kept | No
     if settings or not _is_name(spec):
         return None
     try:
-        library = resources.files("rhscheck.spec.library")
+        library = shipped_files(_LIBRARY)
         data = (library / f"{spec}.opinions.json").read_bytes()
         found = msgspec.json.decode(data, type=Shipped)
         text = (library / f"{spec}.sm").read_bytes()
@@ -149,9 +150,9 @@ def _text_of(spec: str) -> bytes | None:
     path = Path(spec)
     try:
         if _is_name(spec):
-            library = resources.files("rhscheck.spec.library") / f"{spec}.sm"
-            if library.is_file():
-                return library.read_bytes()
+            known = shipped_files(_LIBRARY) / f"{spec}.sm"
+            if known.is_file():
+                return known.read_bytes()
         return path.read_bytes() if path.is_file() else None
     except (OSError, ValueError):
         return None
@@ -167,7 +168,7 @@ def _code() -> bytes:
     """A digest of everything that opinions come from."""
     digest = hashlib.sha256(sys.version.encode())
     for package in _CODE:
-        folder = Path(str(resources.files(f"rhscheck.{package}")))
+        folder = Path(str(shipped_files(f"rhscheck.{package}")))
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".py", ".lark"):
                 digest.update(path.relative_to(folder).as_posix().encode())

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 
 from rhscheck import api
 from rhscheck.spec.diagnostic import did_you_mean
-from rhscheck.spec.load import shipped
+from rhscheck.spec.load import library, shipped
 
 SUFFIX = ".variations.toml"
 
@@ -35,7 +34,7 @@ def read_variations(spec: str, path: str | None) -> Mapping[str, str]:
             name, text = path, Path(path).read_text(encoding="utf-8")
         elif spec in shipped():
             name = spec + SUFFIX
-            file = resources.files("rhscheck.spec.library") / name
+            file = library() / name
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
         else:
             beside = Path(file_of(spec, None))

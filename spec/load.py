@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rhscheck.spec.diagnostic import Code, Diagnostic, SpecErrors, did_you_mean
 from rhscheck.spec.kept import keep, place, recall
+from rhscheck.spec.shipped_files import shipped_files
 from rhscheck.spec.source import MAX_BYTES, NOWHERE, Source
 from rhscheck.spec.system import System
 
@@ -37,19 +38,14 @@ class Loaded:
     warnings: tuple[Diagnostic, ...]
 
 
-def _library() -> Path | Traversable:
-    """Where the shipped specs are."""
-    folder = Path(__file__).with_name("library")
-    if folder.is_dir():
-        return folder
-    from importlib import resources  # in an archive; takes longer to load than a spec to read
-
-    return resources.files("rhscheck.spec.library")
+def library() -> Path | Traversable:
+    """Where the shipped specs are, with what belongs to them."""
+    return shipped_files("rhscheck.spec.library")
 
 
 def shipped() -> tuple[str, ...]:
     """The names of the shipped specs."""
-    names = (one.name for one in _library().iterdir())
+    names = (one.name for one in library().iterdir())
     return tuple(sorted(name[:-3] for name in names if name.endswith(".sm")))
 
 
@@ -84,7 +80,7 @@ def read_source(spec: str) -> Source:
     path = Path(spec)
     bare = path.suffix == "" and path.name == spec
     if bare and spec in shipped():
-        data = (_library() / f"{spec}.sm").read_bytes()
+        data = (library() / f"{spec}.sm").read_bytes()
         return _decode(f"{spec}.sm", data)
     try:
         if path.is_dir():
