@@ -69,16 +69,14 @@ class Follower:
         return (0, True) if width == 0 else (width, True)
 
     def _go(self, step: Step, time: int, late: int) -> None:
-        times, lates = self.times, self.lates
+        times, lates, kept = self.times, self.lates, step.kept
         count = len(times)
-        self.times = tuple([times[at] if at < count else time for at in step.kept])
-        self.lates = (
-            self.times
-            if time == late and lates is times
-            else tuple([lates[at] if at < count else late for at in step.kept])
-        )
-        if self.lates == self.times:
-            self.lates = self.times
+        earliest = latest = tuple([times[at] if at < count else time for at in kept])
+        if time != late or lates is not times:
+            latest = tuple([lates[at] if at < count else late for at in kept])
+        self.times = earliest
+        # The same object where all is exact: that is cheap to see.
+        self.lates = earliest if latest == earliest else latest
         self.node = node = step.node
         self.doubtful |= node.doubtful
         if not node.exact:
@@ -132,8 +130,8 @@ class Follower:
         """The next time at which the age of a moment comes to a constant."""
         soonest = FAR
         for (low, high), time, late in zip(self.node.waits, self.times, self.lates, strict=True):
-            if low is not None:
-                soonest = min(soonest, late + low)
+            if low is not None and late + low < soonest:
+                soonest = late + low
             if high is not None:
                 soonest = min(soonest, max(time + high - width, self.now + 1))
         return soonest

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rhscheck.spec.ground import GroundDeadline
 from rhscheck.traces.places import (
@@ -38,6 +38,7 @@ from rhscheck.traces.places import (
     may_hold,
 )
 
+_UNKNOWN: Final = object()
 NOW: Final = 1 << 30
 LONG_AGO: Final = -1
 
@@ -311,8 +312,9 @@ class Possibilities:
         `or_nothing`: the states may also stay as they are. The moment of the step is the last one.
         """
         remembered = (key, width)
-        if remembered in node.steps:
-            return node.steps[remembered]
+        known = node.steps.get(remembered, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return cast("Step | None", known)
         now, least, most = self._moment(node, width)
         raw: dict[Item, None] = {}
         for number, stamps, broken, told in node.items:
