@@ -14,6 +14,7 @@ from rhscheck.traces.logmap.language import LogMap
 from rhscheck.traces.logmap.parse import MAX_BYTES, parse_map
 
 SUFFIX = ".map"
+_LIBRARY = "rhscheck.traces.logmap.library"
 
 
 class MapNotFound(Exception):  # noqa: N818 - the usual name for it
@@ -23,7 +24,7 @@ class MapNotFound(Exception):  # noqa: N818 - the usual name for it
 @functools.cache
 def shipped_maps() -> tuple[str, ...]:
     """The names of the shipped mappings."""
-    folder = shipped_files("rhscheck.traces.logmap.library")
+    folder = shipped_files(_LIBRARY)
     return tuple(
         sorted(
             one.name.removesuffix(SUFFIX) for one in folder.iterdir() if one.name.endswith(SUFFIX)
@@ -42,7 +43,7 @@ def load_map(name: str) -> LogMap:
             data = stream.read(MAX_BYTES + 1)
         return parse_map(data.decode("utf-8"), name)
     if name in shipped_maps():
-        text = (shipped_files("rhscheck.traces.logmap.library") / f"{name}{SUFFIX}").read_text("utf-8")
+        text = (shipped_files(_LIBRARY) / f"{name}{SUFFIX}").read_text("utf-8")
         return parse_map(text, f"{name}{SUFFIX}")
     hint = did_you_mean(name, shipped_maps())
     raise MapNotFound(f"there is no file and no shipped mapping called {name}; {hint}")
