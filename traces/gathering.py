@@ -114,7 +114,7 @@ class Gathering:
         self.blank = blank
         if not engine.alone:
             self.units[("", None)] = blank
-        self.inspector.inspect(blank, Site(1, None, 0, "the initial state"))
+        self.inspector.rules.inspect(blank, Site(1, None, 0, "the initial state"))
 
     def _anywhere(self, time: int, late: int) -> Follower:
         engine = self.engine

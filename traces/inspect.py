@@ -5,23 +5,25 @@ bookkeeping is applied by force, to learn which rules it breaks, and from then o
 any state (SEMANTICS section 6). One lost or misplaced line makes others look wrong: whether a line
 is a fault of its own is decided with the repairs of the lines before it (`traces.repairs`).
 
-Owns these steps and blame. Which events concern a unit, and when, is `traces.judge`'s.
+Owns these steps. Which rules are broken where the unit may be is `traces.broken_rules`', which
+events concern a unit, and when, `traces.judge`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from rhscheck.spec.expr import Lit
 from rhscheck.traces.apart import OTHER
 from rhscheck.traces.blame import Fault, Wording
+from rhscheck.traces.broken_rules import BrokenRules
 from rhscheck.traces.edits import SeenLine
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.mapping import Observation
-from rhscheck.traces.possible import Node, Step, TooManyStates
+from rhscheck.traces.possible import Node, TooManyStates
 from rhscheck.traces.repairs import SETTLING, Repairs
 from rhscheck.traces.report import Finding
 from rhscheck.traces.units import Site, Unit
@@ -60,10 +62,9 @@ class Inspector:
         self._wording = wording
         self._recording = recording
         self._window = window
-        self._add = add
         self.repairs = Repairs(engine, wording, recording)
+        self.rules = BrokenRules(engine, wording, recording, self.repairs, add)
         self._in_flight: dict[Node, tuple[tuple[int, ...], ...]] = {}
-        self._forgotten: dict[Node, Step] = {}
         exact = engine.alone and not engine.setting.slack_us
         # Of so many events of the recording it is remembered where units were before them.
         self.remembered = EARLY if exact else _REMEMBERED
@@ -95,7 +96,7 @@ class Inspector:
             before = origin.copy()
             if not before.advance(time, late):
                 return self._overdue(unit, before, site, reading, time, late, contradiction)
-            for innocent in self._innocent(unit, origin, before):
+            for innocent in self.rules.innocent(unit, origin, before):
                 stuck = innocent.copy()
                 if not stuck.advance(time, late):
                     unit.follower = innocent
@@ -105,7 +106,7 @@ class Inspector:
                     )  # fmt: skip
             unit.follower = before
             passed = replace(site, text=f"the time before {site.text}", actors=())
-            self.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
+            self.rules.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
             positions = self.positions(reading)
             after = before.copy()
             taken = bool(positions) and contradiction is None
@@ -113,7 +114,7 @@ class Inspector:
             if not (taken and after.take(key, positions)):
                 self._refuse(unit, origin, site, reading, time, late, contradiction)
                 return False
-            for innocent in self._innocent(unit, before, after):
+            for innocent in self.rules.innocent(unit, before, after):
                 if not innocent.copy().take(key, positions):
                     unit.follower = innocent
                     either = after.node.certain
@@ -125,17 +126,17 @@ class Inspector:
                 # A repair of what was broken has to allow it, too.
                 line = line or self._line(site, reading, time, late, contradiction)
                 unit.lines.append(line)
-                self.inspect(unit, site, origin, line)
+                self.rules.inspect(unit, site, origin, line)
                 self.repairs.settle(unit)
             elif after.node.some:
                 line = self._line(site, reading, time, late, contradiction)
-                self.inspect(unit, site, origin, line)
+                self.rules.inspect(unit, site, origin, line)
                 if unit.settling:
                     self.repairs.settle(unit)
                 else:
                     self.repairs.remember(unit, origin, line)
             else:
-                self.inspect(unit, site)
+                self.rules.inspect(unit, site)
                 if self._remembers(unit):
                     line = self._line(site, reading, time, late, contradiction)
                     self.repairs.remember(unit, origin, line)
@@ -172,7 +173,7 @@ class Inspector:
                 if unit.follower is None:
                     return
                 before = unit.follower.copy()
-            for innocent in self._innocent(unit, origin, before):
+            for innocent in self.rules.innocent(unit, origin, before):
                 stuck = innocent.copy()
                 if not stuck.advance(time, late):
                     unit.follower = innocent
@@ -183,7 +184,7 @@ class Inspector:
                     break
             passed = before.copy()
             before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
-            if any(True for _ in self._innocent(unit, passed, before)):
+            if any(True for _ in self.rules.innocent(unit, passed, before)):
                 self._scatter(unit, time, late)  # what is suspected stays so
                 return
             unit.follower = before
@@ -193,7 +194,7 @@ class Inspector:
                 self.repairs.limit(unit)
             elif self._remembers(unit):
                 self.repairs.remember(unit, origin, line)
-            self.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
+            self.rules.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
 
@@ -207,7 +208,7 @@ class Inspector:
         trial = origin.copy()
         try:
             passed, either = trial.advance(now, now), 0
-            for innocent in self._innocent(unit, origin, trial) if passed else ():
+            for innocent in self.rules.innocent(unit, origin, trial) if passed else ():
                 stuck = innocent.copy()
                 if not stuck.advance(now, now):
                     unit.follower, either = innocent, trial.node.certain
@@ -219,7 +220,7 @@ class Inspector:
                     at, line = self._window.first_after(origin.now) or (now, 0)
                     at = min(at, now)
                     site = Site(line, unit.name, at, "the time before this line")
-                    self.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
+                    self.rules.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
             else:
                 # The line that has the time `now` may have been forgotten, if hosts are not equally
                 # far; it is the last but for those of other hosts.
@@ -266,138 +267,6 @@ class Inspector:
     def _written(self, at: int) -> str:
         """The key of a transition as it is before rules are woven in."""
         return self._world.ground.transitions[at].template.key.partition("~")[0]
-
-    # ---- rules ---------------------------------------------------------------------------------
-    def inspect(
-        self, unit: Unit, site: Site, origin: Follower | None = None, line: SeenLine | None = None
-    ) -> None:
-        """Record which rules are now broken in all, or in some, possible states.
-
-        A rule that becomes certain is reported where it was first suspected, if it was known then
-        where the unit was. `origin`: where that was before `line`.
-        """
-        follower = unit.follower
-        if follower is None:
-            return
-        node = follower.node
-        if unit.lost:
-            if node.some:
-                # Of a unit that may be anywhere it is the same node again and again.
-                step = self._forgotten.get(node)
-                if step is None:
-                    if len(self._forgotten) >= _MOST_NODES:
-                        self._forgotten.clear()
-                    step = self._engine.sets.without(node, node.some, self._engine.hits)
-                    self._forgotten[node] = step
-                follower.put(step)
-            return
-        if not node.some and not unit.suspected:
-            return
-        for bit in _bits(node.some):
-            if bit not in unit.suspected:
-                unit.suspected[bit] = site
-                known = origin is not None and len(origin.node.items) == 1
-                unit.vague = unit.vague & ~(1 << bit) | (unit.partial and not known) << bit
-        for bit in [one for one in unit.suspected if not node.some >> one & 1]:
-            del unit.suspected[bit]
-        if node.certain:
-            own = origin is not None and line is not None and self.repairs.open(unit, origin, line)
-            if unit.settling and not own:
-                unit.settling = SETTLING
-            self._report(unit, node.certain, site, own=own)
-            follower.put(self._engine.sets.without(node, node.certain, self._engine.hits))
-
-    def _report(self, unit: Unit, bits: int, site: Site, *, own: bool) -> None:
-        """Rules that are broken now, in every state, by something that the spec allows.
-
-        `own`: it is a fault of its own, from which lines are aligned.
-        """
-        follower = unit.follower
-        assert follower is not None
-        mended = self.repairs.mending(Fault(), unit) if own else Fault()
-        culprits = self._culprits(bits)
-        for bit in self._ordered(bits):
-            where = unit.suspected.pop(bit, site)
-            if unit.vague >> bit & 1:
-                where = site  # all who kept it until now break it here
-            actors = culprits or self._earlier(unit, bit) or where.actors
-            fault = replace(mended, actors=actors)
-            self._violate(unit, bit, site)
-            told = self._tell(unit, follower, where, bit, fault, site.time_us)
-            if own:
-                unit.told.append(told)
-
-    def _tell(
-        self,
-        unit: Unit,
-        follower: Follower,
-        site: Site,
-        bit: int | None,
-        fault: Fault,
-        proven: int,
-    ) -> object:
-        """Add a finding; of what is the same as before the states are not listed again."""
-        finding = self._wording.finding(unit, follower, site, bit, fault, states=False)
-        if not self._recording.repeats(replace(finding, resource=unit.title or finding.resource)):
-            finding = replace(finding, possible=self._wording.possible(unit, follower))
-        return self._add(unit, finding, proven)
-
-    def _innocent(self, unit: Unit, before: Follower, after: Follower) -> Iterator[Follower]:
-        """`before` without the states in which a rule had been broken that is certain only `after`.
-
-        Only of rules that were suspected because nobody knew where the unit was. That no innocent
-        state allows what comes later does not prove them broken: that may be wrong by itself, and
-        the complete recording would say so (SEMANTICS section 6: it never contradicts a definite
-        verdict).
-        """
-        late_found = sum(1 << bit for bit in unit.suspected) & unit.vague & after.node.certain
-        if not late_found:
-            return
-        for rules in (late_found, *(1 << bit for bit in _bits(late_found))):
-            innocent = before.copy()
-            innocent.put(self._engine.sets.innocent(before.node, rules))
-            if innocent.node.items:
-                yield innocent
-
-    def _or_before(self, unit: Unit, rules: int, fault: Fault) -> Fault:
-        """`fault`; or one of the suspected rules was broken before, and all else is right."""
-        actors, unmet = dict.fromkeys(fault.actors), []
-        for bit, site in unit.suspected.items():
-            duty = self._world.duties[bit]
-            if not rules >> bit & 1:
-                continue
-            actors.update(dict.fromkeys(site.actors if duty.actor is None else (duty.actor,)))
-            unmet.append(f"unless line {site.line} broke {duty.id}")
-        return replace(fault, actors=tuple(actors), unmet=(*fault.unmet, *unmet))
-
-    def _culprits(self, bits: int) -> tuple[str, ...]:
-        """Whose promises are among these duties: they answer for what follows from it at once."""
-        actors = (self._world.duties[bit].actor for bit in _bits(bits))
-        return tuple(dict.fromkeys(one for one in actors if one is not None))
-
-    def _earlier(self, unit: Unit, bit: int) -> tuple[str, ...]:
-        """Whoever did what was wrong before, if it alone can have led to this broken rule.
-
-        The event is one that the spec allows. No run in which all is right breaks a rule that is
-        proved, so the event's own actor may have done what it always does.
-        """
-        if not self._world.duties[bit].proved:
-            return ()
-        found = [
-            one
-            for one in self._recording.found
-            if one.verdict == "violated" and one.resource == (unit.title or unit.name)
-        ]
-        actors = [one.candidates if one.actor is None else (one.actor,) for one in found]
-        return tuple(dict.fromkeys(name for names in actors for name in names))
-
-    def _ordered(self, bits: int) -> list[int]:
-        """Assumptions first: they decide about blame."""
-        return sorted(_bits(bits), key=lambda bit: self._world.duties[bit].actor is None)
-
-    def _violate(self, unit: Unit, bit: int, site: Site) -> None:
-        unit.prove(bit, site.time_us)
-        self._recording.violated |= 1 << bit
 
     # ---- divergences ---------------------------------------------------------------------------
     def _refuse(
@@ -526,15 +395,8 @@ class Inspector:
             # What was merely possible before says nothing about this event.
             broken = forced.node.certain & ~before.node.certain if forced.node.items else 0
             if either:
-                broken, fault = 0, self._or_before(unit, either, fault)
-            culprits = self._culprits(broken)
-            for bit in self._ordered(broken):
-                blamed = replace(fault, actors=culprits or fault.actors)
-                self._violate(unit, bit, site)
-                told = self._tell(unit, before, site, bit, blamed, site.time_us)
-                unit.told.append(told)
-            if not broken:
-                unit.told.append(self._tell(unit, before, site, None, fault, site.time_us))
+                broken, fault = 0, self.rules.or_before(unit, either, fault)
+            self.rules.refuse(unit, before, site, broken, fault)
             unit.prove(None, site.time_us)
             recording.diverged = True
             recording.note(_GOES_ON)
@@ -589,8 +451,8 @@ class Inspector:
         unit.judged += 1
         unit.lines.append(line)
         if after.node.certain and self.repairs.open(unit, origin, line):
-            self._report(unit, after.node.certain, site, own=True)
-        self.inspect(unit, site)
+            self.rules.report(unit, after.node.certain, site, own=True)
+        self.rules.inspect(unit, site)
         self.repairs.settle(unit)
         return True
 
@@ -641,7 +503,3 @@ class Inspector:
         unit.stopped = reason
         self._recording.undecided = True
         self._recording.note(reason)
-
-
-def _bits(mask: int) -> list[int]:
-    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]

@@ -21,7 +21,6 @@ from rhscheck.spec.semantics import State, delay_bound, elapse, evaluate, fire, 
 from rhscheck.traces import format as wire
 
 FORCED = "!"
-UNJUDGED = (model.Can, model.LeadsTo)
 CODES = {0: "success", 997: "pending"}
 RUNNING = {"call": 1, "return": 0, "expiry": 2}  # whether a call runs, after a line of this kind
 Where = tuple[State, frozenset[str]]
@@ -57,8 +56,8 @@ class Oracle:
         self, system: model.System, n: int, names: Mapping[str, str] | None = None
     ) -> None:
         refuted = {one.rule for one in system.expectations if one.verdict == "violated"}
-        judged = (one for one in system.rules if not isinstance(one.obligation, UNJUDGED))
-        rules = [one for one in judged if one.base not in refuted]
+        rules = [one for one in system.rules if one.base not in refuted]
+        rules = [one for one in rules if not isinstance(one.obligation, model.Can | model.LeadsTo)]
         rules += [
             model.Rule(one.id, one.id, one.sentence, "never", one.params, one.obligation)
             for one in system.assumptions
@@ -102,8 +101,7 @@ class Oracle:
                 found.append((state, broken))
             else:
                 ages = ((b - state.clocks[c]) for c, b in self.stops)
-                pause = min([*(age for age in ages if 0 < age < rest), rest])
-                pause = Fraction(pause, 1 if between else 2)
+                pause = Fraction(min([*(age for age in ages if 0 < age < rest), rest]), 2 - between)
                 if delay_bound(self.ground, state).allows(pause):
                     after = self.judged(elapse(self.ground, state, pause), broken)
                     onward.append((after, rest - pause, not between))
@@ -143,10 +141,9 @@ class Oracle:
 
         `keep`: runs judged later go on from where they begin to differ from this one.
         """
-        walk = self.walk[: len(events)]
-        pairs = zip(walk, events, strict=False)
+        pairs = zip(self.walk, events, strict=False)
         alike = [one[0] == msgspec.structs.replace(event, seq=0) for one, event in pairs]
-        walk = walk[: [*alike, False].index(False)]
+        walk = self.walk[: [*alike, False].index(False)]
         where = [self.judged(state, frozenset()) for state in initial_states(self.ground)]
         _, where, now, ids = walk[-1] if walk else (None, where, 0, {})
         for at, event in list(enumerate(events))[len(walk) :]:

@@ -107,6 +107,7 @@ class Scorer:
         self.wording = NotedWording(judge.engine, {})
         inspector = judge._all.inspector
         judge._wording = inspector._wording = inspector.repairs.wording = self.wording
+        inspector.rules.wording = self.wording
         step = chunk or max(len(events), 1)
         for at in range(0, len(events), step):
             judge.feed_all(FIRST_LINE + at, events[at : at + step])
