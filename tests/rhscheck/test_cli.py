@@ -113,6 +113,19 @@ def test_help_loads_neither_solver_nor_parser() -> None:
     assert done.stdout.startswith("Usage: rhscheck [OPTIONS] COMMAND [ARGS]...\n")
 
 
+def test_loading_the_command_line_leaves_the_garbage_collector_as_it_was() -> None:
+    script = (
+        "import gc\n"
+        "gc.set_threshold(701, 11, 9)\n"
+        "import rhscheck.cli\n"
+        "print(gc.get_threshold(), gc.isenabled(), gc.get_freeze_count())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout == "(701, 11, 9) True 0\n"
+
+
 @pytest.mark.parametrize("name", sorted(cli.cli.commands))
 def test_every_command_has_help_with_examples(run: Run, name: str) -> None:
     done = run(name, "--help")

@@ -120,6 +120,20 @@ def test_invalid_utf_16() -> None:
     assert (entry.line, entry.last_line) == (1, 4)
 
 
+def test_a_damaged_byte_makes_no_other_encoding() -> None:
+    names = "Größe, Dateifreigabe für Köln"
+    utf_8, ansi = names.encode(), names.encode("windows-1252")
+    assert sniff(utf_8 + b" \xff" + utf_8).encoding == "utf-8"
+    assert sniff(utf_8[:2] + b" cut").encoding == "utf-8"
+    assert sniff(utf_8[:3] + utf_8 * 3).encoding == "utf-8"
+    assert sniff((utf_8 * 3)[:-4]).encoding == "utf-8"
+    assert sniff(ansi).encoding == "windows-1252"
+    assert sniff(ansi * 9 + utf_8).encoding == "windows-1252"
+    assert sniff(b"plain text with one odd byte \x96 in it").encoding == "windows-1252"
+    # What is no character of UTF-8 already stands in for another, and is sound.
+    assert sniff("lost: \ufffd\ufffd".encode()).encoding == "utf-8"
+
+
 def test_offsets_in_utf_16_are_those_of_the_file() -> None:
     first = HEAD.format(1) + SAYS.format("w", "ä€😀")
     text = "\ufeff" + first + HEAD.format(2) + SAYS.format("w", "two")

@@ -26,6 +26,9 @@ _FIRST_LOOK: Final = 1 << 13
 _NEARBY: Final = 1 << 16
 
 
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+
+
 @functools.cache
 def _head(unit: str) -> re.Pattern[bytes]:
     """A line feed before a record; `unit` is how the bytes of a character stand."""
@@ -79,10 +82,16 @@ def sniff(sample: bytes) -> Sniffed:
             return Sniffed("utf-16-le", 0)
         if even > pairs * 0.6 and odd < pairs * 0.2:
             return Sniffed("utf-16-be", 0)
+    decoder = codecs.getincrementaldecoder("utf-8")  # the last character may be cut in the middle
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        decoder().decode(sample)
     except UnicodeDecodeError:
-        return Sniffed("windows-1252", 0)
+        # A damaged byte makes no other encoding of it, as long as more characters are sound that
+        # stand in several bytes: by chance they hardly are.
+        text = decoder("replace").decode(sample)
+        damaged = text.count("\ufffd")
+        sound = sum(map(len, _BEYOND_ASCII.findall(text))) - damaged
+        return Sniffed("utf-8" if sound > damaged else "windows-1252", 0)
     return Sniffed("utf-8", 0)
 
 
