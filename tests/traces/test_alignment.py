@@ -1,58 +1,24 @@
 """Cheapest alignments: as many edits as were made, and the repaired run is legal for the oracle."""
 
 import random
-from collections.abc import Sequence
 
 import msgspec
 import pytest
 from aligned_runs import AlignedRuns
 from replay_oracle import Oracle
+from short_runs import OPENED, RHS, answer, call, controls, violations
 from trace_mutants import OPERATORS, renumbered
 
 from rhscheck.spec.load import load
-from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.follow import Follower
-from rhscheck.traces.format import CallEvent, Clock, Event, Finish, Header, ReturnEvent
+from rhscheck.traces.format import Finish
 from rhscheck.traces.judge import Judge
-from rhscheck.traces.report import Finding
 from rhscheck.traces.simulate import simulate
-
-SECOND = 1_000_000
-RHS = load("rhs").system
-ENGINE = Engine(RHS, Setting())
-HEADER = Header(spec="rhs", clock={"": Clock(epoch="start")}, complete=True, start="initial")
-
-
-def call(ms: int, op: str, res: str = "A") -> Event:
-    return CallEvent(ts=ms * 1000, seq=0, res=res, op=op)
-
-
-def answer(ms: int, op: str, rc: int = 0, res: str = "A") -> Event:
-    return ReturnEvent(ts=ms * 1000, seq=0, res=res, op=op, rc=rc)
-
-
-def judged(events: Sequence[Event]) -> list[Finding]:
-    """What is surely wrong."""
-    judge = Judge(RHS, HEADER, engine=ENGINE)
-    judge.feed_all(2, renumbered(events))
-    report = judge.finish(Finish("complete", len(events) + 2, len(events), ""))
-    return [one for one in report.findings if one.verdict == "violated"]
-
-
-def controls(begin: int, count: int) -> list[Event]:
-    return [
-        made(begin + 10 * number + after, "ResourceControl")
-        for number in range(count)
-        for made, after in ((call, 0), (answer, 5))
-    ]
-
-
-OPENED = [call(0, "Open"), answer(1, "Open")]
 
 
 def test_a_line_that_comes_twice_is_one_edit() -> None:
     run = [*OPENED, *controls(2, 6)]
-    found = judged([*run[:4], run[3], *run[4:]])
+    found = violations([*run[:4], run[3], *run[4:]])
     repair = "insert before line 6: Resource[1]: call ResourceControl"
     assert [(one.line, one.edits, one.repair) for one in found] == [(6, 1, (repair,))]
 
@@ -63,7 +29,7 @@ def test_lines_that_have_changed_places_are_exchanged() -> None:
         msgspec.structs.replace(run[5], ts=run[4].ts),
         msgspec.structs.replace(run[4], ts=run[5].ts),
     )
-    found = {(one.line, one.edits, one.repair) for one in judged(run)}
+    found = {(one.line, one.edits, one.repair) for one in violations(run)}
     assert found == {(6, 1, ("exchange line 6 and line 7",))}
 
 
@@ -74,7 +40,7 @@ def test_a_lost_burst_is_put_in() -> None:
     ]  # fmt: skip
     way = "insert before line 4: Resource[1]: {}"
     repair = "; ".join(way.format(one) for one in ("call Online", "return Online(success)"))
-    found = [(one.line, one.edits, one.repair) for one in judged([*run[:2], *run[4:]])]
+    found = [(one.line, one.edits, one.repair) for one in violations([*run[:2], *run[4:]])]
     assert found == [(4, 2, (repair,))]
 
 
@@ -82,13 +48,13 @@ def test_each_of_two_faults_is_reported_and_nothing_that_follows_from_them() -> 
     run = [*OPENED, *controls(2, 12)]
     del run[18]  # a call of which the return is there
     del run[5]  # a return, so that the next call comes too early
-    assert {(one.line, one.edits) for one in judged(run)} == {(7, 1), (19, 1)}
+    assert {(one.line, one.edits) for one in violations(run)} == {(7, 1), (19, 1)}
 
 
 def test_faults_of_two_resources_are_two() -> None:
     run = [*OPENED, call(2, "Open", "B"), answer(3, "Open", res="B"), *controls(4, 3)]
     run += [answer(50, "Online", res="B"), answer(51, "Online"), *controls(60, 6)]
-    found = [(one.line, one.resource, one.repair) for one in judged(run)]
+    found = [(one.line, one.resource, one.repair) for one in violations(run)]
     assert found == [
         (12, "B", ("insert before line 12: Resource[2]: call Online",)),
         (13, "A", ("insert before line 13: Resource[1]: call Online",)),
@@ -97,7 +63,7 @@ def test_faults_of_two_resources_are_two() -> None:
 
 def test_a_deadline_that_was_missed_is_repaired_in_time() -> None:
     run = [*OPENED, call(10, "ResourceControl"), answer(300_011, "ResourceControl")]
-    finding = judged(run)[0]
+    finding = violations(run)[0]
     assert (finding.rule, finding.line, finding.edits) == ("B3[ResourceControl]", 5, 1)
     assert finding.repair == (
         "insert at 00:05:00.010, 1ms before line 5: Resource[1]: timeout ResourceControl",

@@ -3,63 +3,29 @@
 from collections.abc import Sequence
 
 import msgspec
+from short_runs import ENGINE, HEADER, OPENED, RHS, answer, call, controls, violations
 from trace_mutants import renumbered
 
 from rhscheck.spec.load import load
-from rhscheck.traces.engine import Engine, Setting
-from rhscheck.traces.format import (
-    CallEvent,
-    Clock,
-    Event,
-    Finish,
-    Header,
-    NamedEvent,
-    ReturnEvent,
-    StatusEvent,
-)
+from rhscheck.traces.format import Event, Finish, NamedEvent, StatusEvent
 from rhscheck.traces.judge import Judge
-from rhscheck.traces.report import Finding
-
-RHS = load("rhs").system
-ENGINE = Engine(RHS, Setting())
-HEADER = Header(spec="rhs", clock={"": Clock(epoch="start")}, complete=True, start="initial")
-
-
-def call(ms: int, op: str, res: str = "A") -> Event:
-    return CallEvent(ts=ms * 1000, seq=0, res=res, op=op)
-
-
-def answer(ms: int, op: str, res: str = "A", rc: int = 0) -> Event:
-    return ReturnEvent(ts=ms * 1000, seq=0, res=res, op=op, rc=rc)
 
 
 def status(ms: int, state: str) -> Event:
     return StatusEvent(ts=ms * 1000, seq=0, res="A", op="SetResourceStatus", state=state)
 
 
-def controls(begin: int, count: int) -> list[Event]:
-    return [
-        made(begin + 10 * number + after, "ResourceControl")
-        for number in range(count)
-        for made, after in ((call, 0), (answer, 5))
-    ]
-
-
 def told(events: Sequence[Event]) -> list[tuple[int, int | None, tuple[str, ...]]]:
-    judge = Judge(RHS, HEADER, engine=ENGINE)
-    judge.feed_all(2, renumbered(events))
-    report = judge.finish(Finish("complete", len(events) + 2, len(events), ""))
-    found: list[Finding] = [one for one in report.findings if one.verdict == "violated"]
-    return [(one.line, one.edits, one.repair) for one in found]
+    return [(one.line, one.edits, one.repair) for one in violations(events)]
 
 
-OPENED = [call(0, "Open"), answer(1, "Open"), call(10, "Online")]
+ONLINE = [*OPENED, call(10, "Online")]
 WORKS_ON = [status(1000, "pending"), status(2000, "pending"), status(3000, "success")]
 ALSO = ("the repair of line 6 mends this line, too",)
 
 
 def test_a_wrong_result_that_was_possible_is_repaired_where_it_stands() -> None:
-    run = [*OPENED, answer(20, "Online"), *WORKS_ON, *controls(4000, 4)]
+    run = [*ONLINE, answer(20, "Online"), *WORKS_ON, *controls(4000, 4)]
     assert told(run) == [
         (6, 1, ("line 5: return Online(pending) instead",)),
         (8, 0, ALSO),
@@ -67,7 +33,7 @@ def test_a_wrong_result_that_was_possible_is_repaired_where_it_stands() -> None:
 
 
 def test_also_if_that_is_many_lines_before() -> None:
-    run = [*OPENED, answer(20, "Online"), *controls(30, 9), *WORKS_ON, *controls(4000, 4)]
+    run = [*ONLINE, answer(20, "Online"), *controls(30, 9), *WORKS_ON, *controls(4000, 4)]
     assert told(run) == [
         (24, 1, ("line 5: return Online(pending) instead",)),
         (26, 0, ("the repair of line 24 mends this line, too",)),
@@ -79,7 +45,7 @@ def test_a_burst_that_was_lost_before_several_faults() -> None:
     way = "insert before line 4: Resource[1]: {}"
     lost = "; ".join(way.format(one) for one in ("call Online", "return Online(pending)"))
     also = ("the repair of line 4 mends this line, too",)
-    found = told([*OPENED[:2], *WORKS_ON, *after, *controls(5000, 4)])
+    found = told([*OPENED, *WORKS_ON, *after, *controls(5000, 4)])
     assert found == [(4, 2, (lost,)), (6, 0, also), (9, 0, also)]
 
 
@@ -90,13 +56,13 @@ def test_a_shift_of_everything_is_one_edit_though_it_shows_later() -> None:
         for one in (call(at + 2500, "LooksAlive"), answer(at + 2501, "LooksAlive"))
     ]
     checked = [call(5500, "ResourceControl"), answer(5501, "ResourceControl")]
-    found = told([*OPENED, answer(20, "Online"), *checked, *polled])
+    found = told([*ONLINE, answer(20, "Online"), *checked, *polled])
     # By then a poll was due: 5 s after line 5.
     assert found == [(8, 1, ("line 6 and all after it 2.5s earlier",))]
 
 
 def test_lines_far_from_each_other_are_no_move() -> None:
-    run = [*OPENED[:2], *controls(2, 12)]
+    run = [*OPENED, *controls(2, 12)]
     del run[18]  # a call of which the return is there
     del run[5]  # a return, so that the next call comes too early
     assert [(line, edits) for line, edits, _ in told(run)] == [(7, 1), (19, 1)]
@@ -145,9 +111,7 @@ def test_what_no_resource_does_is_mended_as_the_one_that_is_there_needs_it() -> 
         NamedEvent(ts=at, seq=0, res="Process[1]", name=name)
         for at, name in ((0, "exit"), (1, "recover"))
     ]
-    opened = [
-        made(ms, "Open", res) for res in ("A", "B") for made, ms in ((call, 10), (answer, 11))
-    ]
+    opened = [made(ms, "Open", res=res) for res in "AB" for made, ms in ((call, 10), (answer, 11))]
     way = (
         "line 2: Resource[1]: call Open instead; line 3: Resource[1]: return Open(failure) instead"
     )
@@ -156,7 +120,7 @@ def test_what_no_resource_does_is_mended_as_the_one_that_is_there_needs_it() -> 
 
 def test_endless_refusals_take_little_and_are_not_all_told() -> None:
     judge = Judge(RHS, HEADER, engine=ENGINE)
-    run = [*OPENED[:2], *(answer(2 + at, "Offline") for at in range(2000))]
+    run = [*OPENED, *(answer(2 + at, "Offline") for at in range(2000))]
     judge.feed_all(2, renumbered(run))
     report = judge.finish(Finish("complete", len(run) + 2, len(run), ""))
     (found,) = report.findings
