@@ -64,14 +64,11 @@ def map_status(results: Sequence[MapResult]) -> int:
 def audit_json(
     reports: Sequence[LogReport], spec: SpecSummary, status: int, names: Sequence[str]
 ) -> bytes:
-    """The reports as one JSON object; of the resources, those in `names` if there are any."""
+    """The reports as one JSON object; if there are `names`, with what is of these resources."""
     logs = []
     for report in reports:
-        log = report.as_json()
-        resources = log["resources"]
-        if names and isinstance(resources, list):
-            log["resources"] = [one for one in resources if one["name"] in names]
-        logs.append(log)
+        resources = [one for one in report.resources if not names or one.name in names]
+        logs.append(report.as_json(resources, _incidents(report, names), _findings(report, names)))
     across = [
         {
             "resource": one.resource,
@@ -193,18 +190,21 @@ def _tally(names: Iterable[str]) -> str:
 def _log(report: LogReport, spec: SpecSummary, names: Sequence[str]) -> Iterator[str]:
     yield from _head(report)
     shown = [one for one in report.resources if not names or one.name in names]
+    incidents, findings = _incidents(report, names), _findings(report, names)
     if report.incidents:
         yield ""
         yield click.style("What went wrong", bold=True)
-        for incident in report.incidents[:MAX_SHOWN]:
+        for incident in incidents[:MAX_SHOWN]:
             yield from incident_lines(incident, report.clock)
-        yield from _more(len(report.incidents), "incidents")
+        yield from _more(len(incidents), "incidents")
+        yield from _elsewhere(len(report.incidents) - len(incidents), "incident")
     if report.judgement.findings:
         yield ""
         yield click.style("What the spec does not allow", bold=True)
-        for finding in report.judgement.findings[:MAX_SHOWN]:
+        for finding in findings[:MAX_SHOWN]:
             yield from finding_lines(report.file, finding, report.clock)
-        yield from _more(len(report.judgement.findings), "findings")
+        yield from _more(len(findings), "findings")
+        yield from _elsewhere(len(report.judgement.findings) - len(findings), "finding")
     for resource in shown[:MAX_SHOWN]:
         yield ""
         yield from _resource(report, resource)
@@ -214,11 +214,32 @@ def _log(report: LogReport, spec: SpecSummary, names: Sequence[str]) -> Iterator
     yield ""
 
 
+def _incidents(report: LogReport, names: Sequence[str]) -> Sequence[Incident]:
+    """What went wrong with one of `names`, if there are any, or with nobody in particular."""
+    return [
+        one
+        for one in report.incidents
+        if not names or one.resource is None or {one.resource, *one.collateral} & set(names)
+    ]
+
+
+def _findings(report: LogReport, names: Sequence[str]) -> Sequence[Finding]:
+    """What the spec does not allow of one of `names`, if there are any, or of what all share."""
+    every = report.judgement.findings
+    return [one for one in every if not names or one.resource is None or one.resource in names]
+
+
+def _elsewhere(count: int, what: str) -> Iterator[str]:
+    if count:
+        yield f"  … and {counted(count, what)} of other resources"
+
+
 def _journey(journey: Journey) -> Iterator[str]:
     doubt = "" if journey.ordered else " (these clocks cannot be compared: in no order)"
     yield f"  {printable(journey.resource)}{doubt}"
     for stay in journey.stays[:MAX_STAYS]:
-        yield f"    {printable(stay.report.node or 'unknown node')}"
+        unknown = f"a node that {stay.report.file} does not name"
+        yield f"    {printable(stay.report.node or unknown)}"
         yield _moment(stay, stay.first)
         if stay.last is not stay.first:
             yield _moment(stay, stay.last)
@@ -272,9 +293,9 @@ def incident_lines(one: Incident, clock: Clock, *, provisional: bool = False) ->
     yield _titled("where:", _at(clock, one.place.line, one.place.time_us) + later)
     yield _titled("blame:", f"{one.blame}: {one.because}" if one.blame else f"open: {one.because}")
     if one.since_us is not None:
-        yield _titled(
-            "stuck:", f"since about {clock(one.since_us)}, if the limit was the usual one"
-        )
+        since = clock(one.since_us)
+        usual = f"since about {since}, if the limit was the usual one"
+        yield _titled("stuck:", f"since {since}" if one.since_seen else usual)
     if one.collateral:
         others = ", ".join(printable(name) for name in one.collateral[:MAX_NAMES])
         more = len(one.collateral) - MAX_NAMES

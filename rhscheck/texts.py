@@ -12,8 +12,10 @@ from collections.abc import Mapping
 import click
 import msgspec
 
-# Control characters of 8 bits, and what turns the direction of a text, or ends a line, elsewhere.
-_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters of 8 bits, and what turns the direction of a text, or ends a line, elsewhere:
+# U+007F to U+009F, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069; as they are in UTF-8, for
+# the text may be large.
+_OBEYED = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 VERSION = 1  # of the JSON objects
 
 
@@ -29,9 +31,7 @@ def json_bytes(command: str, fields: Mapping[str, object]) -> bytes:
 
 def harmless(text: bytes) -> bytes:
     """JSON text in which what a terminal may obey is escaped: it stands in strings only."""
-    if text.isascii():
-        return text.replace(b"\x7f", b"\\u007f")
-    return _OBEYED.sub(lambda one: f"\\u{ord(one[0]):04x}", text.decode()).encode()
+    return _OBEYED.sub(lambda one: b"\\u%04x" % ord(one[0].decode()), text)
 
 
 def _unicode(value: object) -> object:

@@ -192,3 +192,107 @@ def test_processes_that_are_told_apart_are_bounded(monkeypatch: pytest.MonkeyPat
     ]
     _, events = told(*lines)
     assert [one.mon for one in events] == ["16#1", "32#1", "16#1", "48#2", "16#2", "64#3"]
+
+
+# ---- whose end a line is -------------------------------------------------------------------------
+def longest(story: Story) -> dict[str, tuple[float, int, int]]:
+    """Seconds, first and last line, of `d`."""
+    measured = spans(story.resources["d"])
+    return {
+        name: (one.used_us / 1e6, one.start.line, one.end.line)
+        for name, (one, _) in measured.items()
+    }
+
+
+ASKED = "Issuing {}(d) to RHS."
+CAME = "Resource d has come {}. RHS is about to report status change to RCM"
+
+
+def test_an_online_that_is_over_ends_the_offline_asked_for_before() -> None:
+    story, _ = told(
+        RCM.format("00:00.000", ASKED.format("Offline")),
+        RCM.format("30:00.000", ASKED.format("Online")),
+        RHS.format(ONE, "30:02.000", CAME.format("online")),
+        RHS.format(ONE, "50:00.000", CAME.format("offline")),
+    )
+    assert longest(story) == {"Online": (2.0, 2, 3)}
+
+
+def test_an_offline_that_nobody_saw_begin_ends_the_online_asked_for_before() -> None:
+    story, _ = told(
+        RCM.format("00:00.000", ASKED.format("Online")),
+        RHS.format(ONE, "20:00.000", CAME.format("offline")),
+        RHS.format(ONE, "50:00.000", CAME.format("online")),
+    )
+    assert longest(story) == {}
+
+
+def test_an_online_asked_for_while_offline_runs_is_measured() -> None:
+    story, _ = told(
+        RCM.format("00:00.000", ASKED.format("Offline")),
+        RCM.format("00:01.000", ASKED.format("Online")),
+        RHS.format(ONE, "00:02.000", CAME.format("offline")),
+        RHS.format(ONE, "00:05.000", CAME.format("online")),
+    )
+    assert longest(story) == {"Offline": (2.0, 1, 3), "Online": (4.0, 2, 4)}
+
+
+def test_what_another_process_was_asked_for_does_not_end_here() -> None:
+    story, _ = told(
+        RHS.format(ONE, "00:00.000", CAME.format("offline")),
+        RCM.format("01:00.000", ASKED.format("Online")),
+        RHS.format(TWO, "59:00.000", CAME.format("online")),
+    )
+    assert longest(story) == {}
+
+
+def test_what_is_asked_for_after_the_process_has_ended_does() -> None:
+    story, _ = told(
+        RHS.format(ONE, "00:00.000", CAME.format("offline")),
+        RHS.format(ONE, "00:30.000", "WER report is submitted. Result : WerReportQueued."),
+        RCM.format("01:00.000", ASKED.format("Online")),
+        RHS.format(TWO, "01:09.000", CAME.format("online")),
+    )
+    assert longest(story) == {"Online": (9.0, 3, 4)}
+
+
+def test_a_resource_that_is_opened_again_is_not_in_the_call_of_before() -> None:
+    story, _ = told(
+        RCM.format("00:00.000", ASKED.format("Online")),
+        RCM.format("02:00.000", "rcm::RcmResource::ReattachToMonitorProcess: (d, Online)"),
+        RHS.format(ONE, "04:00.000", CAME.format("online")),
+    )
+    assert longest(story) == {}
+
+
+def test_a_call_that_reported_its_end_is_not_measured_until_rhs_reports_it() -> None:
+    story, events = told(
+        RCM.format("00:00.000", ASKED.format("Online")),
+        RHS.format(ONE, "01:00.000", STATUS.format(2, "OnlinePending")),
+        RHS.format(ONE, "03:30.000", STATUS.format(3, "OnlinePending")),
+        RHS.format(ONE, "08:00.000", STATUS.format(4, "Online")),
+        RHS.format(ONE, "08:00.001", CAME.format("online")),
+    )
+    assert longest(story) == {"silence": (270.0, 3, 4)}
+    assert story.resources["d"].open == ()
+    kinds = [(type(one).__name__, getattr(one, "state", None)) for one in events[1:]]
+    assert kinds == [
+        ("StatusEvent", "pending"),
+        ("StatusEvent", "pending"),
+        ("StatusEvent", "success"),
+        ("NoteEvent", None),
+    ]
+
+
+def test_a_change_of_state_is_the_same_only_if_it_is_printed_at_once() -> None:
+    first = "Res d: Offline -> OnlineCallIssued( StateUnknown )"
+    again = "TransitionToState(d) Offline-->OnlineCallIssued."
+    story, events = told(
+        RCM.format("00:00.000", first),
+        RCM.format("00:00.900", again),
+        RCM.format("40:00.000", first),
+        RCM.format("40:00.001", again),
+    )
+    assert [one.line for one in story.resources["d"].timeline] == [1, 3]
+    assert [type(one) for one in events] == [StateEvent, StateEvent]
+    assert story.events == 2

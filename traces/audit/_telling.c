@@ -23,6 +23,7 @@ enum { ROUTE_TOLD };
 enum { HOSTS, ROW, ENDS_SILENCE, CALLS, THEN, CASE, BIT, EFFECTS };
 enum { NEXT, AGAIN, UNSAID, SAID };
 enum { KEPT, BEGUN, OVER };
+enum { SECOND = 1000000 }; /* microseconds */
 enum { ENDS, AT_MOST, OPENS, INFERRED, CLOSES, CALL_PARTS };
 /* A row of what was measured: rhscheck.traces.audit.durations. */
 enum { COUNT, FIRST_LINE, FIRST_TIME, LAST_LINE, LAST_TIME, LIMIT, ROW_SIZE };
@@ -133,6 +134,18 @@ is_short_silence(const Telling *telling, PyObject *resource, PyObject *time)
            && ended - begun <= number_of(*of(telling, resource, SILENCE_US), -1);
 }
 
+/* Whether the last entry of the timeline is no longer ago than a second. */
+static int
+was_just_said(const Telling *telling, PyObject *resource, PyObject *time)
+{
+    PyObject *recent = *of(telling, resource, RECENT);
+    if (recent == NULL || !PyList_CheckExact(recent) || PyList_GET_SIZE(recent) < 2)
+        return 0;
+    long long then = number_of(PyList_GET_ITEM(recent, PyList_GET_SIZE(recent) - 2), -1);
+    long long now = number_of(time, -1);
+    return then >= 0 && now >= 0 && now - then <= SECOND && then - now <= SECOND;
+}
+
 /* Whether calls may begin and end here as they mostly do: one ends that is alone, or one begins
    where none is in flight. */
 static int
@@ -191,6 +204,8 @@ take_effects(Telling *telling, PyObject *resource, PyObject *effects, const Row 
     if (entry == UNSAID)
         return 2;
     if (entry == SAID) {
+        if (!was_just_said(telling, resource, row->time))
+            return 0;
         telling->said++;
         return 2;
     }
@@ -340,7 +355,7 @@ static PyMethodDef methods[] = {
 static int
 set_revision(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "REVISION", 1);
+    return PyModule_AddIntConstant(module, "REVISION", 2);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rhscheck.traces.audit.model import (
+    Call,
     Evidence,
     Incident,
     IncidentKind,
@@ -63,9 +64,10 @@ class Incidents:
         sighting: Sighting,
         op: str | None = None,
         *,
+        begun: Call | None = None,
         ended: bool | None = None,
     ) -> Incident:
-        """Something went wrong, as the line shows."""
+        """Something went wrong, as the line shows. `begun`: the call that was not back in time."""
         causes = () if resource is None else self._causes(resource, place, sighting)
         name = None if resource is None else resource.name
         pid = None if sighting.reading.rcm else sighting.pid
@@ -83,7 +85,13 @@ class Incidents:
             ended=ended,
         )
         if kind == "timed-out" and place.time_us is not None:
-            incident.since_us = max(0, place.time_us - self.call_us)
+            at = None if begun is None else begun[1][1]
+            incident.since_seen = begun is not None and at is not None and not begun[2]
+            if at is None or not incident.since_seen:
+                # RHS may have queued what it was asked for.
+                incident.since_us = max(0, at or 0, place.time_us - self.call_us)
+            else:
+                incident.since_us = at
         prove(incident, sighting)
         self._add(incident)
         return incident
@@ -126,10 +134,17 @@ class Incidents:
     def given_up(
         self, resource: Resource, op: str, place: Place, now: int | None
     ) -> Incident | None:
-        """The time-out of `op` because of which RHS reports just now that it failed."""
+        """The time-out of `op` because of which RHS reports now that it failed.
+
+        Nothing was asked for since; cleaning up may take as long as the end of a process.
+        """
         latest = self.latest(("timed-out",), resource, now)
-        same = latest is not None and latest.op == op and near(latest.place, place)
-        return latest if same else None
+        if latest is None or latest.op != op:
+            return None
+        then = latest.place.time_us
+        if then is None or place.time_us is None:
+            return latest if near(latest.place, place) else None
+        return latest if 0 <= place.time_us - then <= END_US else None
 
     def monitor_of(self, resource: Resource) -> str | None:
         """The monitor of the resource; None: unknown, or it has ended before."""

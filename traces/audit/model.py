@@ -92,7 +92,8 @@ class Incident(msgspec.Struct):
 
     `blame`: the actor, or None where the log does not tell; `because` says why. `causes`: what the
     plug-in itself said before. `collateral`: resources that lost their monitor by it. `since_us`:
-    of a call that was not back in time, when it must have begun if its limit is that of the spec.
+    of a call that was not back in time, when it must have begun if its limit is that of the spec;
+    `since_seen`: there is a line that says so, written by whoever was called.
     `op`: the call that was not back in time. `ended`: whether its monitor ended by it, None: no
     line says so. `last_us`: the time of the last line that proves it.
     """
@@ -108,9 +109,17 @@ class Incident(msgspec.Struct):
     causes: tuple[Saying, ...] = ()
     collateral: list[str] = msgspec.field(default_factory=list)
     since_us: int | None = None
+    since_seen: bool = False
     op: str | None = None
     ended: bool | None = None
     last_us: int | None = None
+    _lost: set[str] = msgspec.field(default_factory=set)
+
+    def lost(self, resource: str) -> None:
+        """Another resource lost its monitor by it."""
+        if resource not in self._lost:
+            self._lost.add(resource)
+            self.collateral.append(resource)
 
 
 SHOWN: Final = 3  # what a timeline has of an entry while it grows

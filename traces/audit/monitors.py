@@ -23,12 +23,17 @@ class Monitors:
     _hosted: dict[str, dict[str, Resource]] = field(default_factory=dict)  # by monitor
     _names: dict[int, str] = field(default_factory=dict)  # of monitors, by process id
 
-    def host(self, resource: Resource, pid: int) -> None:
-        """An RHS process speaks for the resource: it hosts it."""
+    def host(self, resource: Resource, pid: int) -> bool:
+        """An RHS process speaks for the resource: it hosts it.
+
+        True if another one did so far that was not seen to end: what it was doing is forgotten.
+        """
+        before = resource.monitor
+        moved = before is not None and self.lives(before)
         name = self._names.get(pid)
         if name is None:
             if not self._follows(pid):
-                return
+                return False
             if pid in self._ended:
                 self._ended.discard(pid)
                 self._epochs[pid] += 1
@@ -38,6 +43,8 @@ class Monitors:
         if name != resource.monitor:
             resource.monitor = name
             self._hosted.setdefault(name, {})[resource.name] = resource
+            return moved
+        return False
 
     def name(self, pid: int) -> str | None:
         """What the process is called, None: it is not known, or has ended."""

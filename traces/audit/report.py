@@ -5,6 +5,7 @@ Owns how entries of a timeline are worded and how times are written; it decides 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -66,9 +67,20 @@ class LogReport:
         """A time of this log as text."""
         return clock_text(time_us, dated=self.tally.dated, local=self.about.local_time)
 
-    def as_json(self) -> dict[str, object]:
-        """The report as an element of `logs` in the output of `rhscheck audit`."""
+    def as_json(
+        self,
+        resources: Sequence[Resource] | None = None,
+        incidents: Sequence[Incident] | None = None,
+        findings: Sequence[Finding] | None = None,
+    ) -> dict[str, object]:
+        """The report as an element of `logs` in the output of `rhscheck audit`; of these alone.
+
+        What there may be a hundred thousand of is JSON already, which takes less memory.
+        """
         judgement = self.judgement
+        resources = self.resources if resources is None else resources
+        incidents = self.incidents if incidents is None else incidents
+        findings = judgement.findings if findings is None else findings
         return {
             "file": self.file,
             "map": self.mapping,
@@ -85,9 +97,11 @@ class LogReport:
             ],
             "verdict": judgement.verdict,
             "rules": dict(judgement.rules),
-            "findings": [finding.as_json() for finding in judgement.findings],
-            "incidents": [self._incident(one) for one in self.incidents],
-            "resources": [self._resource(one) for one in self.resources],
+            "findings": [finding.as_json() for finding in findings],
+            "incidents": [self._incident(one) for one in incidents],
+            "resources": [
+                msgspec.Raw(msgspec.json.encode(self._resource(one))) for one in resources
+            ],
             "notes": [*self.notes, *judgement.notes],
             "advice": list(self.advice),
         }
@@ -152,6 +166,7 @@ class LogReport:
             ],
             "collateral": list(one.collateral),
             "since": self.clock(one.since_us),
+            "since_seen": one.since_seen,
         }
 
 

@@ -19,7 +19,7 @@ from rhscheck.traces.audit.incidents import Incidents
 from rhscheck.traces.audit.model import Case, Incident, Place, Resource
 from rhscheck.traces.audit.monitors import Monitors
 from rhscheck.traces.audit.telling import tell
-from rhscheck.traces.audit.usual import leave, play, settle, trim
+from rhscheck.traces.audit.usual import forget_open, leave, play, trim
 from rhscheck.traces.audit.ways import Route, Ways
 from rhscheck.traces.logmap.reading import Batch, Reading, Sighting
 
@@ -152,8 +152,8 @@ class Story:
                     if resource.era != self._era:
                         self.refresh(resource)
                     pid = sighting.pid
-                    if pid is not None and not reading.rcm:
-                        self.monitors.host(resource, pid)
+                    if pid is not None and not reading.rcm and self.monitors.host(resource, pid):
+                        forget_open(resource)
             case = case_of(told, resource)
             if case is not None and resource is not None:
                 self._judge(case, resource, place)
@@ -231,8 +231,7 @@ class Story:
         """Forget what was before a gap, if there was one since the resource was last met."""
         if resource.era != self._era:
             resource.era = self._era
-            resource.open = ()
-            settle(resource)
+            forget_open(resource)
 
     def finish(self) -> None:
         """The log is over: forget what was open before its last gap, and what reading needed."""

@@ -17,12 +17,15 @@ from rhscheck.traces.audit.usual import (
     add_entry,
     call,
     ended,
+    forget_open,
     latest_told,
     leave,
+    overtake,
     plain,
     settle,
+    was_just_said,
 )
-from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, WITH_PENDING
+from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, WITH_PENDING, reported_op
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Sighting
 
@@ -73,6 +76,7 @@ def _return(
 
 
 def _closed(resource: Resource, op: str, place: Place) -> None:
+    overtake(resource, op)
     opened = ended(resource, op)
     if opened is not None:
         measure(resource, op, opened[1], (place.line, place.time_us), at_most=opened[2])
@@ -93,32 +97,38 @@ def _status(
         return
     _heard(resource, place)
     if told.target in ("pending", "repeated"):
-        op = "Offline" if told.source.startswith("Off") else "Online"
-        resource.pending = resource.pending or op
+        resource.pending = resource.pending or reported_op(told.source)
         resource.quiet_since = (place.line, place.time_us)
         checkpoint = told.get("ckpt")
         resource.checkpoint = checkpoint if isinstance(checkpoint, int) else None
     else:
+        # Whatever reports when it is done returned before, nobody saw when.
+        op = resource.pending or reported_op(told.source)
+        overtake(resource, op)
+        ended(resource, op)
         settle(resource)
 
 
 def _ends(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
+    op, failed = told.op, bool(told.rc)
+    why = "" if resource is None or not failed else _why_failed(story, resource, op, place)
     add_entry(story, resource, told, place)
     if resource is None:
         return
-    op, failed = told.op, bool(told.rc)
     late = (
         None
         if not failed or any(one[0] == op for one in resource.open)
         else story.troubles.given_up(resource, op, place, story.now)
     )
-    if resource.pending == op:
-        _heard(resource, place)
-    elif resource.pending is None:
+    if resource.pending is None:
         _closed(resource, op, place)
-    ended(resource, op)
+    else:
+        if resource.pending == op:
+            _heard(resource, place)
+        overtake(resource, op)
+        ended(resource, op)
     settle(resource)
     if late is not None:
         prove(late, sighting)  # RHS says so, because it waits no longer
@@ -129,9 +139,27 @@ def _ends(
             place,
             f"{op} failed",
             "DLL",
-            "the DLL reported it, by the result of its call or by a status report",
+            why,
             sighting,
         )
+
+
+def _why_failed(story: Story, resource: Resource, op: str, place: Place) -> str:
+    """What shows that the DLL is behind a failed Online or Offline."""
+    latest = latest_told(resource) if resource.recent else None
+    if latest is not None and latest.kind == "return" and latest.op == op and latest.rc != PENDING:
+        return "the DLL returned an error from its call"
+    if latest is not None and latest.kind == "status" and latest.target == "failure":
+        return "the DLL reported it by its status"
+    since = None if resource.quiet_since is None else resource.quiet_since[1]
+    if resource.pending == op and since is not None and place.time_us is not None:
+        silence_us = place.time_us - since
+        if silence_us >= story.limits.silence_us:
+            return (
+                f"it had said nothing for {silence_us / 1e6:.0f} s, which is as long as RHS waits: "
+                "it reported no end in time"
+            )
+    return "the DLL reported it, or reported no end in time: the line does not say which"
 
 
 def _state(
@@ -140,11 +168,16 @@ def _state(
     if resource is None:
         return
     if told.once and resource.recent:
-        last = latest_told(resource)
-        if last.kind == "state" and last.keys == plain(story, resource, told).keys:
-            story.events -= 1
-            return  # the same change, printed in another form
-    add_entry(story, resource, told, place)
+        last, this = latest_told(resource), plain(story, resource, told)
+        if last.kind == "state" and last.keys == this.keys:
+            if was_just_said(resource, place.time_us):
+                story.events -= 1
+                return  # the same change, printed in another form
+            resource.recent += (place.line, place.time_us, this)
+        else:
+            add_entry(story, resource, told, place)
+    else:
+        add_entry(story, resource, told, place)
     if told.target in PENDING_STATES and resource.pending is None:
         op = told.target.removesuffix("Pending")
         _closed(resource, op, place)
@@ -161,10 +194,11 @@ def _timeout(
     if resource is None:
         return
     op = told.op
+    overtake(resource, op)
     opened = ended(resource, op)
     took = ""
     if opened is not None and opened[1][1] is not None and place.time_us is not None:
-        took = f"; it was asked for in line {opened[1][0]}"
+        took = f"; it was {'asked for' if opened[2] else 'entered'} in line {opened[1][0]}"
     stuck = (
         "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
     )
@@ -178,7 +212,8 @@ def _timeout(
         "RHS waited for the entry point until the call's time was up",
         sighting,
         op,
-        ended=True if op not in WITH_PENDING else None,  # RHS gives up these two, and goes on
+        begun=opened,
+        ended=op not in WITH_PENDING,  # RHS gives up these two, and goes on
     )
 
 
@@ -187,6 +222,7 @@ def _exit(
 ) -> None:
     add_entry(story, resource, told, place)
     monitor, hosted = story.monitors.end(sighting.pid)
+    cause = None
     if told.text("why") == _SERVICE_GONE:
         story.troubles.service_gone(place, sighting)
     else:
@@ -196,10 +232,11 @@ def _exit(
             prove(cause, sighting)
     for other in hosted:
         leave(other)
-        other.open = ()
-        settle(other)
+        forget_open(other)
         if other is not resource:
             add_entry(story, other, told, place)
+        if cause is not None and other.name != cause.resource:
+            cause.lost(other.name)
 
 
 def _note(
@@ -214,10 +251,11 @@ def _note(
             )
             if latest is not None:
                 prove(latest, sighting)
-                if resource.name not in (latest.resource, *latest.collateral):
-                    latest.collateral.append(resource.name)
-            resource.open = ()
-            settle(resource)
+                if resource.name != latest.resource:
+                    latest.lost(resource.name)
+            forget_open(resource)
+        case "opened again in a new monitor" if resource is not None:
+            forget_open(resource)  # whatever RHS knew of it, it begins anew
         case "crashed or deadlocked: marked to run in a separate monitor":
             latest = story.troubles.latest(("timed-out", "crashed"), resource, story.now)
             if latest is None or (latest.ended is False and not near(latest.place, place)):
@@ -273,7 +311,7 @@ def _note(
                 "exception",
                 resource,
                 place,
-                f"RHS met error {told.text('rc')} while it made a call",
+                f"RHS met {_error(told)} while it made a call",
                 None,
                 "the line does not say whether the DLL was called at all",
                 sighting,
@@ -303,6 +341,11 @@ def _note(
                 )
         case _:
             return
+
+
+def _error(told: Told) -> str:
+    """Which error a line tells of: by its number, or as it stands there."""
+    return f"error {told.rc}" if told.rc is not None else f"an error ({told.text('detail')})"
 
 
 def _says(

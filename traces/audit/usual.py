@@ -20,6 +20,7 @@ from rhscheck.traces.audit.ways import (
     Calls,
     Saying,
     Situation,
+    overtaken,
     saying_of,
 )
 from rhscheck.traces.compiled import compiled
@@ -54,7 +55,8 @@ class _Tell(Protocol):
 
 # So many lines at most are told here before compiled code is tried again.
 _MANY: Final = 64
-_telling = compiled("audit._telling", 1)
+_SECOND: Final = 1_000_000  # microseconds
+_telling = compiled("audit._telling", 2)
 compiled_tell: _Tell | None = None if _telling is None else _telling.tell
 
 
@@ -105,11 +107,15 @@ def _play(story: Story, columns: Columns, start: int, stop: int, reached: int) -
         if resource.stood != count:
             _stand(story, resource)
         route = reading.route
+        if route.hosts and pid != resource.host and story.monitors.host(resource, pid):
+            leave(resource)
+            forget_open(resource)
+            _stand(story, resource)
         resource.stands, effects = resource.stands[route]
+        if effects is not None and effects[1] == SAID and not was_just_said(resource, time_us):
+            resource.stands, effects = story.ways.unsaid(resource.stands)[route]
         if effects is not None:
-            hosts, row, silence, calls, then, case, bit = effects
-            if hosts and pid != resource.host:
-                story.monitors.host(resource, pid)
+            _, row, silence, calls, then, case, bit = effects
             if row:  # it is not the next on the timeline
                 if row == UNSAID:
                     continue
@@ -153,8 +159,8 @@ def _calls(resource: Resource, calls: Calls, moment: Moment) -> None:
         measure(resource, ends, over[1], moment, at_most=at_most)
     if opens is not None:
         begun(resource, opens, moment, inferred=inferred)
-    elif closes is not None:
-        ended(resource, closes)
+    for one in closes or ():
+        ended(resource, one)
 
 
 def _again(resource: Resource, line: int, time_us: int | None) -> None:
@@ -209,11 +215,8 @@ def call(resource: Resource, op: str, moment: Moment, *, inferred: bool) -> None
 
 def begun(resource: Resource, op: str, moment: Moment, *, inferred: bool) -> None:
     """A call is in flight since then, or what was seen of it before was another one."""
-    new, flight = (op, moment, inferred), resource.open
-    if flight and any(one[0] == op for one in flight):
-        resource.open = tuple([new if one[0] == op else one for one in flight])
-    else:
-        resource.open = (*flight, new)
+    others = [one for one in resource.open if one[0] != op] if resource.open else ()
+    resource.open = (*others, (op, moment, inferred))
 
 
 def ended(resource: Resource, op: str) -> Call | None:
@@ -225,6 +228,25 @@ def ended(resource: Resource, op: str) -> Call | None:
             resource.open = tuple(rest) if rest else ()
             return one
     return None
+
+
+def overtake(resource: Resource, op: str) -> None:
+    """A call is over, and with it those that were asked for before and cannot be in flight now."""
+    for one in overtaken(op, tuple([one[0] for one in resource.open])):
+        ended(resource, one)
+
+
+def forget_open(resource: Resource) -> None:
+    """Nothing is in flight or pending, as far as anybody knows."""
+    resource.open = ()
+    settle(resource)
+
+
+def was_just_said(resource: Resource, time_us: int | None) -> bool:
+    """Whether the last moment on the timeline is no longer ago than a second."""
+    latest = resource.recent[-1]
+    then = latest.last_us if isinstance(latest, Entry) else cast("int | None", resource.recent[-2])
+    return time_us is None or then is None or abs(time_us - then) <= _SECOND
 
 
 def settle(resource: Resource) -> None:

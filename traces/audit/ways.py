@@ -25,6 +25,7 @@ _POLLS: Final = ("IsAlive", "LooksAlive")
 # Notes that say nothing but what they say.
 _TELLING: Final = (
     "its monitor has ended",
+    "opened again in a new monitor",
     "crashed or deadlocked: marked to run in a separate monitor",
     "RHS cleans up the operation and goes on",
     "a call timed out",
@@ -76,9 +77,9 @@ class Route:
 
 # Plain tuples, because those are taken apart fastest.
 # What becomes of calls when a line takes a step: the call that is over, and whether it was only
-# asked for; the call that begins, and whether it is only asked for; one that is not in flight any
-# more, unmeasured.
-Calls = tuple[str | None, bool, str | None, bool, str | None]
+# asked for; the call that begins, and whether it is only asked for; those that are not in flight
+# any more, unmeasured.
+Calls = tuple[str | None, bool, str | None, bool, tuple[str, ...] | None]
 # What is to be noted then: whether its process hosts the resource; where it stands on the timeline;
 # whether the silence of a pending operation ends; calls; what becomes of the moment since which
 # that is silent (all see above); the case, and its bit among all cases.
@@ -160,6 +161,10 @@ class Ways:
             self._plain[saying] = found
         return found
 
+    def unsaid(self, now: Situation) -> Situation:
+        """The same, but that nothing was said lately."""
+        return self.situation((now.pending, now.checkpoint, now.flight, now.quiet, None))
+
     def situation(self, key: _Key) -> Situation:
         """Where a resource stands."""
         found = self._situations.get(key)
@@ -188,7 +193,7 @@ class Ways:
             return now, change.effects(UNSAID)
         said = now.said == route.saying
         if said and route.way == "state" and route.once:
-            # The same change, printed in another form.
+            # The same change, printed in another form, if that was just now.
             return now, change.effects(SAID)
         change.work()
         bit = 0 if change.case is None else self.bit(change.case)
@@ -237,6 +242,23 @@ def _route(reading: Reading, told: Told) -> Route:
             return Route("loud")
 
 
+def reported_op(state: str) -> str:
+    """Which operation a report is about that was made in this state (`OnlinePending`)."""
+    return "Offline" if state.startswith("Off") else "Online"
+
+
+def overtaken(op: str, flight: tuple[str, ...]) -> tuple[str, ...]:
+    """Which calls are over when `op` is: of Online and Offline the one asked for before.
+
+    `flight`: the calls in flight, the oldest first. A call of which the end is not in the log would
+    else be taken for one that lasted until the next end of its kind.
+    """
+    if op not in WITH_PENDING:
+        return ()
+    before = flight[: flight.index(op)] if op in flight else flight
+    return tuple([one for one in before if one in WITH_PENDING])
+
+
 _PLAIN: Final[Effects] = (False, NEXT, False, None, KEPT, None, 0)
 _NO_CALLS: Final[Calls] = (None, False, None, False, None)
 
@@ -252,7 +274,7 @@ class _Change:
         self._silence = False
         self._over: str | None = None
         self._opens: str | None = None
-        self._closes: str | None = None
+        self._closes: list[str] = []
         self._at_most = False
         self._quiet = KEPT
 
@@ -264,7 +286,8 @@ class _Change:
     def effects(self, row: int, bit: int = 0) -> Effects:
         """What is to be noted."""
         inferred = self._opens is not None and self._route.inferred
-        calls = (self._over, self._at_most, self._opens, inferred, self._closes)
+        closes = tuple(self._closes) or None
+        calls = (self._over, self._at_most, self._opens, inferred, closes)
         return (
             self._route.hosts,
             row,
@@ -283,6 +306,7 @@ class _Change:
                 # The DLL's own record of a call that RCM asked for is the same call, seen better.
                 if self._flight.get(op, True) or route.inferred:
                     self._opens = op
+                    self._flight.pop(op, None)
                     self._flight[op] = route.inferred
                 if op == "Terminate":
                     self._settle()
@@ -314,10 +338,11 @@ class _Change:
         if self._waits:
             self._silence = True
         if route.waits:
-            offline = route.source.startswith("Off")
-            self._begin(self._pending or ("Offline" if offline else "Online"))
+            self._begin(self._pending or reported_op(route.source))
             self._checkpoint = point
         else:
+            # Whatever reports when it is done returned before, nobody saw when.
+            self._close(self._pending or reported_op(route.source))
             self._settle()
 
     def _ends(self) -> None:
@@ -328,12 +353,20 @@ class _Change:
             self.case = self._route.other
             if self._pending == op and self._waits:
                 self._silence = True
-            if self._flight.pop(op, None) is not None:
-                self._closes = op
+            self._close(op)
         self._settle()
+
+    def _close(self, op: str) -> None:
+        """A call is not in flight any more, if it was, since a moment that nobody saw."""
+        for one in (*overtaken(op, tuple(self._flight)), op):
+            if self._flight.pop(one, None) is not None:
+                self._closes.append(one)
 
     def _back(self, op: str) -> None:
         """A call is over, if it was in flight."""
+        for one in overtaken(op, tuple(self._flight)):
+            del self._flight[one]
+            self._closes.append(one)
         asked = self._flight.pop(op, None)
         if asked is not None:
             self._over, self._at_most = op, asked

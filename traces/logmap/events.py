@@ -35,6 +35,7 @@ MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered
 # Processes that are told apart by their epochs; of more, all are taken for new ones.
 MAX_PROCESSES: Final = 100_000
 _NEVER: Final = 1 << 62
+_SECOND: Final = 1_000_000  # microseconds
 
 
 @dataclass(slots=True)
@@ -45,13 +46,14 @@ class _Known:
     pending: bool = False
     checkpoint: int | None = None
     open: dict[str, tuple[int, bool]] = field(default_factory=dict)  # call id, inferred
-    state: Told | None = None
+    state: tuple[Told, int | None] | None = None  # the last change of state, and its time
+    done: tuple[str, ...] = ()  # of which of these operations the DLL has just reported the end
     era: int = 0  # of the maker: what was open in an earlier one is forgotten
 
     def forget(self) -> None:
         """Nothing is open any more."""
         self.open.clear()
-        self.pending, self.checkpoint = False, None
+        self.pending, self.checkpoint, self.done = False, None, ()
 
 
 def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str) -> Header:
@@ -118,16 +120,19 @@ class EventMaker:
                 if known is not None:
                     known.open[op] = (self._calls, told.inferred)
                     if op in ("Online", "Offline", "Terminate"):
-                        known.pending, known.checkpoint = False, None
+                        known.pending, known.checkpoint, known.done = False, None, ()
                 yield CallEvent(**place, op=op, cid=self._calls)
             case "return":
                 code = _number(told, "rc")
                 if known is not None and told.op in ("Online", "Offline"):
-                    known.pending = code == _PENDING
+                    known.pending, known.done = code == _PENDING, ()
                 yield ReturnEvent(**place, op=told.op, cid=_close(known, told.op), rc=code)
             case "ends":
                 code = _number(told, "rc")
-                if known is not None and known.pending:
+                if known is not None and told.op in known.done:
+                    known.done = ()
+                    yield NoteEvent(**place, what=f"{told.op} is over, as was reported before")
+                elif known is not None and known.pending:
                     known.pending = False
                     state = "failure" if code else "success"
                     yield StatusEvent(**place, op="SetResourceStatus", state=state)
@@ -137,9 +142,11 @@ class EventMaker:
                 yield self._status(told, known, place)
             case "state":
                 if told.once and known is not None:
-                    if known.state is not None and known.state.keys == told.keys:
-                        return
-                    known.state = told
+                    last, known.state = known.state, (told, sighting.time_us)
+                    if last is not None and last[0].keys == told.keys:
+                        then, now = last[1], sighting.time_us
+                        if then is None or now is None or abs(now - then) <= _SECOND:
+                            return  # the same change, printed in another form
                 source = told.get("from")
                 target = told.text("to")
                 if known is not None and target in ("OnlinePending", "OfflinePending"):
@@ -190,6 +197,7 @@ class EventMaker:
                 state = "repeated"
             known.checkpoint = number
             known.pending = state in ("pending", "repeated")
+            known.done = () if known.pending else _reported(told)
         return StatusEvent(
             **place,
             op=told.op,
@@ -286,6 +294,12 @@ def _close(known: _Known | None, op: str) -> int | None:
         return None
     opened = known.open.pop(op, None)
     return None if opened is None else opened[0]
+
+
+def _reported(told: Told) -> tuple[str, ...]:
+    """The operations that a report may be about, by the state it was made in, if it says so."""
+    source = told.source
+    return tuple(op for op in ("Online", "Offline") if not source or source.startswith(op[:2]))
 
 
 def _thread(tid: bytes | None) -> int | None:
