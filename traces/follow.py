@@ -97,10 +97,13 @@ class Follower:
             self.late = self.now + (late - time)
             self._arrive(self.now)
         width = self.late - self.now
+        # The present moment may be as late as this: until then perhaps no time passes at all.
+        latest = self.late
         while self.now < time:
-            if not self.node.inside and not self._leave(lenient=lenient):
+            perhaps = self.now < latest
+            if not self.node.inside and not self._leave(lenient=lenient or perhaps):
                 return False
-            until = min(self.change(width), time)
+            until = min(self.change(width), latest if perhaps else time, time)
             self.now, self.late = until, until + width
             if until < time or self._is_change(until, width):
                 self._arrive(until)

@@ -89,32 +89,32 @@ class Gathering:
 
     def start(self, event: Event, time: int, late: int) -> None:
         """The first event: now it is known when the recording begins."""
-        header = self.header or Header()
-        clock = header.clock.get(event.host)
-        dated = clock is not None and clock.epoch == "start"
-        engine = self.engine
-        blank = Unit(None, None, None)
+        blank = self.blank = Unit(None, None, None)
+        self._begin(blank, event.host, time, late)
+        if not self.engine.alone:
+            self.units[("", None)] = blank
+        self.inspector.rules.inspect(blank, Site(1, None, 0, "the initial state"))
+
+    def _begin(self, unit: Unit, host: str, time: int, late: int) -> None:
+        """Put a unit where it may be at the first event of `host`, at that time."""
+        header, engine = self.header or Header(), self.engine
+        clock = header.clock.get(host)
         try:
             if header.start != "initial" or self.lossy:
-                follower = self._anywhere(time, late)
-                blank.partial = True
-            elif dated:
-                follower = Follower.begin(engine.sets, engine.begin(aged=False), 0, 0)
+                unit.follower = self._anywhere(time, late)
+                unit.partial = True
+            elif clock is not None and clock.epoch == "start":
+                unit.follower = Follower.begin(engine.sets, engine.begin(aged=False), 0, 0)
             else:
                 # Time may have passed in the initial state; how much, nobody says.
-                follower = Follower.begin(engine.sets, engine.begin(aged=True), time, late)
-                if not follower.node.exact:
+                unit.follower = Follower.begin(engine.sets, engine.begin(aged=True), time, late)
+                if not unit.follower.node.exact:
                     self.recording.lacks(
                         "the recording does not say when the run began, and clocks run from its "
                         "start"
                     )
-            blank.follower = follower
         except TooManyStates:
-            blank.stopped = "more states are possible than can be followed"
-        self.blank = blank
-        if not engine.alone:
-            self.units[("", None)] = blank
-        self.inspector.rules.inspect(blank, Site(1, None, 0, "the initial state"))
+            unit.stopped = "more states are possible than can be followed"
 
     def _anywhere(self, time: int, late: int) -> Follower:
         engine = self.engine
@@ -129,6 +129,10 @@ class Gathering:
         if unit is None:
             nobody = self.nobody()
             unit = self.units[key] = nobody.copy(event.res or "", instance)
+            if self.hosts.several and not self._dropped and not self._log:
+                # Another host's line may stand before it in the file and be of a later time.
+                began = self.hosts.first[event.host]
+                self._begin(unit, event.host, began, began)
             # What mends a line of all, who is there knows better from now on.
             nobody.told, nobody.group = [], None
             if first is not None and event.host != first:
@@ -215,6 +219,7 @@ class Gathering:
         if entry.until is not None and not self.lossy:
             self.inspector.pass_time(unit, entry.until)
         unit.own = -1  # lines that stand in the wrong place may have been its
+        unit.adrift = self.hosts.several
         while unit.seen < self._dropped + len(self._log):
             following = self._log[unit.seen - self._dropped]
             if following.reading is not None:
@@ -290,10 +295,13 @@ class Gathering:
             return None
         until = self.hosts.overlap(unit.heard or {}, host, time)
         unit.hear(host, late)
+        earliest, latest = self.in_own_time(unit, host, time, late)
         if until is None:
+            if unit.adrift:
+                unit.adrift = False
+                self.inspector.lose(unit, earliest, latest)
             return None
         until = max(until, late)
-        earliest, _ = self.in_own_time(unit, host, time, late)
         self._retract(unit, time - self.hosts.widest)
         self.recording.lacks(
             f"line {line} may stand before or after others: what follows is judged from every "

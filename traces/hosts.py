@@ -19,12 +19,13 @@ from rhscheck.traces.format import Clock
 
 @dataclass(slots=True)
 class Hosts:
-    """`clocks`: what the header says of each host's; `last`: the time of its last event.
+    """`clocks`: what the header says of each host's; `first`, `last`: times of its events.
 
     `newest`: the latest time of all; `swept`: until then all units have been followed.
     """
 
     clocks: Mapping[str, Clock]
+    first: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     newest: int = -1
     swept: int = -1
@@ -67,6 +68,7 @@ class Hosts:
         if known is not None and time < known:
             self._mixed = True
             time = known
+        self.first.setdefault(host, time)
         self.last[host] = time
         if not watched and self.are_watched:
             self.swept = self.newest + 1  # of the lines so far nobody has noted when they were

@@ -72,6 +72,7 @@ class Unit:
     host: str | None = None
     own: int = -1
     heard: dict[str, int] | None = None
+    adrift: bool = False  # lines are missing since its last one: when, no other host's clock says
     suspected: dict[int, Site] = field(default_factory=dict)
     vague: int = 0  # those of them that were suspected because it was not known where it was
     unresolved: int = 0  # rules that were suspected when it was lost where the unit is
@@ -124,6 +125,7 @@ class Unit:
             violated=self.violated,
             proven=self.proven,
             heard=None if self.heard is None else dict(self.heard),
+            adrift=self.adrift,
         )
 
     def hear(self, host: str, until: int) -> None:

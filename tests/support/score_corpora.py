@@ -168,13 +168,40 @@ def hosts_out_of_order(scorer: Scorer, runs: Iterable[Simulation], chance: rando
     return count
 
 
+def times_within(scorer: Scorer, runs: Iterable[Simulation], chance: random.Random) -> Count:
+    """Two of three times are only known to lie in an interval around the true one."""
+    count = Count()
+    for run in runs:
+        for width in (3, 1_000, 2_000_000):
+            lines = [
+                msgspec.structs.replace(
+                    one,
+                    ts=None,
+                    ts_lo=max(0, (one.ts or 0) - chance.randrange(width)),
+                    ts_hi=(one.ts or 0) + chance.randrange(width),
+                )
+                if chance.randrange(3)
+                else one
+                for one in run.trace.events
+            ]
+            found = scorer.found(run.trace.header, renumbered(lines))
+            count.tell(run.trace.header.id, right=not found, why=str(found[:1]))
+    return count
+
+
 def hosts_merged(
     scorer: Scorer, runs: Iterable[Simulation], chance: random.Random
 ) -> dict[str, Count]:
     """Lines of several hosts merged as a collector may: each host's own stay in order."""
     rows = {
         name: Count()
-        for name in ("in another order", "one host after the other", "clocks apart", "cut")
+        for name in (
+            "in another order",
+            "one host after the other",
+            "clocks apart",
+            "clocks apart, one host after the other",
+            "cut",
+        )
     }
     for run in runs:
         events = [
@@ -190,7 +217,7 @@ def hosts_merged(
             match name:
                 case "one host after the other":
                     order.sort(key=chance.sample(hosts, len(hosts)).index)
-                case "clocks apart":
+                case "clocks apart" | "clocks apart, one host after the other":
                     skews = {host: chance.choice([0, 5, 100_000, 2_000_000]) for host in hosts}
                     clock = {host: Clock(skew_us=skew) for host, skew in skews.items()}
                     off = {host: chance.randint(0, skew) for host, skew in skews.items()}
@@ -200,6 +227,8 @@ def hosts_merged(
                     ]
                     lines.sort(key=lambda one: one.ts or 0)
                     order = [one.host for one in lines]
+                    if name != "clocks apart":
+                        order.sort(key=chance.sample(hosts, len(hosts)).index)
                 case _:
                     places = [at + 4 * chance.random() * chance.choice([0, 1])
                               for at in range(len(order))]  # fmt: skip

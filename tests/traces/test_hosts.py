@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import pytest
@@ -16,7 +17,9 @@ from rhscheck.traces.format import (
     Ending,
     Event,
     Finish,
+    GapEvent,
     Header,
+    Malformed,
     NamedEvent,
     ReturnEvent,
     StatusEvent,
@@ -233,3 +236,80 @@ def test_clocks_that_go_back_all_the_time_are_not_followed_for_ever(
     note = "the clocks go back more than 3 times: nothing more is judged"
     assert (note in report.notes, report.verdict) == (True, "inconclusive")
     assert note not in judged(events[:4], header).notes
+
+
+# ---- lines that stand in the file before earlier ones --------------------------------------------
+UNDATED = Header(
+    spec="rhs", clock={"A": Clock(), "B": Clock()}, complete=True, start="initial", n=2
+)
+LATER_FIRST = (
+    call("A", 10 * SECOND, "Open", ONE),
+    call("B", 1 * SECOND, "Open", TWO),
+    answer("A", 10 * SECOND + 1, "Open", ONE),
+    expiry("B", 301 * SECOND, "Open", TWO),
+    call("A", 302 * SECOND, "ResourceControl", ONE),
+)
+
+
+@pytest.mark.parametrize("start", ["initial", "unknown"])
+def test_a_host_whose_first_line_is_not_the_first_of_the_file(
+    start: Literal["initial", "unknown"],
+) -> None:
+    """Its resources begin with its own first line, not with that of another host."""
+    header = msgspec.structs.replace(UNDATED, start=start)
+    assert lines_of(judged(LATER_FIRST, header)) == []
+    skewed = msgspec.structs.replace(header, clock={"A": Clock(skew_us=20 * SECOND), "B": Clock()})
+    assert lines_of(judged(LATER_FIRST, skewed)) == []
+    # Five seconds more than its time.
+    overdue = (*LATER_FIRST[:3], answer("B", 306 * SECOND, "Open", TWO), LATER_FIRST[4])
+    found = [(one.line, one.rule) for one in judged(overdue, header).findings]
+    assert (5, "B3[Open]") in found
+
+
+@pytest.mark.parametrize("missing", ["gap", "unreadable"])
+def test_lines_that_are_missing_later_than_another_host_has_got(missing: str) -> None:
+    """Where its lines are missing is known by its own clock alone."""
+    both = msgspec.structs.replace(HEADER, clock={"A": START, "B": START}, n=2)
+    judge = Judge(SYSTEM, both, engine=ENGINE)
+    judge.feed(2, call("A", 9 * SECOND, "Open", ONE))
+    if missing == "gap":
+        judge.feed(3, GapEvent(ts=10 * SECOND, seq=0, host="A", why="disk full"))
+    else:
+        judge.unreadable(Malformed(3, 1, "not JSON"))
+    later = (answer("A", 10 * SECOND, "Open", ONE), *LATER_FIRST[1:2], *LATER_FIRST[3:])
+    for line, event in enumerate(later, 4):
+        judge.feed(line, event)
+    assert lines_of(judge.finish(Finish("complete", 9, 7, ""))) == []
+
+
+# ---- times that are not exact --------------------------------------------------------------------
+EXACT = msgspec.structs.replace(HEADER, clock={"A": START})
+
+
+def within(event: Event, low: int, high: int) -> Event:
+    return msgspec.structs.replace(event, ts=None, ts_lo=low, ts_hi=high)
+
+
+def test_an_event_that_may_have_come_after_the_one_before_did() -> None:
+    opened = answer("A", 0, "Open", ONE)
+    assert lines_of(judged((call("A", 1000, "Open", ONE), within(opened, 500, 2000)), EXACT)) == []
+    first = within(call("A", 0, "Open", ONE), 900, 1100)
+    assert lines_of(judged((first, within(opened, 800, 1200)), EXACT)) == []
+    report = judged((first, within(opened, 800, 899)), EXACT)
+    assert [one.unmet for one in report.findings if one.verdict == "violated"] == [
+        ("the clock goes back, from 00:00:00.000900 to 00:00:00.000800",)
+    ]
+
+
+def test_what_is_due_at_once_may_come_at_the_end_of_the_moment_before() -> None:
+    """The control may have returned at the very moment of the poll that waited for it."""
+    online = (
+        call("A", 0, "Open", ONE), answer("A", 0, "Open", ONE),
+        call("A", 0, "Online", ONE), answer("A", 0, "Online", ONE),
+        call("A", 5 * SECOND, "ResourceControl", ONE),
+    )  # fmt: skip
+    back = within(answer("A", 0, "ResourceControl", ONE), 70 * SECOND - 1, 70 * SECOND)
+    polled = call("A", 70 * SECOND, "IsAlive", ONE)
+    assert lines_of(judged((*online, back, polled), EXACT)) == []
+    late = call("A", 70 * SECOND + 1, "IsAlive", ONE)
+    assert lines_of(judged((*online, back, late), EXACT)) != []
