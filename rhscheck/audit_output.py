@@ -400,11 +400,14 @@ def length_text(micros: int) -> str:
 
 def _span(span: Span, count: int) -> str:
     what = "silence while pending" if span.what == "silence" else span.what
-    part = span.used_us / span.limit_us if span.limit_us else 1.0
+    part, of = 0.0, ""
+    if span.limit_us is not None:
+        part = span.used_us / span.limit_us if span.limit_us else 1.0
+        of = f" of {length_text(span.limit_us)}"
     most = "at most " if span.at_most else ""
     longest = f", the longest of {count:,}" if count > 1 else ""
     text = (
-        f"{what} used {most}{length_text(span.used_us)} of {length_text(span.limit_us)} "
+        f"{what} used {most}{length_text(span.used_us)}{of} "
         f"(lines {span.start.line} to {span.end.line}{longest})"
     )
     return click.style(text, fg="yellow") if part >= NEAR else text

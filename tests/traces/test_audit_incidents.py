@@ -20,9 +20,11 @@ DUMPED = "WER report is submitted. Result : WerReportQueued."
 RESTART = "rcm::RcmMonitor::RestartResources: Monitor restart for resource {}"
 ONLINE = "Resource {} has come online. RHS is about to report status change to RCM."
 
+USUAL = Limits(call_us=300_000_000, silence_us=180_000_000)
+
 
 def story_of(*lines: str) -> Story:
-    reader, story = LogReader(load_map("clusterlog")), Story(Limits())
+    reader, story = LogReader(load_map("clusterlog")), Story(USUAL)
     for sighting in reader.read(BytesIO("".join(lines).encode())):
         story.take(sighting)
     story.finish()

@@ -23,9 +23,11 @@ STATUS = (
     "AppSpErrorCode 0, Flags 0, nores=false"
 )
 
+USUAL = Limits(call_us=300_000_000, silence_us=180_000_000)
+
 
 def told(*lines: str) -> tuple[Story, list[Event]]:
-    reader, story, maker = LogReader(load_map("clusterlog")), Story(Limits()), EventMaker()
+    reader, story, maker = LogReader(load_map("clusterlog")), Story(USUAL), EventMaker()
     events: list[Event] = []
     for sighting in reader.read(BytesIO("".join(lines).encode())):
         story.take(sighting)
@@ -45,12 +47,12 @@ def test_a_pending_online() -> None:
     )  # fmt: skip
     resource = story.resources["d"]
     longest = {
-        name: (one.used_us / 1e6, one.limit_us / 1e6, one.at_most, one.start.line, one.end.line)
+        name: (one.used_us, one.limit_us, one.at_most, one.start.line, one.end.line)
         for name, (one, _) in spans(resource).items()
     }
     assert longest == {
-        "Online": (2.0, 300.0, True, 1, 2),
-        "silence": (130.0, 180.0, False, 3, 4),
+        "Online": (2_000_000, 300_000_000, True, 1, 2),
+        "silence": (130_000_000, 180_000_000, False, 3, 4),
     }
     counts = {name: count for name, (_, count) in spans(resource).items()}
     assert counts == {"Online": 1, "silence": 3}

@@ -224,12 +224,12 @@ def judged(story: Story, court: Court) -> Judgement:
 
 
 def limits_of(court: Court) -> Limits:
-    """The spec's values of the parameters that the mapping names as limits."""
-    times, limits, usual = court.summary.times_us, court.logmap.limits, Limits()
-    return Limits(
-        times.get(limits.get("call", ""), usual.call_us),
-        times.get(limits.get("silence", ""), usual.silence_us),
-    )
+    """The spec's values of the parameters that the mapping names as limits.
+
+    None where it names none, or one that the spec, chosen instead of the mapping's, does not have.
+    """
+    times, limits = court.summary.times_us, court.logmap.limits
+    return Limits(times.get(limits.get("call", "")), times.get(limits.get("silence", "")))
 
 
 def _notes(tally: Tally, about: About, story: Story, mapping: str) -> list[str]:

@@ -21,10 +21,13 @@ _SHARED: Final = 64  # kinds; a resource with more of them has an order of its o
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long a call and the silence of a pending operation may last, in microseconds."""
+    """How long a call and the silence of a pending operation may last, in microseconds.
 
-    call_us: int = 300_000_000
-    silence_us: int = 180_000_000
+    None: nobody says.
+    """
+
+    call_us: int | None = None
+    silence_us: int | None = None
 
 
 class Kinds(dict[str, int]):

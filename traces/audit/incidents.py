@@ -39,12 +39,12 @@ SWEEP: Final = 1_000  # resources that said something, before the old ones are f
 
 @dataclass(slots=True)
 class Incidents:
-    """The incidents of one log. `call_us`: how long a call may last.
+    """The incidents of one log. `call_us`: how long a call may last, None if nobody says.
 
     `too_many`: how many there were beyond MAX_INCIDENTS.
     """
 
-    call_us: int
+    call_us: int | None
     monitors: Monitors
     found: list[Incident] = field(default_factory=list)
     too_many: int = 0
@@ -87,11 +87,11 @@ class Incidents:
         if kind == "timed-out" and place.time_us is not None:
             at = None if begun is None else begun[1][1]
             incident.since_seen = begun is not None and at is not None and not begun[2]
-            if at is None or not incident.since_seen:
+            if incident.since_seen:
+                incident.since_us = at
+            elif self.call_us is not None:
                 # RHS may have queued what it was asked for.
                 incident.since_us = max(0, at or 0, place.time_us - self.call_us)
-            else:
-                incident.since_us = at
         prove(incident, sighting)
         self._add(incident)
         return incident

@@ -76,14 +76,14 @@ class Saying(msgspec.Struct, frozen=True, gc=False):
 class Span(msgspec.Struct, frozen=True):
     """How long something took. `at_most`: it began when it was asked for, or later.
 
-    `limit_us`: how long it may take.
+    `limit_us`: how long it may take, None if nobody says.
     """
 
     what: str
     start: Place
     end: Place
     used_us: int
-    limit_us: int
+    limit_us: int | None
     at_most: bool
 
 

@@ -153,8 +153,8 @@ def _why_failed(story: Story, resource: Resource, op: str, place: Place) -> str:
         return "the DLL reported it by its status"
     since = None if resource.quiet_since is None else resource.quiet_since[1]
     if resource.pending == op and since is not None and place.time_us is not None:
-        silence_us = place.time_us - since
-        if silence_us >= story.limits.silence_us:
+        silence_us, limit_us = place.time_us - since, story.limits.silence_us
+        if limit_us is not None and silence_us >= limit_us:
             return (
                 f"it had said nothing for {silence_us / 1e6:.0f} s, which is as long as RHS waits: "
                 "it reported no end in time"
