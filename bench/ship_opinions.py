@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rhscheck.mappings import words_of_spec
 from rhscheck.opinions import Kept, Shipped, digest_of, facts_of
 from rhscheck.spec.load import load
 from rhscheck.traces.audit.court import Court
@@ -50,7 +51,10 @@ def main() -> None:
     known = court.opinions(cases_of(court.summary))
     found = Kept(court.summary, sorted(known.items(), key=repr))
     text = (LIBRARY / "rhs.sm").read_bytes()
-    data = msgspec.json.encode(Shipped(digest_of(text), facts_of(logmap), found), order="sorted")
+    shipped = Shipped(
+        digest_of(text), facts_of(logmap), found, words_of_spec("rhs", all_readings=True)
+    )
+    data = msgspec.json.encode(shipped, order="sorted")
     target = LIBRARY / "rhs.opinions.json"
     target.write_bytes(msgspec.json.format(data, indent=1) + b"\n")
     print(f"{target}: {len(known)} cases")

@@ -116,9 +116,9 @@ def audit(
     Exit status 0: some rule was judged and none is violated; 1: a rule or an assumption is
     violated; 3: nothing could be judged, as is usual for a log of the default level.
     """
-    from rhscheck import audit_output, opinions
+    from rhscheck import audit_output, mappings, opinions
 
-    logmap = load_mapping(map_name)
+    logmap = mappings.mapping_for(map_name, spec)
     files = log_files(logs)
     if trace_path is not None and len(files) != 1:
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
@@ -184,23 +184,6 @@ def audit(
 
 def _same_place(path: str, other: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
-
-
-def load_mapping(name: str) -> LogMap:
-    """The mapping called `name`. Raises InputError with every mistake in it."""
-    from rhscheck.traces.logmap.load import MapNotFound, load_map
-    from rhscheck.traces.logmap.parse import MapErrors
-
-    try:
-        return load_map(name)
-    except MapNotFound as error:
-        raise api.InputError(str(error)) from None
-    except MapErrors as error:
-        raise api.InputError(f"the mapping cannot be used\n{error}") from None
-    except UnicodeDecodeError:
-        raise api.InputError(f"{name} is not UTF-8: save the mapping as UTF-8") from None
-    except OSError as error:
-        raise api.InputError(f"cannot read the mapping {name}: {error.strerror}") from None
 
 
 def log_files(arguments: Sequence[str]) -> list[str]:
@@ -362,6 +345,8 @@ def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | str:
 
 @functools.lru_cache(maxsize=1)
 def _mapping(name: str) -> LogMap:
+    from rhscheck.mappings import load_mapping
+
     return load_mapping(name)
 
 
@@ -412,8 +397,10 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 def _known_resources(wanted: Sequence[str], reports: Sequence[LogReport]) -> tuple[str, ...]:
     from rhscheck.spec.diagnostic import did_you_mean
+    from rhscheck.traces.logmap.language import short_name
 
     known = [one.name for report in reports for one in report.resources]
+    wanted = [short_name(name) for name in wanted]
     for name in wanted:
         if name not in known:
             raise api.InputError(
@@ -448,14 +435,17 @@ def map_group() -> None:
 @click.argument("maps", metavar="FILE...", nargs=-1, required=True)
 @common("the result")
 def map_test(*, out: Out, maps: tuple[str, ...]) -> int:
-    """Read the `log` lines of mappings and compare with their `is` lines.
+    """Read the `log` lines of mappings and compare with their `is` lines; hold every name that
+    is the spec's against the spec that the mapping is for.
 
-    Exit status 1: a line is read differently; 3: a mapping has no such lines.
+    Exit status 1: a line is read differently; 2: a mapping cannot be used, for what it says or for
+    a name that its spec does not have; 3: a mapping has no such lines.
     """
     from rhscheck import audit_output
+    from rhscheck.mappings import checked_mapping
     from rhscheck.traces.logmap.check import check_map
 
-    results = [check_map(load_mapping(name)) for name in maps]
+    results = [check_map(checked_mapping(name)) for name in maps]
     status = audit_output.map_status(results)
     if out.json:
         out.write(audit_output.map_json(results, status), inputs=maps)

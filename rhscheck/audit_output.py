@@ -27,6 +27,7 @@ MAX_SHOWN = 200  # resources, incidents and findings each in text; JSON has all
 MAX_NAMES = 12
 MAX_REASONS = 3  # of a finding in text
 MAX_EVIDENCE = 8  # lines of an incident in text
+MAX_UNTESTED = 12  # rules of a mapping in text; JSON has all
 MAX_STAYS = 20  # of a resource, on nodes
 _ACROSS = "by the clocks of the nodes, which may differ: nothing is concluded from this order"
 MARGIN, TITLED = 4, 16  # columns before titles (`blame:`), and before what they stand for
@@ -132,7 +133,9 @@ def map_text(results: Sequence[MapResult], *, quiet: bool) -> str:
         passed = result.samples - len(result.failures)
         line = f"{result.path}: {passed} of {counted(result.samples, 'sample')} read as written"
         if result.untested:
-            places = ", ".join(map(str, result.untested))
+            places = ", ".join(map(str, result.untested[:MAX_UNTESTED]))
+            more = len(result.untested) - MAX_UNTESTED
+            places += f" and {more:,} more" if more > 0 else ""
             line += f"; no sample reaches the rules in lines {places}"
         lines.append(line)
     return "\n".join(lines) + "\n"

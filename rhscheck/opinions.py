@@ -10,6 +10,7 @@ again). What cannot be read, or was made by anything else, is worked out anew; n
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import msgspec
 from rhscheck.spec.shipped_files import shipped_files
 from rhscheck.traces.audit.model import Case
 from rhscheck.traces.audit.opinion import Opinion, SpecSummary
+from rhscheck.traces.logmap.names import Words
 
 if TYPE_CHECKING:
     from rhscheck.traces.audit.court import Court
@@ -45,11 +47,15 @@ class Kept(msgspec.Struct):
 
 
 class Shipped(msgspec.Struct):
-    """The same of a shipped spec: `text` is a digest of it, `facts` those of the mapping."""
+    """The same of a shipped spec: `text` is a digest of it, `facts` those of the mapping.
+
+    `words`: what it has words for, in any of its readings.
+    """
 
     text: str
     facts: list[bool | str | int]
     kept: Kept
+    words: Words
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path | None:
@@ -71,7 +77,19 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
 
 def shipped(spec: str, settings: Mapping[str, str], logmap: LogMap) -> Kept | None:
     """What is shipped of a spec with no settings, None: nothing that is of use."""
-    if settings or not _is_name(spec):
+    found = None if settings else _shipped(spec)
+    return None if found is None or found.facts != facts_of(logmap) else found.kept
+
+
+def shipped_words(spec: str) -> Words | None:
+    """What is shipped of the words of a spec, None: nothing that is of use."""
+    found = _shipped(spec)
+    return None if found is None else found.words
+
+
+@functools.lru_cache(maxsize=1)
+def _shipped(spec: str) -> Shipped | None:
+    if not _is_name(spec):
         return None
     try:
         library = shipped_files(_LIBRARY)
@@ -80,8 +98,7 @@ def shipped(spec: str, settings: Mapping[str, str], logmap: LogMap) -> Kept | No
         text = (library / f"{spec}.sm").read_bytes()
     except (OSError, ValueError, msgspec.MsgspecError):
         return None
-    fits = found.text == digest_of(text) and found.facts == facts_of(logmap)
-    return found.kept if fits else None
+    return found if found.text == digest_of(text) else None
 
 
 def facts_of(logmap: LogMap) -> list[bool | str | int]:

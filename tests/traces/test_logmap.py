@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from io import BytesIO
 
 import pytest
 
 from rhscheck.traces.logmap.check import check_map, told_text
-from rhscheck.traces.logmap.language import told
+from rhscheck.traces.logmap.language import short_name, told
 from rhscheck.traces.logmap.load import MapNotFound, load_map, shipped_maps
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.parse import MapErrors, parse_map
@@ -19,6 +20,7 @@ from rhscheck.traces.logmap.pattern import (
     normalised,
     parse_pattern,
 )
+from rhscheck.traces.logmap.read import LogReader
 
 TABLES = {"call": {"ONLINERESOURCE": "Online"}}
 
@@ -156,6 +158,14 @@ def test_a_sample_that_is_read_differently() -> None:
         ("# a comment", "limits calls=X", (4, 8), "no limit is called"),
         ("# a comment", "emit nothing", (4, 6), "needs an `on` line"),
         ("# a comment", "is nothing", (4, 4), "needs a `log` line"),
+        ("# a comment", 'map other "x"', (4, 1), "a `map` line already, line 1"),
+        ("# a comment", "form {text:rest}", (4, 1), "a `form` line already, line 2"),
+        ("# a comment", "facts\nfacts lossy=no", (5, 1), "a `facts` line already, line 4"),
+        ("# a comment", "spec a\nspec b", (5, 1), "a `spec` line already, line 4"),
+        ("# a comment", "spec", (4, 5), "needs the name of a spec"),
+        ("# a comment", "limits call=A call=B", (4, 15), "two limits, A and B"),
+        ("# a comment", "unseen timer x, Online", (4, 17), "is no label"),
+        ("res={res} inf", "res={res} res=x inf", (7, 26), "`res` stands there twice"),
     ],
 )
 def test_mistakes(old: str, new: str, place: tuple[int, int], message: str) -> None:
@@ -165,6 +175,88 @@ def test_mistakes(old: str, new: str, place: tuple[int, int], message: str) -> N
     first = raised.value.mistakes[0]
     assert (first.line, first.column) == place, raised.value
     assert message in first.message
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "on {a:wrd} x\nemit nothing\n",
+        "on {a:wrd} x\nemit call Online res={a}\n",
+        "on {a} x\nemit cal Online res={a}\n",
+        "on {a} x\nemit note wht=y res={a}\n",
+        'on {a} x\nemit note what="y\n',
+        "on {a} x\nemit note what=y\non {b:wrd}\nemit nothing\nlog x\nis nothing\n",
+    ],
+)
+def test_one_mistake_is_reported_as_one(wrong: str) -> None:
+    with pytest.raises(MapErrors) as raised:
+        parse_map(GOOD + wrong, "tiny.map")
+    assert len(raised.value.mistakes) == 1, raised.value
+
+
+def test_an_on_line_without_emit_is_found_where_it_is() -> None:
+    with pytest.raises(MapErrors) as raised:
+        parse_map(GOOD.replace("emit nothing\n", ""), "tiny.map")
+    (mistake,) = raised.value.mistakes
+    assert (mistake.line, mistake.message[:32]) == (11, "an `on` line needs an `emit` lin")
+
+
+RESULTS = """map tiny "a tiny one"
+form {text:rest}
+values result OK=0 FAIL=5023
+on   {res} ends: {rc:result}
+emit return Online res={res} rc={rc}
+log  x ends: FAIL
+is   return Online res=x rc=5023
+"""
+
+
+def test_words_of_a_table_of_numbers_are_numbers() -> None:
+    # They were texts, and every text counted as an error.
+    logmap = parse_map(RESULTS, "tiny.map")
+    assert check_map(logmap).failures == ()
+    found = Matcher(logmap).read("x ends: OK")
+    assert found is not None
+    assert [one.rc for one in found[1]] == [0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{rc:result}", "{rc}", "`rc` is a number, and `{rc}` a text"),
+        ("{rc:result}", "{rc:word}", "`rc` is a number, and `{rc}` a text"),
+        ("OK=0", "OK=zero", "`rc` is a number, and `{rc}` a word"),
+        ("is   return", "values result ODD=x\nis   return", "`rc` is a number"),
+    ],
+)
+def test_a_text_is_no_result_code(old: str, new: str, message: str) -> None:
+    with pytest.raises(MapErrors) as raised:
+        parse_map(RESULTS.replace(old, new), "tiny.map")
+    (mistake,) = raised.value.mistakes
+    assert (mistake.line, mistake.column) == (5, 30)
+    assert mistake.message.startswith(message)
+
+
+def test_names_that_begin_alike_are_of_different_resources() -> None:
+    one, two = "n" * 600 + "A", "n" * 600 + "B"
+    assert short_name("n" * 299) == "n" * 299
+    assert len(short_name(one)) == 300
+    assert short_name(one) != short_name(two)
+    # What a shortened name looks like is no name of another.
+    assert short_name(short_name(one)) != short_name(one)
+    assert len(short_name("\ud800" * 400)) == 300
+    matcher = Matcher(parse_map(RESULTS, "tiny.map"))
+    found = [matcher.read(f"{name} ends: OK") for name in (one, two, one)]
+    assert [told.res for read in found if read is not None for told in read[1]] == [
+        short_name(one),
+        short_name(two),
+        short_name(one),
+    ]
+    # A name that stands at the beginning of the line, too.
+    form = RESULTS.replace("form {text", "form <{res}> {text").replace("{res} ends", "it ends")
+    logmap = parse_map(form.replace(" res={res}", "").split("log ")[0], "tiny.map")
+    (sighting,) = LogReader(logmap).read(BytesIO(f"<{one}> it ends: OK\n".encode()))
+    assert sighting.res == short_name(one)
 
 
 def test_every_mistake_is_reported_at_once() -> None:

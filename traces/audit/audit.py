@@ -62,7 +62,7 @@ class Read:
             resources=tuple(story.resources.values()),
             incidents=tuple(story.incidents),
             judgement=judgement,
-            notes=tuple(_notes(tally, about, story, self.mapping)),
+            notes=(*court.logmap.notes, *_notes(tally, about, story, self.mapping)),
             advice=court.logmap.advice,
         )
 

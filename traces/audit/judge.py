@@ -32,6 +32,7 @@ from rhscheck.traces.format import (
 )
 from rhscheck.traces.judge import Judge, Options
 from rhscheck.traces.logmap.language import LogMap
+from rhscheck.traces.logmap.names import Words, words_of
 from rhscheck.traces.mapping import result_codes
 
 _WHOLE = "a log has no end that could be missing"
@@ -110,17 +111,71 @@ class StrictBench:
     file: str
     engine: Engine | None
     keep: Callable[[Engine], object]
-    _labels: frozenset[tuple[str, str]] = field(init=False)
+    _words: Words = field(init=False)
     _judge: Judge | None = None
+    _unknown: int = 0  # events that the spec has no word for; the first of them and its line
+    _first: tuple[Case, int] | None = None
 
     def __post_init__(self) -> None:
-        self._labels = labels_of(self.system)
+        self._words = words_of(self.system)
 
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
         case = _case(event)
-        if isinstance(event, GapEvent) or (case is not None and speaks_of(case, self._labels)):
+        if isinstance(event, GapEvent):
             self._made().feed(line, event)
+        elif case is None or self._hides(case):
+            return
+        elif self._speaks_of(case):
+            self._made().feed(line, event)
+        else:
+            self._unknown += 1
+            self._first = self._first or (case, line)
+            if not self.logmap.foreign or speaks_of(case, self._words.labels):
+                # The mapping takes the log's word for the spec's. Whatever it was, to leave it out
+                # would accuse whoever was expected to do it. Another spec than the mapping's may
+                # not be about such events at all.
+                why = "an event that the spec has no word for"
+                gap = GapEvent(
+                    ts=event.ts,
+                    ts_lo=event.ts_lo,
+                    ts_hi=event.ts_hi,
+                    seq=event.seq,
+                    host=event.host,
+                    src=event.src,
+                    why=why,
+                )
+                self._made().feed(line, gap)
+
+    def _hides(self, case: Case) -> bool:
+        """Whether the spec takes it for a step that leaves nothing in a recording."""
+        words = self._words
+        return speaks_of(case, words.labels) and not speaks_of(case, words.recorded)
+
+    def _speaks_of(self, case: Case) -> bool:
+        if not speaks_of(case, self._words.labels):
+            return False
+        kind, name, detail = case
+        return kind != "status" or detail in self._words.states.get(name, (detail,))
+
+    def _notes(self) -> tuple[str, ...]:
+        """What the spec has no word for."""
+        if self._first is None:
+            return ()
+        case, line = self._first
+        kind, name, detail = case
+        what = f"{kind} {name}({detail})" if kind == "status" else f"{kind} {name}"
+        some = "1 event is none" if self._unknown == 1 else f"{self._unknown:,} events are none"
+        then = "not judged"
+        if not self.logmap.foreign or speaks_of(case, self._words.labels):
+            then = (
+                "the run may be in any state after it; a table of the mapping says what such a "
+                "word means, and `note` what the spec does not speak of"
+            )
+        first = "" if self._unknown == 1 else "first "
+        return (
+            f"{some} that {self.system.name} has a word for ({first}`{what}`, line {line}): {then}",
+        )
 
     def finish(self, lines: int) -> Judgement:
         """The verdicts; the log has `lines` lines."""
@@ -136,7 +191,7 @@ class StrictBench:
             report.judged,
             resources,
             report.findings,
-            report.notes,
+            (*report.notes, *self._notes()),
         )
 
     def _made(self) -> Judge:

@@ -269,7 +269,7 @@ def add_entry(story: Story, resource: Resource | None, told: Told, place: Place)
 
 def plain(story: Story, resource: Resource, told: Told) -> Told:
     """What the timeline has of an event: what it says but for the resource, if that is all."""
-    # Of two names that begin alike only the beginning is kept; what they say is not the same.
+    # Of a long name the events keep the whole.
     if told.res != resource.name or len(resource.name) >= MAX_NAME:
         return told
     return story.ways.plain(told)

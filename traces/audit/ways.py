@@ -208,7 +208,7 @@ def saying_of(told: Told) -> Saying:
 
 def _route(reading: Reading, told: Told) -> Route:
     if len(told.res or "") >= MAX_NAME:
-        # Of two names that begin alike only the beginning is kept; what they say is not the same.
+        # Of a long name the events keep the whole.
         return Route("loud")
     match told.kind:
         case "call":

@@ -6,8 +6,9 @@ patterns, tables of values, the events they stand for, and which facts about a r
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -48,8 +49,19 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "ends": ("op", "rc"),
     "says": ("text",),
 }
-MAX_NAME: Final = 300  # characters of a resource's name
+MAX_NAME: Final = 300  # characters of a resource's name; one of so many was longer
+_DIGEST: Final = 24  # characters at the end of a shortened name: 96 bits
 NUMBERS: Final = ("rc", "ckpt", "limit_ms")
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A place in a mapping, from 1."""
+
+    line: int
+    column: int
+
+
+_START: Final = Spot(1, 1)
 
 
 class FieldRef(msgspec.Struct, frozen=True):
@@ -62,13 +74,16 @@ class Emit(msgspec.Struct, frozen=True):
     """An event that a line stands for.
 
     `inferred`: the line is evidence of it, not its record, so its time is not exact. `once`: the
-    log may print it several times in a row; it counts once.
+    log may print it several times in a row; it counts once. It is written at `spot`, the value of
+    each key at one of `spots`.
     """
 
     kind: Kind
     keys: tuple[tuple[str, Value | FieldRef], ...]
     inferred: bool = False
     once: bool = False
+    spot: Spot = _START
+    spots: tuple[Spot, ...] = ()
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -138,7 +153,7 @@ def told_of(kind: Kind, keys: tuple[Pair, ...], *, inferred: bool, once: bool) -
     for key, value in keys:
         match key:
             case "res":
-                res = str(value)[:MAX_NAME]
+                res = short_name(str(value))
             case "op":
                 op = str(value)
             case "rc":
@@ -152,12 +167,24 @@ def told_of(kind: Kind, keys: tuple[Pair, ...], *, inferred: bool, once: bool) -
     return Told(kind, keys, inferred, once, res, op, rc, source, target)
 
 
+def short_name(name: str) -> str:
+    """The name of a resource, of a long one its beginning and a digest of the whole of it.
+
+    Names that differ stay different: one of MAX_NAME characters is a shortened one.
+    """
+    if len(name) < MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{name[: MAX_NAME - _DIGEST - 1]}…{digest}"
+
+
 class Sample(msgspec.Struct, frozen=True):
-    """Log lines inside the mapping, and the events they must be read as."""
+    """Log lines inside the mapping, and the events they must be read as, as they are written."""
 
     line: int
     lines: tuple[str, ...]
     expected: tuple[Told, ...]
+    written: tuple[Emit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +201,16 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Spots:
+    """Where a mapping speaks of its spec: the words of tables by table and word of the log."""
+
+    spec: Spot = _START
+    words: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    unseen: tuple[Spot, ...] = ()
+    limits: dict[str, Spot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class LogMap:
     """A mapping.
 
@@ -181,7 +218,8 @@ class LogMap:
     with none of these texts is not even looked at; empty: all lines are. `tables` turn words of the
     log into words of the spec. `unseen`: labels of the spec (`call IsAlive`) that happen without a
     line. `limits`: the spec's parameters for how long a call and the silence of a pending operation
-    may last. `advice`: how to see more.
+    may last. `advice`: how to see more. `foreign`: another
+    spec than that judges. `notes`: what must be known to read a report made with it.
     """
 
     name: str
@@ -197,3 +235,6 @@ class LogMap:
     advice: tuple[str, ...]
     rules: tuple[Rule, ...]
     samples: tuple[Sample, ...]
+    spots: Spots = field(default_factory=Spots)
+    foreign: bool = False
+    notes: tuple[str, ...] = ()

@@ -32,6 +32,11 @@ def shipped_maps() -> tuple[str, ...]:
     )
 
 
+def is_shipped(name: str) -> bool:
+    """Whether the name is that of a shipped mapping; a file of that name goes before it."""
+    return not Path(name).is_file() and name in shipped_maps()
+
+
 def load_map(name: str) -> LogMap:
     """The mapping in the file `name`, or the shipped one of that name.
 
@@ -42,7 +47,7 @@ def load_map(name: str) -> LogMap:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         return parse_map(data.decode("utf-8"), name)
-    if name in shipped_maps():
+    if is_shipped(name):
         text = (shipped_files(_LIBRARY) / f"{name}{SUFFIX}").read_text("utf-8")
         return parse_map(text, f"{name}{SUFFIX}")
     hint = did_you_mean(name, shipped_maps())

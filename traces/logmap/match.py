@@ -10,7 +10,6 @@ from typing import Final
 
 from rhscheck.traces.logmap.language import (
     KEYS,
-    MAX_NAME,
     NUMBERS,
     Emit,
     FieldRef,
@@ -18,6 +17,7 @@ from rhscheck.traces.logmap.language import (
     Pair,
     Rule,
     Told,
+    short_name,
     told_of,
 )
 from rhscheck.traces.logmap.pattern import Pattern, Value, finder
@@ -89,7 +89,8 @@ def _teller(emit: Emit) -> Callable[[Fields], Told]:
         for key in keys:
             value = given[key]
             value = fields[value.name] if isinstance(value, FieldRef) else value
-            pairs.append((key, value if key in NUMBERS else str(value)))
+            # Of a table of numbers the word is one.
+            pairs.append((key, int(value) if key in NUMBERS else str(value)))
         return told_of(emit.kind, tuple(pairs), inferred=emit.inferred, once=emit.once)
 
     if res is None or "text" in names:
@@ -112,7 +113,7 @@ def _teller(emit: Emit) -> Callable[[Fields], Told]:
             (*before, ("res", name), *after),
             one.inferred,
             one.once,
-            name[:MAX_NAME],
+            short_name(name),
             one.op,
             one.rc,
             one.source,

@@ -24,6 +24,8 @@ from rhscheck.traces.logmap.language import (
     LogMap,
     Rule,
     Sample,
+    Spot,
+    Spots,
     Told,
     told,
 )
@@ -49,6 +51,8 @@ _DIRECTIVES: Final = (
 )
 _WORD = re.compile(r'\s*(?:([^\s"=]+)=)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+)(?=\s|$))')
 _FORM_FIELDS: Final = ("time", "level", "pid", "tid", "host", "res", "text")
+# The kinds of fields that are numbers as they stand.
+_NUMBER_KINDS: Final = ("int", "hex")
 _LABELS: Final = ("call", "return", "callback", "expiry", "timer", "event")
 
 
@@ -87,7 +91,7 @@ class _Reader:
     mistakes: list[Mistake] = field(default_factory=list)
     name: str = ""
     title: str = ""
-    spec: str = "rhs"
+    spec: str = ""
     form: Literal["clusterlog"] | Pattern | None = None
     prefilter: list[str] = field(default_factory=list)
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -97,13 +101,23 @@ class _Reader:
     limits: dict[str, str] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
-    # What is open: the patterns that wait for their `emit`, the lines that wait for their `is`.
+    # Where things were said: directives that stand once, and what speaks of the spec.
+    once: dict[str, int] = field(default_factory=dict)
+    spec_at: Spot = field(default_factory=lambda: Spot(1, 1))
+    words_at: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    unseen_at: list[Spot] = field(default_factory=list)
+    limits_at: dict[str, Spot] = field(default_factory=dict)
+    numbers: list[tuple[Spot, str, str, Pattern]] = field(default_factory=list)
+    # What is open: the line of the first `on` that waits for its `emit`, the patterns that are
+    # right, whether there was an `emit`, the events; the lines that wait for their `is`.
+    on_at: int = 0
     patterns: list[tuple[int, Pattern]] = field(default_factory=list)
+    answered: bool = False
     emits: list[Emit] = field(default_factory=list)
-    nothing: bool = False
     log: list[tuple[int, str]] = field(default_factory=list)
+    said: bool = False
     told: list[Told] = field(default_factory=list)
-    empty: bool = False
+    written: list[Emit] = field(default_factory=list)
 
     def wrong(self, line: int, column: int, message: str) -> None:
         self.mistakes.append(Mistake(line, column, message))
@@ -117,15 +131,22 @@ class _Reader:
         rest = rest.strip()
         start = line.index(stripped)
         column = line.index(rest, start + len(word)) + 1 if rest else start + len(word) + 1
-        if word in ("on", "log") and (self.emits or self.nothing):
-            self._end_rule(number)
-        if (word == "on" or (word == "log" and (self.told or self.empty))) and self.log:
-            self._end_sample(number)
+        if word == "log" or (word == "on" and self.answered):
+            self._end_rule()
+        if (word == "on" or (word == "log" and self.said)) and self.log:
+            self._end_sample()
+        if word in ("map", "spec", "form", "facts"):
+            first = self.once.setdefault(word, number)
+            if first != number:
+                self.wrong(number, start + 1, f"there is a `{word}` line already, line {first}")
+                return
         match word:
             case "map":
                 self._title(number, column, rest)
             case "spec":
-                self.spec = rest
+                self.spec, self.spec_at = rest, Spot(number, column)
+                if not rest:
+                    self.wrong(number, column, "`spec` needs the name of a spec, or its file")
             case "form":
                 self._form(number, column, rest)
             case "prefilter":
@@ -201,8 +222,10 @@ class _Reader:
         if not words or words[0][0] or not all(key for key, *_ in words[1:]) or len(words) < 2:
             self.wrong(number, column, "`values NAME LOG=SPEC …` needs a name and pairs")
             return
-        table = self.tables.setdefault(words[0][1], {})
+        name = words[0][1]
+        table = self.tables.setdefault(name, {})
         for key, value, _, where in words[1:]:
+            self.words_at.setdefault((name, key), Spot(number, where))
             if table.setdefault(key, value) != value:
                 self.wrong(number, where, f"`{key}` has two values, {table[key]} and {value}")
 
@@ -236,21 +259,27 @@ class _Reader:
             if key not in ("call", "silence"):
                 hint = did_you_mean(key or value, ("call", "silence"))
                 self.wrong(number, where, f"no limit is called `{key or value}`; {hint}")
+            elif self.limits.setdefault(key, value) != value:
+                self.wrong(number, where, f"`{key}` has two limits, {self.limits[key]} and {value}")
             else:
-                self.limits[key] = value
+                self.limits_at.setdefault(key, Spot(number, where))
 
     def _unseen(self, number: int, column: int, rest: str) -> None:
+        at = column
         for label in rest.split(","):
             kind, _, name = label.strip().partition(" ")
+            where = at + len(label) - len(label.lstrip())
+            at += len(label) + 1
             if kind not in _LABELS or not name.strip():
                 kinds = ", ".join(_LABELS)
                 self.wrong(
                     number,
-                    column,
+                    where,
                     f"`{label.strip()}` is no label; write KIND NAME, KIND one of {kinds}",
                 )
             else:
                 self.unseen.append(f"{kind} {name.strip()}")
+                self.unseen_at.append(Spot(number, where))
 
     def _pattern(self, number: int, column: int, text: str) -> Pattern | None:
         try:
@@ -261,6 +290,7 @@ class _Reader:
 
     # ---- rules ---------------------------------------------------------------------------------
     def _on(self, number: int, column: int, rest: str) -> None:
+        self.on_at = self.on_at or number
         pattern = self._pattern(number, column, rest)
         if pattern is None:
             return
@@ -274,17 +304,17 @@ class _Reader:
         self.patterns.append((number, pattern))
 
     def _emit(self, number: int, column: int, rest: str) -> None:
-        if not self.patterns:
+        if not self.on_at:
             self.wrong(number, column, "`emit` needs an `on` line before it")
             return
+        self.answered = True
         if rest == "nothing":
-            self.nothing = True
             return
         emit = self._event(number, column, rest)
         if emit is None:
             return
         for at, pattern in self.patterns:
-            for key, value in emit.keys:
+            for (key, value), spot in zip(emit.keys, emit.spots, strict=True):
                 if isinstance(value, FieldRef) and value.name not in pattern.fields:
                     hint = did_you_mean(value.name, pattern.fields)
                     self.wrong(
@@ -293,9 +323,27 @@ class _Reader:
                         f"`{key}={{{value.name}}}`: the pattern in line {at} has no such field; "
                         f"{hint}",
                     )
+                elif isinstance(value, FieldRef) and key in NUMBERS:
+                    self.numbers.append((spot, key, value.name, pattern))
         self.emits.append(emit)
 
+    def _number_field(self, spot: Spot, key: str, name: str, pattern: Pattern) -> None:
+        """A number must not come from a text, which would count as an error, whatever it says."""
+        kinds = [one.kind for one, _ in pattern.parts if one.name == name]
+        for kind in kinds:
+            words = self.tables.get(kind)
+            if kind in _NUMBER_KINDS or (words and all(map(_is_number, words.values()))):
+                return
+        of = "word" if kinds[0] in self.tables else "text"
+        self.wrong(
+            spot.line,
+            spot.column,
+            f"`{key}` is a number, and `{{{name}}}` a {of}: write `{{{name}:int}}`, "
+            f"`{{{name}:hex}}`, or the name of a table of numbers",
+        )
+
     def _event(self, number: int, column: int, rest: str) -> Emit | None:
+        known = len(self.mistakes)
         words = self._words(number, column, rest)
         kinds = get_args(Kind)
         if not words or words[0][0] or words[0][1] not in kinds:
@@ -304,25 +352,37 @@ class _Reader:
             return None
         kind: Kind = next(one for one in kinds if one == words[0][1])
         keys: dict[str, Value | FieldRef] = {}
+        spots: dict[str, Spot] = {}
         flags: list[str] = []
         for key, raw, quoted, where in words[1:]:
             if not key and not quoted and raw in ("inferred", "once"):
                 flags.append(raw)
             elif not key and "op" not in keys and "op" in KEYS[kind]:
-                keys["op"] = self._value(raw, quoted)
+                keys["op"], spots["op"] = self._value(raw, quoted), Spot(number, where)
             elif key not in KEYS[kind]:
                 hint = did_you_mean(key or raw, (*KEYS[kind], "inferred", "once"))
                 self.wrong(number, where, f"`{kind}` has no `{key or raw}`; {hint}")
+            elif key in keys:
+                self.wrong(number, where, f"`{key}` stands there twice")
             else:
                 keys[key] = self._checked(number, where, key, self._value(raw, quoted))
+                spots[key] = Spot(number, where)
         missing = [key for key in NEEDED[kind] if key not in keys]
         if missing:
-            self.wrong(
-                number, column, f"`{kind}` needs {', '.join(f'`{key}=`' for key in missing)}"
-            )
+            # A key that is misspelt, or in what is left of an open quotation, is not missing.
+            if len(self.mistakes) == known:
+                keys_text = ", ".join(f"`{key}=`" for key in missing)
+                self.wrong(number, column, f"`{kind}` needs {keys_text}")
             return None
-        ordered = tuple((key, keys[key]) for key in KEYS[kind] if key in keys)
-        return Emit(kind, ordered, "inferred" in flags, "once" in flags)
+        order = [key for key in KEYS[kind] if key in keys]
+        return Emit(
+            kind,
+            tuple((key, keys[key]) for key in order),
+            "inferred" in flags,
+            "once" in flags,
+            Spot(number, column),
+            tuple(spots[key] for key in order),
+        )
 
     def _value(self, raw: str, quoted: bool) -> Value | FieldRef:
         if not quoted and raw.startswith("{") and raw.endswith("}"):
@@ -334,25 +394,27 @@ class _Reader:
     ) -> Value | FieldRef:
         if key not in NUMBERS or isinstance(value, FieldRef):
             return value
-        if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 19:
+        if isinstance(value, str) and _is_number(value):
             return int(value)
         self.wrong(number, column, f"`{key}` is a number")
         return 0
 
-    def _end_rule(self, number: int) -> None:
-        if self.patterns and (self.emits or self.nothing):
+    def _end_rule(self) -> None:
+        if self.on_at and not self.answered:
+            self.wrong(self.on_at, 1, "an `on` line needs an `emit` line: an event, or `nothing`")
+        if self.patterns and self.answered:
             line = self.patterns[0][0]
             patterns = tuple(pattern for _, pattern in self.patterns)
             self.rules.append(Rule(line, patterns, tuple(self.emits)))
-        self.patterns, self.emits, self.nothing = [], [], False
+        self.on_at, self.answered, self.patterns, self.emits = 0, False, [], []
 
     # ---- samples -------------------------------------------------------------------------------
     def _is(self, number: int, column: int, rest: str) -> None:
         if not self.log:
             self.wrong(number, column, "`is` needs a `log` line before it")
             return
+        self.said = True
         if rest == "nothing":
-            self.empty = True
             return
         event = self._event(number, column, rest)
         if event is None:
@@ -361,26 +423,25 @@ class _Reader:
         if len(values) < len(event.keys):
             self.wrong(number, column, "an expected event has values, not fields")
         self.told.append(told(event.kind, values, inferred=event.inferred))
+        self.written.append(event)
 
-    def _end_sample(self, number: int) -> None:
-        if not self.told and not self.empty:
+    def _end_sample(self) -> None:
+        if not self.said:
             self.wrong(
                 self.log[0][0], 1, "a `log` line needs an `is` line: the events, or `nothing`"
             )
         lines = tuple(text for _, text in self.log)
-        self.samples.append(Sample(self.log[0][0], lines, tuple(self.told)))
-        self.log, self.told, self.empty = [], [], False
+        self.samples.append(Sample(self.log[0][0], lines, tuple(self.told), tuple(self.written)))
+        self.log, self.said, self.told, self.written = [], False, [], []
 
     # ---- the whole -----------------------------------------------------------------------------
     def finish(self) -> LogMap:
-        if self.patterns and not self.emits and not self.nothing:
-            self.wrong(
-                self.patterns[0][0], 1, "an `on` line needs an `emit` line: an event, or `nothing`"
-            )
-        self._end_rule(0)
+        self._end_rule()
         if self.log:
-            self._end_sample(0)
-        if not self.name and not any(one.line == 1 for one in self.mistakes):
+            self._end_sample()
+        for spot, key, name, pattern in self.numbers:
+            self._number_field(spot, key, name, pattern)
+        if "map" not in self.once and not any(one.line == 1 for one in self.mistakes):
             self.wrong(1, 1, 'a mapping begins with `map NAME "what log it reads"`')
         if self.form is None and not self.mistakes:
             self.wrong(
@@ -397,7 +458,7 @@ class _Reader:
             self.name,
             self.title,
             self.path,
-            self.spec,
+            self.spec or "rhs",
             self.form,
             tuple(self.prefilter),
             self.tables,
@@ -407,4 +468,9 @@ class _Reader:
             tuple(self.advice),
             tuple(self.rules),
             tuple(self.samples),
+            Spots(self.spec_at, self.words_at, tuple(self.unseen_at), self.limits_at),
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 19

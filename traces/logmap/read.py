@@ -27,7 +27,7 @@ from rhscheck.traces.clusterlog.line import (
 )
 from rhscheck.traces.logmap.compiled import Compiled
 from rhscheck.traces.logmap.known import Known
-from rhscheck.traces.logmap.language import MAX_NAME, LogMap, told
+from rhscheck.traces.logmap.language import LogMap, short_name, told
 from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, normalised
 from rhscheck.traces.logmap.rapid import HEAD, SHORTEST, Rapid
@@ -480,7 +480,7 @@ class LogReader:
                 b"%x" % tid if isinstance(tid, int) and tid >= 0 else None,
                 reading,
                 host=None if host is None else str(host),
-                res=None if res is None else str(res)[:MAX_NAME],
+                res=None if res is None else short_name(str(res)),
                 dated=not _is_clock(form),
             )
 
