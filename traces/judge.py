@@ -169,7 +169,8 @@ class Judge:
         if isinstance(reading, Gap):
             self._missing = self._missing or f"events are missing at line {line} ({reading.why})"
             return
-        time, late = self._check_order(line, event)
+        time, late = _bounds(event)
+        self._check_order(line, event, time, late)
         if self._unread is not None and self._missing is None:
             self._missing = f"line {self._unread} cannot be read"
         if self._missing is not None:
@@ -421,28 +422,23 @@ class Judge:
         if misfit.kind == "behind":
             self._missing = self._missing or misfit.what(line)
 
-    def _check_order(self, line: int, event: Event) -> tuple[int, int]:
-        """Check the clock of the event's host: whether lines are in order.
-
-        The earliest and the latest time at which the event may have happened (microseconds).
-        """
+    def _check_order(self, line: int, event: Event, time: int, late: int) -> None:
+        """Check the clock of the event's host: whether lines are in order."""
         recording, hosts = self._recording, self._hosts
-        time, late = _bounds(event)
         known = hosts.last.get(event.host)
         before = None if known is None or time >= known else self._last_own(event)
         if known is not None and late < known and self._missing is not None:
             self._set_back(event.host, time)  # a line in the wrong place is nobody's fault
-            return time, late
-        if before is not None and time < before <= late:
-            time = before  # it may have come after the one before, so it did
-        if before is None or time >= before:
-            # Of what others on this host do the order is open, if their stamps contradict it.
+            return
+        if before is None or late >= before:
+            # Of what others on this host do the order is open, if their stamps contradict it; so it
+            # is where times are not exact, and allow both orders.
             watched = hosts.are_watched
             hosts.hear(event.host, time)
             if hosts.are_watched and not watched:
                 for unit in self._all.everybody:
                     unit.heard = {}
-            return time, late
+            return
         text = f"the clock goes back, from {clock_time(before)} to {clock_time(time)}"
         header = self._all.header
         if not self._all.lossy and header is not None and header.start == "initial":
@@ -456,7 +452,6 @@ class Judge:
                 self._accuse(event, Site(line, event.res, time, "the time before the event"), text)
         self._set_back(event.host, time)
         self._all.lose(line, time, late, f"line {line}: {text}")
-        return time, late
 
     def _set_back(self, host: str, time: int) -> None:
         """The clock of `host` shows an earlier time than before. Whoever calls this loses lines."""
