@@ -382,7 +382,9 @@ class Replayer:
         refuse_device(path)
         with _opened(path) as stream:
             # Compiled code reads lines faster than processes can tell each other about them.
-            if jobs > 1 and stream.seekable() and compiled.calls is None:
+            # With `strict` the first line that cannot be read is the answer.
+            shared = jobs > 1 and not self._strict and compiled.calls is None
+            if shared and stream.seekable():
                 from rhscheck.traces.tables import ranges, tabulate
                 from rhscheck.workers import each
 

@@ -13,10 +13,12 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
+import msgspec
 
 from rhscheck import api
 from rhscheck.growing_file import GrowingFile
 from rhscheck.output import finding_text
+from rhscheck.traces.format import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.2
 ASK_S = 2.0  # so long at most nobody asks whether it is enough
 _LONGEST_READ = 1 << 16
+_LONGEST_END = 1 << 10
 
 
 class Followed(RawIOBase):
@@ -39,6 +42,7 @@ class Followed(RawIOBase):
         self._file = GrowingFile(path)
         self._stop = stop
         self._enough = False
+        self._unended = b""  # what was read of a line that has no end yet
         self._ask_at = time.monotonic() + ASK_S
         self.rotated = False
 
@@ -51,15 +55,25 @@ class Followed(RawIOBase):
             self._is_enough()  # there may always be more to read
         wanted = _LONGEST_READ if size < 0 else min(size, _LONGEST_READ)
         while True:
-            found = self._file.more(wanted)
+            found = self._more(wanted)
             if found:
                 return found
             if self._file.is_replaced():
                 self.rotated = True
-                return self._file.more(wanted)
-            if self._is_enough():
+                return self._more(wanted)
+            if self._unended and _is_end_line(self._unended):
                 return b""
+            if self._is_enough():
+                return self._more(wanted)  # what was written since the last look
             time.sleep(_PAUSE_S)
+
+    def _more(self, most: int) -> bytes:
+        found = self._file.more(most)
+        last = found.rfind(b"\n") + 1
+        self._unended = (b"" if last else self._unended) + found[last:]
+        if len(self._unended) > _LONGEST_END:
+            self._unended = b" "  # too long for an end line, whatever follows
+        return found
 
     def _is_enough(self) -> bool:
         self._ask_at = time.monotonic() + ASK_S
@@ -72,6 +86,15 @@ class Followed(RawIOBase):
         """Close the file, too."""
         self._file.close()
         super().close()
+
+
+def _is_end_line(text: bytes) -> bool:
+    """Whether a line that has no line feed is whole, and says that the recording is over."""
+    try:
+        msgspec.json.decode(text, type=End)
+    except msgspec.MsgspecError:
+        return False
+    return True
 
 
 def follow_trace(

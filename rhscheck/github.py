@@ -7,10 +7,15 @@ errors and ten warnings a step; so the worst come first, and the last line count
 
 from __future__ import annotations
 
+import re
+
 from rhscheck.ci_report import Check, CiReport, Level
 
 _COMMANDS: dict[Level, str] = {"error": "error", "warning": "warning", "note": "notice"}
 MAX_FLOW = 50  # steps of a run in one annotation
+# What a terminal that shows the log of a run may obey: control characters but for the ends of
+# lines, and what turns the direction of a text.
+_OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def github(report: CiReport) -> bytes:
@@ -49,7 +54,8 @@ def _annotation(check: Check) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    shown = _OBEYED.sub(lambda one: one[0].encode("unicode_escape").decode("ascii"), text)
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -58,4 +64,5 @@ def _property(text: str) -> str:
 
 def _plain(text: str) -> str:
     """A line that the runner does not take for a command, old style (`##[`) or new (`::`)."""
-    return text.replace("\r", " ").replace("\n", " ").replace("##[", "# #[")
+    shown = _OBEYED.sub(lambda one: one[0].encode("unicode_escape").decode("ascii"), text)
+    return shown.replace("\r", " ").replace("\n", " ").replace("##[", "# #[")

@@ -236,6 +236,13 @@ def test_github_escapes_what_would_end_a_command() -> None:
     assert last == "rhscheck verify # #[x] ::stop: 1 failed; exit 1"
 
 
+def test_github_shows_what_a_terminal_would_obey() -> None:
+    report = made(check(message="a\x1b[1mb", place=Place("[red]e\x1b[1m.log", 3)))
+    line, _ = github(report).decode().splitlines()
+    assert line.startswith("::error file=[red]e\\x1b[1m.log,line=3,title=")
+    assert "::a\\x1b[1mb" in line
+
+
 def test_the_worst_come_first_and_what_is_skipped_is_not_annotated() -> None:
     report = made(
         check(id="A", status="warning"),

@@ -241,6 +241,27 @@ def test_a_trace_that_is_written_faster_than_it_is_judged_ends_all_the_same(
     assert report.events == 7
 
 
+def test_what_is_written_between_the_last_look_and_the_request_is_judged(tmp_path: Path) -> None:
+    path = tmp_path / "live.jsonl"
+    lines = simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:5]))
+
+    def stop() -> bool:
+        with path.open("ab") as file:
+            file.write(lines[5])
+        return True
+
+    (report,) = follow_trace(api.Replayer(), str(path), quiet=True, stop=stop)
+    assert report.events == 5
+
+
+def test_an_end_line_without_a_line_feed_ends_following(tmp_path: Path) -> None:
+    path = tmp_path / "live.jsonl"
+    path.write_bytes(simulate(FISCHER, 2, 1, 40).trace.encode().rstrip(b"\n"))
+    (report,) = follow_trace(api.Replayer(), str(path), quiet=True)
+    assert (report.verdict, report.judged) == ("conforms", report.events)
+
+
 def test_only_the_second_request_interrupts() -> None:
     with asked_to_stop() as stop:
         assert not stop()

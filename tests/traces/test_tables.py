@@ -106,6 +106,21 @@ def test_the_report_is_the_same_for_every_number_of_workers(
         assert replayer.replay(str(path), jobs) == alone
 
 
+def test_a_strict_replay_refuses_the_same_line_whatever_the_number_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.jsonl"
+    lines = [encoded(one) for one in polls(3, 60, random.Random(1))]
+    at = next(number for number, line in enumerate(lines) if number > 90 and b'"rc"' in line)
+    lines[at] = lines[at].replace(b'"rc"', b'"cr"')
+    path.write_bytes(HEADER + b"".join(lines))
+    monkeypatch.setattr(compiled, "calls", None)
+    replayer = api.Replayer(strict=True)
+    for jobs in (1, 2):
+        with pytest.raises(api.InputError, match=f"line {at + 2}, .* required field 'rc'"):
+            replayer.replay(str(path), jobs)
+
+
 def test_a_file_that_took_the_name_of_another_is_not_tabulated(tmp_path: Path) -> None:
     path, other = tmp_path / "t.jsonl", tmp_path / "u.jsonl"
     data = HEADER + b"".join(map(encoded, polls(3, 60, random.Random(1))))
