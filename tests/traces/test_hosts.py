@@ -276,7 +276,11 @@ def test_lines_that_are_missing_later_than_another_host_has_got(missing: str) ->
         judge.feed(3, GapEvent(ts=10 * SECOND, seq=0, host="A", why="disk full"))
     else:
         judge.unreadable(Malformed(3, 1, "not JSON"))
-    later = (answer("A", 10 * SECOND, "Open", ONE), *LATER_FIRST[1:2], *LATER_FIRST[3:])
+    later: tuple[Event, ...] = (
+        answer("A", 10 * SECOND, "Open", ONE),
+        LATER_FIRST[1],
+        *LATER_FIRST[3:],
+    )
     for line, event in enumerate(later, 4):
         judge.feed(line, event)
     assert lines_of(judge.finish(Finish("complete", 9, 7, ""))) == []
