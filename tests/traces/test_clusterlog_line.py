@@ -7,8 +7,10 @@ import pytest
 from rhscheck.traces.clusterlog.line import (
     About,
     Line,
+    begins_record,
     canonical,
     component,
+    have_dates,
     is_legacy,
     parse_line,
     section,
@@ -47,13 +49,35 @@ TIME = 1_596_676_724_931_000  # 2020/08/06-01:18:44.931
             Line(None, None, None, False, None, "INFO",
                  "rcm::RcmResource::OnlineWorker[RCM] Issuing"),
         ),
+        (
+            "**00002a54.0000610c::2020/08/06-01:18:44.931 ERR   [RHS] Online failed.**",
+            Line(0x2A54, 0x610C, TIME, True, None, "ERR", "[RHS] Online failed."),
+        ),
+        (
+            "> > 12: **00002a54.0000610c::2020/08/06-01:18:44.931 ERR   [RHS] x**",
+            Line(0x2A54, 0x610C, TIME, True, None, "ERR", "[RHS] x"),
+        ),
+        (
+            "123:00002a54.0000610c::2020/08/06-01:18:44.931 ERR   [RHS] x",
+            Line(0x2A54, 0x610C, TIME, True, None, "ERR", "[RHS] x"),
+        ),
+        ("> **WARN lost quorum**", Line(None, None, None, False, None, "WARN", "lost quorum")),
+        ("12 **<DateTime>** INFO x", Line(None, None, None, False, None, "INFO", "x")),
+        (
+            "7: 21:16:18.436 DBG   [SM] x",
+            Line(None, None, 76_578_436_000, False, None, "DBG", "[SM] x"),
+        ),
         ("Run the Validate a Configuration wizard", None),
+        ("16 milliseconds for resource 'x'.", None),
+        ("> quoted", None),
+        ("**bold**", None),
         ("", None),
         ("INFOrmation", None),
     ],
 )  # fmt: skip
 def test_parts_of_a_line(text: str, line: Line | None) -> None:
     assert parse_line(text) == line
+    assert begins_record(text) is (line is not None)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +109,23 @@ def test_formats_before_2008() -> None:
     assert not is_legacy([*old, "000.000::1999/06/09-18:00:18.874 INFO  x"])
     assert not is_legacy(["00000ccc.00000ca4::2009/10/17-19:20:41.265 [RHS] level removed"])
     assert not is_legacy(["some text"])
+
+
+def test_what_people_write_into_a_log_does_not_make_it_a_modern_one() -> None:
+    old = "378.380::1999/06/09-18:00:50.881 [NM] Forming cluster membership."
+    assert is_legacy(["# Windows 2000: no level, no [RES]", old])
+    assert is_legacy([old, "378.380::1999/06/09-18:00:50.881 see [RES] text"])
+    # A level that was translated.
+    assert not is_legacy(["00000df4.00000c04::2009/10/17-19:20:47.093 FEHLER [RHS] x"])
+    assert not is_legacy([old, "[RCM] a line that lost its beginning"])
+    assert not is_legacy([old, "Resource d called SetResourceStatusEx: checkpoint 5. Old state x"])
+
+
+def test_dates() -> None:
+    clock, dated = "10:00:05.000 INFO  [RHS] x", "4.5::2020/08/06-01:18:44.931 INFO  [RHS] x"
+    assert have_dates(["# 2020/08/06-01:18:44.931 is in no line's beginning", clock]) is False
+    assert have_dates([clock, clock, dated]) is True
+    assert have_dates(["INFO  [RHS] x", "4.5::*<DateTime>* INFO  [RHS] x"]) is None
 
 
 def test_what_the_header_says() -> None:

@@ -12,6 +12,7 @@ the log was made with -UseLocalTime.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,21 +23,32 @@ from rhscheck.traces.logmap.pattern import clock_micros, iso_micros
 Level = Literal["INFO", "WARN", "ERR", "DBG"]
 # The components whose lines tell about resources; they did not exist before Windows Server 2008.
 RESOURCE_COMPONENTS: Final = ("[RHS]", "[RCM]", "[RES]")
+_COMPONENTS: Final = tuple(name.strip("[]") for name in RESOURCE_COMPONENTS)
+_FIRST_MODERN_US: Final = 1_167_609_600_000_000  # 2007, when it was written
 # What only 2008 and later say, even where level and component were removed.
-_MODERN: Final = (*RESOURCE_COMPONENTS, "called SetResourceStatusEx")
+_MODERN: Final = "called SetResourceStatusEx: checkpoint"
 
 _STAMP = r"\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3}"
-_REDACTED = r"\*?<[^<>\n]{1,40}>\*?"
+_REDACTED = r"\*{0,2}<[^<>\n]{1,40}>\*{0,2}"
+_FUNCTION = r"(?:[A-Za-z_][\w:~<>]{0,199}(?: \(\))?)?"
+# What mail programs, viewers and Markdown put in front: `>`, `123`, `123:`, `**`; only in front of
+# something that follows.
+_FRONT = re.compile(
+    r"(?:(?:>|\*\*)\s*){0,4}(?:\d{1,10}(?::\s*|\s+))?(?:(?:>|\*\*)\s*){0,4}"
+    r"(?=[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::|\d{4}/\d\d/\d\d-|\d\d:\d\d:\d\d\.|"
+    rf"(?:INFO|WARN|ERR|DBG)\s|{_FUNCTION}\[[A-Za-z]|{_REDACTED})"
+)
 _HEAD = re.compile(
-    # A viewer's line number, then an event channel; both only in front of something that follows.
-    r"(?:\d{1,10}\s+)?"
+    # An event channel, only in front of something that follows.
     r"(?:\[(?P<channel>[A-Za-z][A-Za-z0-9/ _-]{0,99})\]\s+(?=[0-9a-fA-F]{1,8}\.))?"
     r"(?:(?P<pid>[0-9a-fA-F]{1,8})\.(?P<tid>[0-9a-fA-F]{1,8})::)?"
     rf"(?:(?P<stamp>{_STAMP})|(?P<clock>\d\d:\d\d:\d\d\.\d{{3}})|(?P<redacted>{_REDACTED}))?"
     r"\s*(?:(?P<level>INFO|WARN|ERR|DBG)(?=\s))?\s*"
 )
+# Without any of these no line begins a record; most that continue one have none.
+_MAY_BEGIN = re.compile(r"::|:\d\d:|\[|INFO|WARN|ERR|DBG|<")
 _COMPONENT = re.compile(
-    r"(?:[A-Za-z_][\w:~<>]{0,199}(?: \(\))?)?"
+    rf"{_FUNCTION}"
     r"\[(?P<name>[A-Za-z][A-Za-z0-9]{1,15})(?P<detail> [^\[\]]{1,200})?\]:? ?"
 )
 _SECTION = re.compile(r"\[=== (?P<name>[^=\n]{1,200}?) ?===\]")
@@ -65,9 +77,12 @@ class Line(msgspec.Struct, frozen=True):
 
 def parse_line(text: str) -> Line | None:
     """The parts of a line; None if it does not begin a message (it continues the one before)."""
-    found = _HEAD.match(text)
+    front = _FRONT.match(text)
+    found = _HEAD.match(text, 0 if front is None else front.end())
     assert found is not None, "every part of the head is optional"
     message = text[found.end() :].rstrip()
+    if front is not None and "**" in front[0]:
+        message = message.removesuffix("**").rstrip()
     level, pid = found["level"], found["pid"]
     begins = pid or found["stamp"] or found["clock"] or level or _COMPONENT.match(message)
     if not begins:
@@ -83,6 +98,11 @@ def parse_line(text: str) -> Line | None:
         LEVELS.get(level or ""),
         message,
     )
+
+
+def begins_record(text: str) -> bool:
+    """Whether the line begins a message, as `parse_line` finds it."""
+    return _MAY_BEGIN.search(text) is not None and parse_line(text) is not None
 
 
 LEVELS: Final[dict[str, Level]] = {"INFO": "INFO", "WARN": "WARN", "ERR": "ERR", "DBG": "DBG"}
@@ -117,17 +137,39 @@ def section(text: str) -> str | None:
 def is_legacy(lines: list[str]) -> bool:
     """Whether these are lines of Windows 2000 or 2003, whose log another state machine wrote.
 
-    They have a time stamp and no level, in no line, and none of the components of 2008.
+    They have a time stamp and no level, in no line, and none of the components of 2008. People
+    write about those, too, but not in such lines.
     """
     old = False
     for text in lines:
-        line = parse_line(text)
-        if line is not None and line.level is not None:
+        if _MODERN in text:
             return False
-        if any(name in text for name in _MODERN):
+        line = parse_line(text)
+        if line is not None and _is_modern(line):
             return False
         old = old or _LEGACY.match(text) is not None
     return old
+
+
+def _is_modern(line: Line) -> bool:
+    """Whether Windows 2003 cannot have written the line."""
+    if line.level is not None or component(line.message) in _COMPONENTS:
+        return True
+    if line.pid is None or (line.dated and (line.time_us or 0) < _FIRST_MODERN_US):
+        return False
+    return any(name in line.message for name in RESOURCE_COMPONENTS)
+
+
+def have_dates(lines: Iterable[str]) -> bool | None:
+    """Whether these lines have dates with their times: one is enough. None: there is no time."""
+    dated: bool | None = None
+    for text in lines:
+        line = parse_line(text)
+        if line is not None and line.time_us is not None:
+            if line.dated:
+                return True
+            dated = False
+    return dated
 
 
 # ---- what the log says about itself ------------------------------------------------------------
