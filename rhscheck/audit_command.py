@@ -119,7 +119,9 @@ def audit(
     from rhscheck import audit_output, mappings, opinions
 
     logmap = mappings.mapping_for(map_name, spec)
-    files = log_files(logs)
+    files, skipped = log_files(logs)
+    for path in () if out.quiet else skipped:
+        terminal.write_message(f"note: {terminal.printable(path)} is no file, and is not read")
     if trace_path is not None and len(files) != 1:
         raise api.InputError(f"--trace takes the events of one log; these are {len(files)}")
     if follow and (len(files) != 1 or trace_path is not None):
@@ -186,12 +188,14 @@ def _same_place(path: str, other: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
 
 
-def log_files(arguments: Sequence[str]) -> list[str]:
+def log_files(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The files that the arguments stand for, folders searched in the order of names.
 
-    Raises InputError for what is not there and for a folder without logs.
+    And what is called like a log in these folders and is none: reading a pipe may never end. Raises
+    InputError for what is not there and for a folder without logs.
     """
     files: list[str] = []
+    skipped: list[str] = []
     for argument in arguments:
         path = Path(argument)
         if not path.is_dir():
@@ -203,13 +207,21 @@ def log_files(arguments: Sequence[str]) -> list[str]:
             for name in _ordered(folders, names)
             if name.lower().endswith(LOG_SUFFIXES)
         ]
+        odd = [one for one in found if _is_no_file(one)]
+        skipped += odd
+        found = [one for one in found if one not in odd] if odd else found
         if not found:
             suffixes = " or ".join(LOG_SUFFIXES)
             raise api.InputError(f"{argument} has no file that ends in {suffixes}; name the files")
         files += found
     if len(files) > MAX_FILES:
         raise api.InputError(f"{len(files):,} logs are more than {MAX_FILES:,} at once")
-    return list(dict.fromkeys(files))
+    return list(dict.fromkeys(files)), list(dict.fromkeys(skipped))
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether something else is there; a link that leads nowhere is a file that cannot be read."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _ordered(folders: list[str], names: list[str]) -> list[str]:
