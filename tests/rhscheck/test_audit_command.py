@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,6 +51,32 @@ def test_a_folder_with_a_log_that_is_refused(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert [Path(one["file"]).name for one in found["logs"]] == ["a.TXT", "b.log"]
     assert "old.log is a cluster.log of Windows 2000 or 2003" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes")
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, "a.log", QUIET)
+    os.mkfifo(tmp_path / "p.log")
+    done = run("audit", str(tmp_path), "--format", "json")
+    assert [Path(one["file"]).name for one in json.loads(done.stdout)["logs"]] == ["a.log"]
+    assert done.stderr == f"note: {tmp_path / 'p.log'} is no file, and is not read\n"
+    assert run("audit", str(tmp_path), "-q").stderr == ""
+    (tmp_path / "a.log").unlink()
+    assert "has no file that ends in .log" in run("audit", str(tmp_path)).stderr
+
+
+def test_a_line_of_dots_is_no_line_of_the_log(tmp_path: Path) -> None:
+    log = write(tmp_path, "a.log", QUIET + "...\n" + STUCK)
+    (found,) = json.loads(run("audit", log, "--format", "json").stdout)["logs"]
+    assert (found["understood"], found["unparsed"]) == (2, 0)
+    assert found["notes"] == [
+        "lines were left out, first in line 2: nothing is concluded across it"
+    ]
+
+
+def test_a_log_of_2003_with_a_comment_on_newer_ones_is_refused(tmp_path: Path) -> None:
+    log = write(tmp_path, "a.log", "note: looked for [RES] lines\n" + OLD * 20)
+    assert "is a cluster.log of Windows 2000 or 2003" in run("audit", log).stderr
 
 
 def test_the_number_of_jobs_makes_no_difference(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_the_dlls_own_record_of_a_call_is_the_call_that_rcm_asked_for() -> None:
 
 def test_records_that_were_wrapped() -> None:
     story, _ = told(
+        RCM.format("00:00.000", "Issuing Online(a long name) to RHS."),
         "00000fe4.00001a10::2024/05/06-10:00:00.000 INFO  [RCM]\nTransitionToState(a long\n",
         "name) Offline-->OnlineCallIssued.\n",
         RCM.format("00:01.000", "Issuing Online(b) to RHS."),
@@ -158,7 +159,7 @@ def test_records_that_were_wrapped() -> None:
     )
     assert list(story.resources) == ["a long name", "b"]
     assert entry_text(story.resources["b"].timeline[1].told) == "Offline → OnlineCallIssued"
-    assert entry_text(story.resources["a long name"].timeline[0].told) == (
+    assert entry_text(story.resources["a long name"].timeline[1].told) == (
         "Offline → OnlineCallIssued"
     )
 

@@ -9,7 +9,7 @@ from cluster_logs import damaged, log_lines
 
 from rhscheck.traces.logmap.compiled import Compiled
 from rhscheck.traces.logmap.load import load_map
-from rhscheck.traces.logmap.read import LogReader
+from rhscheck.traces.logmap.read import LogReader, is_alone
 from rhscheck.traces.logmap.reading import Batch, Sighting
 from rhscheck.traces.logmap.sieve import Sieve
 from rhscheck.traces.logmap.text import Block
@@ -112,6 +112,7 @@ def test_unusual_lines_are_named_if_they_hold_a_text() -> None:
         b"x[RHS] y",
         b"[RH",
         LINE,
+        b"",
         b"SetResourceStatus",
         b"etResourceStatus SetResourceStatu R",
         b"Cluster service is shutting down.",
@@ -125,11 +126,43 @@ def test_unusual_lines_are_named_if_they_hold_a_text() -> None:
     assert [one[0] for one in found[0]] == [13]
     assert [(before, data[begin:end], line) for before, begin, end, line in found[1]] == [
         (0, b"x[RHS] y", 11),
-        (1, b"SetResourceStatus", 14),
-        (1, b"Cluster service is shutting down.", 16),
-        (1, b"R[RCM]", 19),
+        (1, b"SetResourceStatus", 15),
+        (1, b"Cluster service is shutting down.", 17),
+        (1, b"R[RCM]", 20),
     ]
-    assert found[3] == 10
+    assert found[3] == 11
+
+
+@pytest.mark.parametrize(
+    ("following", "alone"),
+    [
+        (b"", True),
+        (b"\n", True),
+        (b"\r\n", True),
+        (b"\r", True),
+        (b"1.2::3", True),
+        (b"00000fe4.0000abcd::2 x\n", True),
+        (b"[damaged.hex-text::2\n", True),
+        (b"00000fe4.0000abcd::x", False),
+        (b"00000fe4.0000abcd:2", False),
+        (b"00000fe4.0000abcd::", False),
+        (b"000000fe4.abc::2", False),
+        (b"fe4.::2", False),
+        (b".abc::2", False),
+        (b"fe4", False),
+        (b"\rx", False),
+        (b" \n", False),
+        (b"x\n00000.0000abcd::2", False),
+        (b"ten) to RHS.\n", False),
+    ],
+)
+def test_a_line_that_may_go_on_in_the_next_is_left_to_others(following: bytes, alone: bool) -> None:
+    data = LINE + b"\n" + following
+    found = usual(data)
+    assert found is not None
+    assert [one[0] for one in found[0]] == ([1] if alone else [])
+    assert [one[3] for one in found[1]] == ([] if alone else [1])
+    assert is_alone(data, len(LINE)) is alone
 
 
 @pytest.mark.parametrize("line", [b"...", b"....", b"[=== Cluster Logs ==="])
@@ -144,7 +177,7 @@ def test_times_that_go_back() -> None:
         ([LINE, later], True),
         ([LINE, LINE.replace(b".123", b".001")], True),
         ([later, LINE], False),
-        ([later, b"-", LINE], False),
+        ([later, b"", LINE], False),
     ):
         found = usual(b"\n".join(lines))
         assert found is not None

@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from hashlib import sha256
+import time
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -19,10 +20,12 @@ from rhscheck.terminal import harmless, printable
 from rhscheck.traces.audit import monitors, story
 from rhscheck.traces.audit.audit import audit_log
 from rhscheck.traces.audit.court import Court
+from rhscheck.traces.audit.growing import GrowingLog
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.logmap.load import load_map
 from rhscheck.traces.logmap.parse import parse_map
-from rhscheck.traces.logmap.text import MAX_LINE_BYTES, blocks, sniff
+from rhscheck.traces.logmap.read import LogReader
+from rhscheck.traces.logmap.text import MAX_LINE_BYTES, blocks, decode, sniff
 
 HEAD = "00001a00.00001b10::2024/05/06-10:00:{:02}.000 "
 # Lines about what the DLL says need no judge, so these tests need not compile the spec for one.
@@ -115,10 +118,133 @@ def test_invalid_utf_16() -> None:
     # A lone half of a surrogate pair, an odd number of bytes, a line feed at an odd position.
     bad = b"\x00\xd8" + "x\n".encode("utf-16-le") + b"\x01\n\n\x01\n\0"
     bad += good + b"\x41"
-    report = audited(b"\xff\xfe" + good + bad)
+    report = audited(b"\xff\xfe" + good + b"\n\0" + bad)
     assert report.encoding == "utf-16-le"
     (entry,) = report.resources[0].timeline
-    assert (entry.line, entry.last_line) == (1, 4)
+    assert (entry.line, entry.last_line, report.tally.lines) == (1, 5, 5)
+
+
+def names_of(data: bytes) -> list[str]:
+    return [one.name for one in audited(data).resources]
+
+
+def test_half_a_pair_of_surrogates_makes_no_two_names_one() -> None:
+    lines = HEAD.format(1) + SAYS.format("a\ud800", 1) + HEAD.format(2) + SAYS.format("a\udc00", 2)
+    for encoding in ("utf-16-le", "utf-16-be"):
+        first, second = names_of(lines.encode(encoding, "surrogatepass"))
+        assert first != second
+
+
+NOISE = "00000fe4.00001a10::2024/05/06-09:00:00.000 INFO  [NM] noise\n" * 1200
+
+
+def test_windows_1252_that_begins_late_is_read_as_such() -> None:
+    # What is looked at to tell the encoding is over when the first such byte comes.
+    text = NOISE + HEAD.format(1) + SAYS.format("Grö", 1) + HEAD.format(2) + SAYS.format("Grä", 2)
+    for encoding in ("windows-1252", "utf-8"):
+        report = audited(text.encode(encoding))
+        assert [one.name for one in report.resources] == ["Grö", "Grä"]
+        assert report.encoding == "utf-8"
+
+
+def test_a_resource_is_not_accused_of_what_another_did_whose_name_is_no_utf_8() -> None:
+    base = (
+        'map m "x"\nspec rhs\nform {time:iso} {text:rest}\n'
+        "facts complete=yes lossy=no start=initial\n"
+        "values entry Open=Open Online=Online Close=Close\n"
+        "unseen expiry *, timer *, event handleSignaled\n"
+        "on {res:word} > {op:entry}\nemit call {op} res={res}\n"
+        "on {res:word} < {op:entry} {rc:int}\nemit return {op} res={res} rc={rc}\n"
+    )
+    logmap = parse_map(base, "m.map")
+    strict = Court(logmap, lambda: load("rhs").system)
+    calls = [
+        f"2026-03-02 09:{at // 60:02}:{at % 60:02}.{part}00 p{at} {what}\n"
+        for at in range(1300)
+        for part, what in ((0, "> Open"), (1, "< Open 0"))
+    ]
+    calls += [
+        f"2026-03-02 09:50:0{at} Gr{name} {what}\n"
+        for at, (name, what) in enumerate(
+            [("ö", "> Open"), ("ö", "< Open 0"), ("ä", "> Open"), ("ä", "< Open 0"),
+             ("ö", "> Online"), ("ö", "< Online 0")]
+        )
+    ]  # fmt: skip
+    data = "".join(calls).encode("windows-1252")
+    assert data.index(b"\xf6") > 1 << 16
+    report = audit_log(BytesIO(data), file="x", number=0, court=strict)
+    assert report.judgement.findings == ()
+    assert [one.name for one in report.resources][-2:] == ["Grö", "Grä"]
+
+
+def test_bytes_that_are_no_characters_stay_apart() -> None:
+    every = bytes(range(0x80, 0x100))
+    for encoding in ("utf-8", "windows-1252"):
+        found = {decode(b"a" + bytes([one]), encoding) for one in every}
+        assert len(found) == 128
+    assert decode("ö€".encode() + b"\xf6\xe2\x89", "utf-8") == "ö€öâ‰"
+    line = HEAD.format(1).encode() + b"ERR   [RES] T <\xe4%c>: x\n"
+    lines = b"".join(line % one for one in b"\x81\x8d\x9d")
+    assert names_of(lines) == ["ä\x81", "ä\x8d", "ä\x9d"]
+
+
+def test_a_prefilter_finds_its_text_in_windows_1252_too() -> None:
+    logmap = parse_map(
+        'map m "x"\nform {time:iso} {text:rest}\nprefilter Größe\n'
+        "on Größe {n:int}\nemit note what=size rc={n}\n",
+        "m.map",
+    )
+    line = "2026-03-02 09:15:00 Größe 7\n"
+    data = ("2026-03-02 09:15:00 none\n" * 3000 + line).encode() + line.encode("windows-1252")
+    reader = LogReader(logmap)
+    assert [one.line for one in reader.read(BytesIO(data))] == [3001, 3002]
+
+
+def test_lines_that_end_with_a_carriage_return_alone() -> None:
+    text = "".join(HEAD.format(at) + SAYS.format(f"w{at}", "ä") for at in range(3))
+    plain = audited(text.encode())
+    for data in (text.replace("\n", "\r").encode(), text.replace("\n", "\r").rstrip().encode()):
+        assert audited(data).as_json() == plain.as_json()
+    log = GrowingLog("x.log", court())
+    for at in range(0, len(text), 50):
+        log.feed(text.replace("\n", "\r").encode()[at : at + 50])
+    assert log.finish().as_json() == plain.as_json()
+    # Half of a line end that is still to be written whole.
+    assert sniff(b"one line\r").cr is False
+    assert sniff(b"one\rtwo").cr is True
+    assert sniff(b"one\rtwo\r\n").cr is False
+
+
+@pytest.mark.parametrize("count", [1, 2, 999, 70_000, 300_001])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_log_that_was_truncated_under_its_writer(count: int, encoding: str) -> None:
+    lines = HEAD.format(1) + SAYS.format("one", "x") + HEAD.format(2) + SAYS.format("two", "y")
+    data = bytes(count if encoding == "utf-8" else 2 * count) + lines.encode(encoding)
+    report = audited(data)
+    assert [one.name for one in report.resources] == ["one", "two"]
+    assert (report.encoding, report.tally.lines, report.tally.cut_lines) == (encoding, 2, 0)
+    log = GrowingLog("x.log", court())
+    for at in range(0, len(data), 4096):
+        log.feed(data[at : at + 4096])
+        log.pause()
+    assert log.finish().as_json() == report.as_json()
+
+
+def test_zeros_before_a_record() -> None:
+    first = HEAD.format(1) + SAYS.format("one", "x")
+    second = HEAD.format(2) + SAYS.format("two", "y")
+    for count in (1, 5, 70_001):
+        data = first.encode() + bytes(count) + second.encode()
+        assert names_of(data) == ["one", "two"]
+
+
+def test_unknown_records_of_many_lines_take_no_longer_than_others() -> None:
+    unknown = HEAD.format(1) + "INFO  [RHS] Some unknown message {}\n"
+    lines = [unknown.format(at) + "a line without beginning\n" * 6 for at in range(20_000)]
+    began = time.process_time()
+    report = audited("".join(lines).encode())
+    assert report.tally.relevant == 20_000
+    assert time.process_time() - began < 5  # 0.4 s; with all ways of joining them 3 s
 
 
 def test_a_damaged_byte_makes_no_other_encoding() -> None:

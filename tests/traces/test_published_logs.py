@@ -128,7 +128,7 @@ CASES = {
         [(4, "timed-out", "TSM-Server-TSM1", "DLL", [4, 5], [], [])],
         SO_FAR,
         {"P5": SO_FAR},
-        notes=(UNTIMED, "lines were left out, first in line 2"),
+        notes=("lines were left out, first in line 2",),
     ),
     # The log says LOOKSALIVE; it may have been the IsAlive in the same call record.
     "joshthecoder-2018-12-03-fsw-looksalive-deadlock": Case(
@@ -261,7 +261,7 @@ CASES = {
         [(16, "service-gone", None, None, [16], [], [])],
         "not-observable",
         {},
-        notes=(UNTIMED, "lines were left out, first in line 9"),
+        notes=("lines were left out, first in line 9",),
     ),
 }
 

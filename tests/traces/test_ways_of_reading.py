@@ -135,6 +135,45 @@ def test_as_it_grows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert grown(data, rng).as_json() == fast(data).as_json()
 
 
+CLOCK = "10:00:05.000 INFO  [RCM] Issuing Offline(e) to RHS.\n"
+DATED = "00000fe4.00001a10::2024/05/06-10:00:0{}.000 INFO  [RCM] Issuing Online(d) to RHS.\n"
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_a_line_that_lost_its_date_takes_no_date_from_the_others(at: int) -> None:
+    lines = [DATED.format(0), DATED.format(6), DATED.format(7)]
+    data = "".join([*lines[:at], CLOCK, *lines[at:]]).encode()
+    found = fast(data)
+    assert found.notes == ("1 line has no time: only the order is known",)
+    assert found.clock(found.tally.first_us) == "2024-05-06T10:00:00.000Z"
+    assert found.clock(found.tally.last_us) == "2024-05-06T10:00:07.000Z"
+    same = [one_by_one(data), in_stretches(data), grown(data, random.Random(at))]
+    assert [one.as_json() for one in same] == [found.as_json()] * 3
+
+
+def test_a_log_without_dates_has_none() -> None:
+    undated = [CLOCK.replace("05.000", f"0{at}.000") for at in range(3)]
+    header = "[=== Resources ===]\n" + "a line\n" * 20_000 + "[=== Cluster Logs ===]\n"
+    for before in ("", header):
+        data = (before + "".join(undated)).encode()
+        found = fast(data)
+        assert found.notes == ("the lines have no date: times of day only",)
+        assert (found.tally.untimed, found.clock(found.tally.first_us)) == (0, "10:00:00.000")
+        same = [one_by_one(data), in_stretches(data), grown(data, random.Random(1))]
+        assert [one.as_json() for one in same] == [found.as_json()] * 3
+
+
+def test_a_log_whose_dates_come_late_has_times_of_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So late that they were not seen when it began.
+    data = (CLOCK * 2000 + DATED.format(6)).encode()
+    found = fast(data)
+    assert found.notes == ("the lines have no date: times of day only",)
+    assert found.clock(found.tally.last_us) == "10:00:06.000"
+    assert found.resources[1].timeline[-1].time_us == 36_006_000_000
+    same = [one_by_one(data), in_stretches(data), grown(data, random.Random(2))]
+    assert [one.as_json() for one in same] == [found.as_json()] * 3
+
+
 def test_messages_that_are_forgotten_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     data = sample(1)
     known = fast(data).as_json()

@@ -95,8 +95,8 @@ def audit_log(
             maker.host = reader.about.node or ""
         if progress is not None and count % _REPORT_EVERY == 0:
             progress(sighting.offset)
+        audit.story.take(sighting)  # first: it may know what the line says
         audit.tally.count(sighting)
-        audit.story.take(sighting)
         if sighting.reading.told:
             for event in maker.events(sighting):
                 if judge is not None:
@@ -189,8 +189,8 @@ class Audit:
         """The next lines that the mapping looks at."""
         for _, sighting in batch.odd:
             self.days.count(sighting)
+        self.story.take_batch(batch)  # first: it may know what a line says
         self.tally.take(batch)
-        self.story.take_batch(batch)
 
     def clock(self, reader: LogReader) -> Callable[[int | None], str | None]:
         """Times of the log as text, as far as it is read."""

@@ -14,7 +14,14 @@ from rhscheck.traces.audit.court import Court
 from rhscheck.traces.audit.model import Incident
 from rhscheck.traces.audit.report import LogReport
 from rhscheck.traces.logmap.read import LogReader
-from rhscheck.traces.logmap.text import Block, bounded, converted, last_record, sniff
+from rhscheck.traces.logmap.text import (
+    Block,
+    bounded,
+    converted,
+    last_record,
+    with_line_feeds,
+    zeros,
+)
 
 _ENOUGH = 1 << 12  # bytes by which the encoding is told
 _MOST_HELD = 1 << 18  # of an unfinished record
@@ -44,7 +51,7 @@ class GrowingLog:
 
     def feed(self, data: bytes) -> None:
         """More of the log. Raises LegacyFormat."""
-        self._held += data
+        self._held += with_line_feeds(data, self.reader.sniffed)
         if not self._begun and not self._begin(enough=_ENOUGH):
             return
         self._take(last_record(self._held, self.reader.encoding))
@@ -69,12 +76,15 @@ class GrowingLog:
         return self.audit.finish(self.reader).report(self.court)
 
     def _begin(self, *, enough: int) -> bool:
+        # What was truncated under its writer begins with zeros up to where that stood.
+        passed = zeros(self._held)
+        self._offset, self._held = self._offset + passed, self._held[passed:]
         if len(self._held) < enough:
             return False
-        self.reader.sniffed = sniff(self._held)
-        self.reader.refuse_legacy(self._held)
-        self._offset = self.reader.sniffed.mark
-        self._held = self._held[self._offset :]
+        self.reader.begin_with(self._held)
+        sniffed = self.reader.sniffed
+        self._offset += sniffed.mark
+        self._held = with_line_feeds(self._held[sniffed.mark :], sniffed)
         self._begun = True
         return True
 

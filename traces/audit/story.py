@@ -21,7 +21,7 @@ from rhscheck.traces.audit.monitors import Monitors
 from rhscheck.traces.audit.telling import tell
 from rhscheck.traces.audit.usual import forget_open, leave, play, trim
 from rhscheck.traces.audit.ways import Route, Ways
-from rhscheck.traces.logmap.reading import Batch, Reading, Sighting
+from rhscheck.traces.logmap.reading import Batch, Reading, Sighting, chosen
 
 MAX_RESOURCES: Final = 100_000
 MAX_GAPS: Final = 1_000
@@ -125,7 +125,9 @@ class Story:
         return self._era + self.ways.forgotten
 
     def take(self, sighting: Sighting) -> None:
-        """The next line of the log."""
+        """The next line of the log; what it says, if that takes the names that are known."""
+        if sighting.choices:
+            sighting.reading = chosen(sighting, self.resources)
         reading = sighting.reading
         if not reading.told:
             return

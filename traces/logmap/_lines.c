@@ -1,7 +1,7 @@
 /* The lines of a cluster.log that begin as they always do, read in compiled code.
 
    Owns one function that goes over a block once: lines with an untouched beginning and a message
-   that is known become columns, other lines that the mapping may look at are named, all others
+   that is known and does not go on in the next line become columns, other lines that the mapping may look at are named, all others
    counted. It holds no state, and what it is in doubt about it leaves to rhscheck.traces.logmap.read,
    which reads every line and gives the same answers where this module was not built. */
 
@@ -213,6 +213,30 @@ begins_as_usual(
     return *process != NULL;
 }
 
+/* Whether nothing stands in the line from `begin` on that may continue the line before: a record
+   begins there, it is empty, or there is none. `read._ENDS` says the same. */
+static int
+begins_another(const Pass *pass, Py_ssize_t begin)
+{
+    const unsigned char *line = pass->data + begin;
+    Py_ssize_t size = pass->size - begin;
+    if (size <= 0 || line[0] == '\n' || (line[0] == '\r' && (size == 1 || line[1] == '\n')))
+        return 1;
+    if (size > STAMP && line[8] == '.' && line[17] == ':' && line[18] == ':' && line[19] >= '0'
+        && line[19] <= '9' && memchr(line, '\n', STAMP) == NULL)
+        return 1;
+    Py_ssize_t at = 0;
+    for (int number = 0; number < 2; number++) {
+        Py_ssize_t start = at;
+        while (at < size && at - start < 9 && hex_value(line[at]) >= 0)
+            at++;
+        if (at - start < 1 || at - start > 8 || at >= size || line[at] != ".:"[number])
+            return 0;
+        at++;
+    }
+    return size - at >= 2 && line[at] == ':' && line[at + 1] >= '0' && line[at + 1] <= '9';
+}
+
 /* Texts of a tuple of bytes, or of (bytes, place of the sign); how many, -1 with an exception. */
 static int
 take_texts(PyObject *given, Text *texts, int with_sign)
@@ -287,7 +311,7 @@ go_over(
                 Py_DECREF(process);
                 return -1;
             }
-            if (reading != Py_None) {
+            if (reading != Py_None && begins_another(pass, end + 1)) {
                 int failed = PyList_Append(readings, reading) < 0
                              || PyList_Append(processes, process) < 0;
                 Py_DECREF(reading);
@@ -388,7 +412,7 @@ static PyMethodDef methods[] = {
 static int
 set_revision(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "REVISION", 1);
+    return PyModule_AddIntConstant(module, "REVISION", 2);
 }
 
 static PyModuleDef_Slot slots[] = {

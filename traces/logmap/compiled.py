@@ -42,7 +42,7 @@ class Pass(Protocol):
 # What the compiled module can take: so many texts of each kind, so many bytes long.
 _MOST_TEXTS: Final = 16
 _LONGEST: Final = 255
-_lines = compiled("logmap._lines", 1)
+_lines = compiled("logmap._lines", 2)
 usual: Pass | None = None if _lines is None else _lines.usual
 
 

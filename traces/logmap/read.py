@@ -1,6 +1,6 @@
 """Reads a log through a mapping: which lines say something, when, and what.
 
-Owns the walk over a file's lines: the prefilter, time stamps, records of several lines and
+Owns the walk over a file's lines: the prefilter, time stamps, which lines begin a record, and
 sections. It needs memory for a block and a bounded cache, however long the file is. What the events
 mean together is `audit.story`'s business.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, compress
+from itertools import accumulate, compress, islice
 from operator import add
 from typing import BinaryIO, Final, cast
 
@@ -19,8 +19,12 @@ import msgspec
 from rhscheck.traces.clusterlog.line import (
     DEBUG_SECTION,
     LEVELS,
+    RESOURCE_COMPONENTS,
     About,
+    Line,
+    begins_record,
     canonical,
+    have_dates,
     is_legacy,
     parse_line,
     section,
@@ -32,6 +36,7 @@ from rhscheck.traces.logmap.match import Matcher
 from rhscheck.traces.logmap.pattern import Pattern, normalised
 from rhscheck.traces.logmap.rapid import HEAD, SHORTEST, Rapid
 from rhscheck.traces.logmap.reading import (
+    DAY_US,
     Batch,
     Days,
     Reading,
@@ -51,17 +56,19 @@ from rhscheck.traces.logmap.text import (
     decode,
     file_offset,
     line_feeds,
-    read_sample,
+    look_at,
     sniff,
 )
+from rhscheck.traces.logmap.wrapped import MAX_JOINED, Part, Wrapped, part_of
 
 MAX_CACHED: Final = 8192  # messages whose reading is remembered
-MAX_JOINED: Final = 8  # lines that one record may be wrapped over
 MAX_KEY: Final = 600  # bytes of a message that is remembered
 MAX_TEXT: Final = 2000  # characters of a message that are kept
 # Lines at the beginning of the file, and of a section, that may tell about the log.
 HEAD_LINES: Final = 200
 SECTION_LINES: Final = 100
+_DATED_BLOCKS: Final = 64  # of a log in which a time is looked for
+_GAPS: Final = ("...", "…")
 # How a line begins that nobody has touched, down to the message: of fixed width.
 _USUAL = re.compile(
     rb"[0-9a-fA-F]{8}\.[0-9a-fA-F]{8}::\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d\.\d{3} "
@@ -70,7 +77,12 @@ _USUAL = re.compile(
 _LEVELS: Final = {b"%-6s" % name.encode(): level for name, level in LEVELS.items()}
 _STAMP, _LEAD = 19, 43  # where the time and the level begin in such a line
 _WIDTH: Final = 6  # of a level with the blanks behind it
-_BEGINS = re.compile(rb"[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d")
+# The end of a line that does not go on: a record begins, nothing stands in the next line or behind.
+_ENDS: Final = rb"\n(?:\r?(?:\n|\Z)|[^\n]{8}\.[^\n]{8}::\d|[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d)"
+_IS_ALONE = re.compile(_ENDS)
+_GOES_ON = re.compile(rb"(?!%s)\n" % _ENDS)
+# A line as far as a time of day stands in its beginning.
+_TIMED = re.compile(rb"^[^\n]{0,120}?\d\d:\d\d:\d\d\.\d{3}", re.MULTILINE)
 
 
 class LegacyFormat(Exception):  # noqa: N818 - not a fault of the file
@@ -102,12 +114,14 @@ class LogReader:
     lines: int = 0
     cut_lines: int = 0
     _matcher: Matcher | None = None
+    _wrapped: Wrapped | None = None
     _sieves: tuple[Sieve, Rapid, Compiled] | None = None
     # Readings by level and message, those used lately and those before: half are forgotten at a
     # time. Apart from them those of which no rule knows.
     _cache: Known[Reading] = field(init=False)
     _before: dict[bytes, Reading] = field(default_factory=dict)
     _strange: dict[bytes, Reading] = field(default_factory=dict)
+    _open: dict[bytes, bool] = field(default_factory=dict)  # whether further lines change a message
     _stamps: Stamps = field(default_factory=Stamps)
 
     def __post_init__(self) -> None:
@@ -118,14 +132,36 @@ class LogReader:
         """The file's encoding."""
         return self.sniffed.encoding
 
+    @property
+    def _is_strict(self) -> bool:
+        """Whether the log is to have every line."""
+        return not self.logmap.facts.lossy
+
     def begin(self, stream: BinaryIO) -> None:
         """Find out what kind of file it is. `stream` must be seekable, and stays where it is.
 
         Raises LegacyFormat, and what reading raises (OSError).
         """
-        sample = read_sample(stream)
-        self.sniffed = sniff(sample)
-        self.refuse_legacy(sample)
+        self.sniffed, sample = look_at(stream, pass_zeros=not self._is_strict)
+        self._look(sample)
+        if self.logmap.form == "clusterlog" and self.sniffed.dated is None:
+            # The header may be longer than the sample.
+            start = stream.tell()
+            for block in islice(blocks(stream, self.sniffed), _DATED_BLOCKS):
+                self._look_for_dates(block)
+                if self.sniffed.dated is not None:
+                    break
+            else:
+                self.sniffed = msgspec.structs.replace(self.sniffed, dated=True)
+            stream.seek(start)
+
+    def begin_with(self, beginning: bytes) -> None:
+        """Find out what kind of file it is that begins so; more may come.
+
+        Raises LegacyFormat.
+        """
+        self.sniffed = sniff(beginning)
+        self._look(beginning[self.sniffed.mark :])
 
     def read(self, stream: BinaryIO) -> Iterator[Sighting]:
         """The lines that the mapping looks at, in file order, each with its place in the file.
@@ -154,7 +190,13 @@ class LogReader:
             texts = _encoded(self.logmap.prefilter, self.encoding)
             self._sieves = Sieve(texts), Rapid(texts), Compiled(texts)
         sieve, rapid, compiled = self._sieves
-        if self.logmap.form == "clusterlog" and self.within.debug:
+        if self.sniffed.dated is None:
+            self._look_for_dates(block)
+        if (
+            self.logmap.form == "clusterlog"
+            and self.within.debug
+            and self.sniffed.dated is not False
+        ):
             found = None
             if compiled.usable:
                 found = self._compiled(block, compiled)
@@ -173,17 +215,22 @@ class LogReader:
             return self._cluster_block(block, sieve, first)
         return list(self._plain_block(block, self.logmap.form, sieve, first))
 
-    def refuse_legacy(self, sample: bytes) -> None:
-        """Raise LegacyFormat if a log that begins with `sample` is of Windows 2000 or 2003."""
+    def _look(self, sample: bytes) -> None:
+        """Look at the beginning of the text: whether times have dates. Raises LegacyFormat."""
         if self.logmap.form != "clusterlog":
             return
-        text = sample[self.sniffed.mark :]
         if self.encoding in ("utf-16-le", "utf-16-be"):
-            lines = text.decode(self.encoding, "replace").splitlines()
+            lines = sample.decode(self.encoding, "replace").splitlines()
         else:
-            lines = decode(text, self.encoding).splitlines()
+            lines = decode(sample, self.encoding).splitlines()
         if is_legacy(lines[:200]):
             raise LegacyFormat
+        self.sniffed = msgspec.structs.replace(self.sniffed, dated=have_dates(lines))
+
+    def _look_for_dates(self, block: Block) -> None:
+        """Look at times further down: whether they have dates."""
+        heads = (decode(found[0], self.encoding) for found in _TIMED.finditer(block.data))
+        self.sniffed = msgspec.structs.replace(self.sniffed, dated=have_dates(heads))
 
     # ---- what the log says about itself --------------------------------------------------------
     def _learn_head(self, block: Block, first: int) -> None:
@@ -233,10 +280,13 @@ class LogReader:
             self.within = Within(False, self.within.left - known)
         return []
 
-    def _hits(self, data: bytes, sieve: Sieve, start: int, stop: int, line: int) -> list[Sighting]:
+    def _hits(
+        self, data: bytes, sieve: Sieve, start: int, stop: int, line: int, done: int = 0
+    ) -> list[Sighting]:
         """The lines of a part of the debug log, with their places in `data` as offsets.
 
-        `line` is the number of the line that `start` is in.
+        `line` is the number of the line that `start` is in. Those before `done` are part of records
+        that are read already.
         """
         found: list[Sighting] = []
         counted, end = start, start - 1
@@ -247,9 +297,14 @@ class LogReader:
             end = data.find(b"\n", at if at > begin else begin)
             line += data.count(b"\n", counted, begin)
             counted = max(begin, counted)
+            if line < done:
+                continue
             sighting = self._line(data, begin, end, line)
             if sighting is not None:
                 sighting.offset = begin
+                done = line + sighting.lines
+                if self.sniffed.dated is False and sighting.time_us is not None:
+                    sighting.time_us, sighting.dated = sighting.time_us % DAY_US, False
                 found.append(sighting)
         return found
 
@@ -264,9 +319,13 @@ class LogReader:
         self.cut_lines += block.cut
         self._learn_head(block, first)
         odd: list[tuple[int, Sighting]] = []
+        done = 0
         for before, begin, end, line in unusual:
+            if line < done:
+                continue  # part of the record before
             sighting = self._line(data, begin, end, line)
             if sighting is not None:
+                done = line + sighting.lines
                 odd.append((before, sighting))
         return Batch(lines, times, processes, readings, odd, rising)
 
@@ -281,9 +340,14 @@ class LogReader:
         self._cache.failed = False
         readings = self._cache.column(messages)
         strange: list[int] = []
-        if odd_stamps or self._cache.failed:
-            every = zip(readings, pids, bases, fractions, strict=True)
-            strange = [at for at, one in enumerate(every) if None in one]
+        goes_on = _GOES_ON.search(data, 1) is not None
+        if odd_stamps or self._cache.failed or goes_on:
+            every = zip(readings, pids, bases, fractions, between[1:], strict=True)
+            strange = [
+                at
+                for at, one in enumerate(every)
+                if None in one or (goes_on and one[4] and _IS_ALONE.match(one[4]) is None)
+            ]
             for at in strange:
                 if b"\n" in processes[at] or b"\n" in seconds[at] or b"\n" in thousandths[at]:
                     return None  # two lines, the first of them a short one
@@ -327,15 +391,16 @@ class LogReader:
         odd: list[tuple[int, Sighting]] = []
         starts = [0, *accumulate(map(add, map(len, between), map(len, messages)))]
         holes = {at for at, text in enumerate(between) if text and sieve.wants(text)}
-        passed, strangers = 0, set(strange)
+        passed, done, strangers = 0, 0, set(strange)
         for at in sorted(strangers | holes):
             # A line feed is in front of each line; so the first of them is in front of the block.
             start = starts[at] + HEAD * at
             stop = start + len(between[at])
             if at in holes:
                 line = lines[at - 1] + 1 if at else first
-                found = self._hits(data, sieve, start + 1, stop, line)
+                found = self._hits(data, sieve, start + 1, stop, line, done)
                 odd += [(at - passed, sighting) for sighting in found]
+                done = found[-1].line + found[-1].lines if found else done
             if at in strangers:
                 passed += 1
                 end = stop + HEAD + len(messages[at])
@@ -344,6 +409,7 @@ class LogReader:
                     continue
                 sighting = self._line(data, stop + 1, end, lines[at])
                 if sighting is not None:
+                    done = lines[at] + sighting.lines
                     odd.append((at + 1 - passed, sighting))
         return odd
 
@@ -353,12 +419,9 @@ class LogReader:
         if usual is None:
             return self._cluster_line(data, begin, end, line)
         key = data[begin + _LEAD : end]
-        reading = self._cache.known(key)
-        if reading is None:
-            # What is not understood may go on in the next line.
-            reading = self._strange.get(key)
-            if reading is None or not self._is_alone(data, end):
-                return self._cluster_line(data, begin, end, line)
+        reading = self._cache.known(key) or self._strange.get(key)
+        if reading is None or not (is_alone(data, end) or self._is_over(key, reading, data, end)):
+            return self._cluster_line(data, begin, end, line)
         time_us = self._stamps.time(data[begin + _STAMP : begin + _LEAD])
         pid = self._stamps.process(data[begin : begin + 8])
         if time_us is None or pid is None:
@@ -383,61 +446,103 @@ class LogReader:
             self._strange[key] = reading
         return None
 
-    def _is_alone(self, data: bytes, end: int) -> bool:
-        """Whether the line that ends here cannot go on in the next."""
-        return end + 1 >= len(data) or _BEGINS.match(data, end + 1) is not None
+    def _is_over(self, key: bytes, reading: Reading, data: bytes, end: int) -> bool:
+        """Whether no line behind `end` can change what this level and message say."""
+        may_go_on = self._open.get(key)
+        message = ""
+        if may_go_on is None or (may_go_on and reading.shape is not None):
+            message = decode(key[_WIDTH:], self.encoding)
+        if may_go_on is None:
+            may_go_on = self._joins().may_go_on(message)
+            if len(self._open) >= MAX_CACHED:
+                self._open.clear()
+            if len(key) <= MAX_KEY:
+                self._open[key] = may_go_on
+        if may_go_on and reading.shape is not None:
+            ahead = _ahead(data, end, self.encoding)
+            may_go_on = self._joins().may_become(message, ahead)
+        return not may_go_on
 
     def _cluster_line(self, data: bytes, begin: int, end: int, line: int) -> Sighting | None:
         """Any line, however much of it is missing. None: it only continues a record."""
-        text = decode(data[begin:end], self.encoding).strip()
-        if text in ("...", "…"):
+        raw = decode(data[begin:end], self.encoding).lstrip("\0").rstrip("\r")
+        text = raw.strip()
+        if text in _GAPS:
             gap = Reading((told("gap", {"why": "lines were left out"}),), None, "...", None)
             return Sighting(line, 0, None, None, None, gap)
         parsed = parse_line(text)
-        joined = 1
         if parsed is None:
             # A line that lost its beginning may still be one that the mapping knows.
             reading = self._reading(normalised(text), None)
-            if reading.shape is not None:
+            if reading.shape is not None and not any(one in text for one in RESOURCE_COMPONENTS):
                 return None
             return Sighting(line, 0, None, None, None, reading)
-        reading = self._reading(canonical(parsed.message), parsed.level)
-        if reading.shape is not None:
-            wrapped, lines = self._wrapped(data, end, parsed.message, parsed.level)
-            if wrapped is not None:
-                reading, joined = wrapped, lines
+        reading, joined, choices = self._record(data, end, raw, parsed)
+        undated = self.sniffed.dated is False
         return Sighting(
             line,
             0,
-            parsed.time_us,
+            parsed.time_us if parsed.dated or undated else None,
             parsed.pid,
             None if parsed.tid is None else b"%x" % parsed.tid,
             reading,
             channel=parsed.channel,
             lines=joined,
-            dated=parsed.dated,
+            dated=not undated,
+            choices=choices,
         )
 
-    def _wrapped(
-        self, data: bytes, end: int, message: str, level: str | None
-    ) -> tuple[Reading | None, int]:
-        """The record together with the lines that continue it, if only so it is understood."""
-        parts = [message]
+    def _record(
+        self, data: bytes, end: int, raw: str, parsed: Line
+    ) -> tuple[Reading, int, tuple[Reading, ...]]:
+        """What a record says that begins with the line `raw`, which ends at `end`.
+
+        And how many lines it has; and if that cannot be told from the record alone, what it may
+        say.
+        """
+        message = parsed.message
+        if is_alone(data, end):
+            return self._reading(canonical(message), parsed.level), 1, ()
+        found = self._joins().readings(
+            message, lambda: _ahead(data, end, self.encoding), lambda: self._further(data, end, raw)
+        )
+        lines = max((one.lines for one in found), default=1)
+        choices = tuple(
+            [
+                Reading(
+                    one.told,
+                    parsed.level,
+                    one.message[:MAX_TEXT],
+                    None,
+                    one.rule.line,
+                    rcm=one.message.startswith("[RCM]"),
+                )
+                for one in found
+            ]
+        )
+        if len(choices) == 1:
+            return choices[0], lines, ()
+        message = canonical(message)
+        unknown = Reading((), parsed.level, message[:MAX_TEXT], shape_of(message))
+        return unknown, lines, choices
+
+    def _further(self, data: bytes, end: int, before: str) -> list[Part]:
+        """The lines behind `end` that may continue the record whose last line is `before`."""
+        quoted = before.lstrip().startswith(">")
+        parts: list[Part] = []
         at = end + 1
-        while 0 < at < len(data) and len(parts) < MAX_JOINED:
+        while 0 < at < len(data) and len(parts) < MAX_JOINED - 1:
             stop = data.find(b"\n", at)
-            text = decode(data[at:stop], self.encoding).strip("\r\n ")
-            if not text or text == "..." or parse_line(text) is not None:
+            raw = decode(data[at : stop if stop >= 0 else len(data)], self.encoding)
+            raw = raw.lstrip("\0").rstrip("\r")
+            if quoted:
+                raw = raw.lstrip().removeprefix("> ").removeprefix(">")
+            text = raw.strip()
+            if not text or text in _GAPS or text.startswith("[===") or begins_record(text):
                 break
-            parts.append(text)
-            at = stop + 1
-        # Wrapped between words, or wherever the width of a page was used up.
-        for count in range(len(parts), 1, -1):
-            for glue in (" ", ""):
-                reading = self._reading(canonical(glue.join(parts[:count])), level)
-                if reading.shape is None:
-                    return reading, count
-        return None, 1
+            parts.append(part_of(before, raw))
+            before, at = raw, stop + 1
+        return parts
 
     # ---- logs of other kinds -------------------------------------------------------------------
     def _plain_block(
@@ -445,7 +550,7 @@ class LogReader:
     ) -> Iterator[Sighting]:
         at = 0
         # Where every line counts, one that cannot be read may have said anything.
-        strict = not self.logmap.facts.lossy
+        strict = self._is_strict
         for number, raw in enumerate(block.data.split(b"\n")[:-1], first):
             begin, at = at, at + len(raw) + 1
             spoilt = strict and (b"\0" in raw or raw.strip() == b"..." or block.cut)
@@ -486,15 +591,24 @@ class LogReader:
 
     # ---- messages ------------------------------------------------------------------------------
     def _reading(self, message: str, level: str | None) -> Reading:
-        """What a message says; Markdown's emphasis in it is not part of it."""
-        if self._matcher is None:
-            self._matcher = Matcher(self.logmap)
-        plain = message.replace("**", "") if "**" in message else message
-        found = self._matcher.read(plain)
+        """What a message says."""
+        found = self._matched().read(_plain(message))
         if found is None:
             return Reading((), level, message[:MAX_TEXT], shape_of(message))
         rcm = message.startswith("[RCM]")
         return Reading(found[1], level, message[:MAX_TEXT], None, found[0].line, rcm=rcm)
+
+    def _matched(self) -> Matcher:
+        if self._matcher is None:
+            self._matcher = Matcher(self.logmap)
+        return self._matcher
+
+    def _joins(self) -> Wrapped:
+        if self._wrapped is None:
+            self._wrapped = Wrapped(
+                self.logmap, lambda text: _plain(canonical(text)), self._matched().read
+            )
+        return self._wrapped
 
     def _known(self, key: bytes) -> Reading | None:
         """A message that was read before."""
@@ -511,6 +625,26 @@ class LogReader:
             self._cache[key] = reading
 
 
+def _plain(message: str) -> str:
+    """The message without Markdown's emphasis."""
+    return message.replace("**", "") if "**" in message else message
+
+
+def is_alone(data: bytes, end: int) -> bool:
+    """Whether nothing stands in the next line that may continue the one that ends here."""
+    return end + 1 >= len(data) or _IS_ALONE.match(data, end) is not None
+
+
+def _ahead(data: bytes, end: int, encoding: Encoding) -> str:
+    """The lines behind `end` as far as they may continue the one that ends there, or more."""
+    stop = end
+    for _ in range(MAX_JOINED - 1):
+        stop = data.find(b"\n", stop + 1)
+        if stop < 0:
+            return decode(data[end:], encoding)
+    return decode(data[end:stop], encoding)
+
+
 def _is_clock(form: Pattern) -> bool:
     return any(part.name == "time" and part.kind == "clock" for part, _ in form.parts)
 
@@ -520,5 +654,9 @@ def _sieve(prefilter: tuple[str, ...], encoding: Encoding) -> Sieve:
 
 
 def _encoded(prefilter: tuple[str, ...], encoding: Encoding) -> list[bytes]:
-    codec = "windows-1252" if encoding == "windows-1252" else "utf-8"
-    return [text.encode(codec, "replace") for text in prefilter]
+    texts = [text.encode("windows-1252", "replace") for text in prefilter]
+    if encoding == "windows-1252":
+        return texts
+    # In UTF-8 there may be windows-1252, too.
+    more = texts if encoding == "utf-8" else []
+    return list(dict.fromkeys([*(text.encode("utf-8") for text in prefilter), *more]))

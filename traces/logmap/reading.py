@@ -7,7 +7,7 @@ and no pattern.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -48,6 +48,8 @@ class Sighting(msgspec.Struct, gc=False):
 
     `tid`: the thread as it stands there, hexadecimal in a sound log. `lines` is how many lines of
     the file the record takes. `dated`: the time is one since 1970, else one since midnight.
+    `choices`: what a record of several lines may say, if it can be told only by who knows the names
+    of the log (`chosen`); `reading` is one that says nothing then.
     """
 
     line: int
@@ -61,6 +63,24 @@ class Sighting(msgspec.Struct, gc=False):
     res: str | None = None
     lines: int = 1
     dated: bool = True
+    choices: tuple[Reading, ...] = ()
+
+
+def chosen(sighting: Sighting, known: Container[str]) -> Reading:
+    """What a record says that may say several things: that of which the resource is known.
+
+    Of several such it is the one with the longest name: that all of it stands there is no chance.
+    """
+    named = [(_names(one), one) for one in sighting.choices]
+    best = [one for one in named if one[0] and all(name in known for name in one[0])]
+    longest = max((sum(map(len, names)) for names, _ in best), default=0)
+    found = [one for names, one in best if sum(map(len, names)) == longest]
+    others = any(names != _names(found[0]) for names, _ in named) if found else False
+    return found[0] if len(found) == 1 and others else sighting.reading
+
+
+def _names(reading: Reading) -> set[str]:
+    return {one.res for one in reading.told if one.res is not None}
 
 
 class Batch(msgspec.Struct, gc=False):
@@ -137,6 +157,8 @@ class Tally:
 
     def count(self, sighting: Sighting) -> None:
         """Take in a line that was looked at."""
+        if sighting.reading.rule is None and sighting.reading.shape is None:
+            return  # no line of the log: some are missing here
         self.relevant += 1
         shape = sighting.reading.shape
         if shape is None:

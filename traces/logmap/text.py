@@ -1,8 +1,9 @@
 """The text of a log file, whatever its encoding, in blocks of whole lines and bounded memory.
 
 Owns encodings (UTF-8, UTF-16 in both orders, ANSI; with and without a byte-order mark), line ends,
-and the limit on a line's length. It knows nothing of what lines mean. What cannot be decoded
-becomes U+FFFD; nothing here raises for what is in a file.
+and the limit on a line's length. It knows nothing of what lines mean. Bytes that cannot be decoded
+become characters all the same, different ones where they differ, for two names must never become
+one; nothing here raises for what is in a file.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ _NEARBY: Final = 1 << 16
 
 
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+# Character by character windows-1252; the five bytes that it leaves undefined stand for themselves.
+_ANSI: Final = "".join(
+    bytes([one]).decode("windows-1252", "ignore") or chr(one) for one in range(256)
+)
+# The same of bytes that are no UTF-8, as "surrogateescape" gives them.
+_NO_UTF_8: Final = {0xDC00 + one: _ANSI[one] for one in range(0x80, 0x100)}
+_CONTINUING: Final = bytes(range(0x80, 0xC0))  # of a character in UTF-8, all bytes but the first
+_BEYOND_16_BITS: Final = bytes(range(0xF0, 0x100))  # the first of characters that are two in UTF-16
 
 
 @functools.cache
@@ -59,29 +68,45 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Sniffed(msgspec.Struct, frozen=True):
-    """What the first bytes say. `mark`: the length of the byte-order mark."""
+    """What the first bytes say.
+
+    `mark`: where the text begins, behind the byte-order mark, and behind zeros (of a file that was
+    truncated while it was written, up to where its writer stood). `cr`: lines end with a carriage
+    return alone. `dated`: whether times have a date, as far as somebody has looked.
+    """
 
     encoding: Encoding
     mark: int
+    cr: bool = False
+    dated: bool | None = None
 
 
 def sniff(sample: bytes) -> Sniffed:
-    """The encoding of a file that begins with `sample` (at least 64 KiB of it, or all)."""
+    """What a file is whose text begins with `sample`; of that 64 KiB count."""
+    sample = sample[:_SAMPLE_BYTES]
+    encoding, mark = _encoding(sample)
+    # The last may be the first half of another line end.
+    cr = encoding in ("utf-8", "windows-1252") and b"\n" not in sample
+    return Sniffed(encoding, mark, cr and b"\r" in sample.rstrip(b"\r"))
+
+
+def _encoding(sample: bytes) -> tuple[Encoding, int]:
+    """The encoding, and the length of the byte-order mark."""
     if sample.startswith(codecs.BOM_UTF8):
-        return Sniffed("utf-8", 3)
+        return "utf-8", 3
     if sample.startswith(codecs.BOM_UTF16_LE):
-        return Sniffed("utf-16-le", 2)
+        return "utf-16-le", 2
     if sample.startswith(codecs.BOM_UTF16_BE):
-        return Sniffed("utf-16-be", 2)
+        return "utf-16-be", 2
     # Log text is mostly ASCII, of which UTF-16 makes every other byte zero.
     head = sample[:4096]
     pairs = len(head) // 2
     if pairs:
         even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
         if odd > pairs * 0.6 and even < pairs * 0.2:
-            return Sniffed("utf-16-le", 0)
+            return "utf-16-le", 0
         if even > pairs * 0.6 and odd < pairs * 0.2:
-            return Sniffed("utf-16-be", 0)
+            return "utf-16-be", 0
     decoder = codecs.getincrementaldecoder("utf-8")  # the last character may be cut in the middle
     try:
         decoder().decode(sample)
@@ -91,13 +116,18 @@ def sniff(sample: bytes) -> Sniffed:
         text = decoder("replace").decode(sample)
         damaged = text.count("\ufffd")
         sound = sum(map(len, _BEYOND_ASCII.findall(text))) - damaged
-        return Sniffed("utf-8" if sound > damaged else "windows-1252", 0)
-    return Sniffed("utf-8", 0)
+        return "utf-8" if sound > damaged else "windows-1252", 0
+    return "utf-8", 0
 
 
 def decode(data: bytes, encoding: Encoding) -> str:
-    """Text of a block's bytes."""
-    return data.decode("windows-1252" if encoding == "windows-1252" else "utf-8", "replace")
+    """Text of a block's bytes. Those that are no UTF-8 are read as windows-1252."""
+    if encoding == "windows-1252":
+        return codecs.charmap_decode(data, "strict", _ANSI)[0]
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape").translate(_NO_UTF_8)
 
 
 def file_offset(block: Block, position: int, encoding: Encoding) -> int:
@@ -107,15 +137,28 @@ def file_offset(block: Block, position: int, encoding: Encoding) -> int:
     before = block.data[:position]
     if before.isascii():
         return block.offset + 2 * position
-    return block.offset + len(before.decode("utf-8", "replace").encode("utf-16-le"))
+    units = 2 * len(before.translate(None, _CONTINUING)) - len(
+        before.translate(None, _CONTINUING + _BEYOND_16_BITS)
+    )
+    return block.offset + 2 * units
 
 
-def read_sample(stream: BinaryIO) -> bytes:
-    """The beginning of a file, for `sniff`; the stream is where it was."""
-    start = stream.tell()
+def zeros(data: bytes) -> int:
+    """How many zero bytes stand at the beginning; an even number, lest it cut a character."""
+    return (len(data) - len(data.lstrip(b"\0"))) & ~1
+
+
+def look_at(stream: BinaryIO, *, pass_zeros: bool) -> tuple[Sniffed, bytes]:
+    """What the file is (`sniff`), and the beginning of its text; the stream is where it was."""
+    start, passed = stream.tell(), 0
     sample = stream.read(_SAMPLE_BYTES)
+    while pass_zeros and zeros(sample):
+        passed += zeros(sample)
+        stream.seek(start + passed)
+        sample = stream.read(_SAMPLE_BYTES)
     stream.seek(start)
-    return sample
+    found = sniff(sample)
+    return msgspec.structs.replace(found, mark=passed + found.mark), sample[found.mark :]
 
 
 def block_count(size: int) -> int:
@@ -142,7 +185,7 @@ def blocks(
             stream.seek(start)
             # What is longer ends with a line that nobody looks at to its end.
             read = stream.read(min(end, max(border, start) + most) - start)
-            text = converted(read, sniffed.encoding)
+            text = converted(with_line_feeds(read, sniffed), sniffed.encoding)
             if text and not text.endswith(b"\n"):
                 text += b"\n"
             if text:
@@ -165,7 +208,7 @@ def _beginning(stream: BinaryIO, sniffed: Sniffed, number: int) -> tuple[int, bo
     size = _FIRST_LOOK
     while True:
         stream.seek(at)
-        data = stream.read(size)
+        data = with_line_feeds(stream.read(size), sniffed)
         for found in head.finditer(data):
             if not (wide and found.start() % 2):
                 return at + found.end(), True
@@ -178,7 +221,7 @@ def _beginning(stream: BinaryIO, sniffed: Sniffed, number: int) -> tuple[int, bo
             return at, False
         # Half a line feed of UTF-16 never stands at the end: all reads are of even length.
         at += len(data)
-        data = stream.read(BLOCK_BYTES)
+        data = with_line_feeds(stream.read(BLOCK_BYTES), sniffed)
         end = _after_first_line(data, sniffed.encoding)
     return at + end, end < len(data) or bool(stream.read(1))
 
@@ -203,8 +246,10 @@ def bounded(block: Block, encoding: Encoding) -> Iterator[Block]:
             return
         if probe > start:
             yield Block(data[start:probe], file_offset(block, start, encoding))
-        kept = data[probe : probe + MAX_LINE_BYTES] + b"\n"
         end = data.find(b"\n", probe) + 1
+        # What a machine wrote that lost its power may have become zeros; a record begins behind.
+        probe += zeros(data[probe:end])
+        kept = data[probe : min(probe + MAX_LINE_BYTES, end - 1)] + b"\n"
         yield Block(kept, file_offset(block, probe, encoding), end - probe > len(kept))
         start = end
 
@@ -214,11 +259,17 @@ def line_feeds(data: bytes) -> int:
     return len(data) - len(data.replace(b"\n", b""))
 
 
+def with_line_feeds(data: bytes, sniffed: Sniffed) -> bytes:
+    """Bytes of a file with line feeds where its lines end."""
+    return data.replace(b"\r", b"\n") if sniffed.cr else data
+
+
 def converted(data: bytes, encoding: Encoding) -> bytes:
-    """Bytes of a file as they are in a block."""
+    """Bytes of a file as they are in a block. Half a pair of surrogates is no UTF-8 there."""
     if encoding in ("utf-8", "windows-1252"):
         return data
-    return data.decode(encoding, "replace").encode("utf-8")
+    whole = data[: len(data) & ~1]  # half a character at the end of a file says nothing
+    return whole.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
 
 
 def _after_first_line(data: bytes, encoding: Encoding) -> int:
