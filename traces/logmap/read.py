@@ -78,9 +78,14 @@ _LEVELS: Final = {b"%-6s" % name.encode(): level for name, level in LEVELS.items
 _STAMP, _LEAD = 19, 43  # where the time and the level begin in such a line
 _WIDTH: Final = 6  # of a level with the blanks behind it
 # The end of a line that does not go on: a record begins, nothing stands in the next line or behind.
-_ENDS: Final = rb"\n(?:\r?(?:\n|\Z)|[^\n]{8}\.[^\n]{8}::\d|[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d)"
-_IS_ALONE = re.compile(_ENDS)
-_GOES_ON = re.compile(rb"(?!%s)\n" % _ENDS)
+_ENDS: Final = rb"\r?(?:\n|\Z)|[^\n]{8}\.[^\n]{8}::\d|[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::\d"
+_IS_ALONE = re.compile(rb"\n(?:%s)" % _ENDS)
+_GOES_ON = re.compile(rb"\n(?!%s)" % _ENDS)
+# The same where lines are not as usual: what else most records begin with, after blanks and such.
+_ENDS_SOMEHOW = re.compile(
+    rb"\n[ \t>*]{0,20}(?:\d{1,10}[: \t]\s?)?[ \t>*]{0,20}"
+    rb"(?:[0-9a-fA-F]{1,8}\.[0-9a-fA-F]{1,8}::|\d\d:\d\d:\d\d\.\d{3}[ \t])"
+)
 # A line as far as a time of day stands in its beginning.
 _TIMED = re.compile(rb"^[^\n]{0,120}?\d\d:\d\d:\d\d\.\d{3}", re.MULTILINE)
 
@@ -501,7 +506,7 @@ class LogReader:
         say.
         """
         message = parsed.message
-        if is_alone(data, end):
+        if is_alone(data, end) or _ENDS_SOMEHOW.match(data, end) is not None:
             return self._reading(canonical(message), parsed.level), 1, ()
         found = self._joins().readings(
             message, lambda: _ahead(data, end, self.encoding), lambda: self._further(data, end, raw)

@@ -200,7 +200,7 @@ def _beginning(stream: BinaryIO, sniffed: Sniffed, number: int) -> tuple[int, bo
     With the first line after its border; better with one that begins a record, if there is one
     nearby, so that a record that was wrapped over several lines stays in one block.
     """
-    if number == 0:
+    if number * BLOCK_BYTES <= sniffed.mark:
         return sniffed.mark, True
     wide = sniffed.encoding in ("utf-16-le", "utf-16-be")
     head = _head(_UNITS[sniffed.encoding])

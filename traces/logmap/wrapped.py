@@ -23,11 +23,16 @@ _BEGINNING: Final = 16  # characters by which patterns are told apart
 _MOST_BEGUN: Final = 1024  # beginnings that are remembered
 _ANY_TEXT: Final = ("rest", "text", "last", "label")
 _WORDS: Final = ("text", "detail")
-# What a reading is worth, best first. Whole: it ends as the pattern does. Unstopped: but for the
+# What a reading is worth. Whole: it ends as the pattern does. Unstopped: but for the
 # full stop. Loose: of the text at its end nothing is told. Words: that is what somebody says, and
 # may go on. Open: that is a name, a state or a number, and may go on.
 _Worth = Literal["whole", "unstopped", "loose", "words", "open"]
-_WORTHS: Final[tuple[_Worth, ...]] = ("whole", "unstopped", "loose", "words", "open")
+_BEST_FIRST: Final[tuple[tuple[_Worth, ...], ...]] = (
+    ("whole",),
+    ("unstopped",),
+    ("loose", "words"),
+    ("open",),
+)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -141,10 +146,13 @@ class Wrapped:
                         known.setdefault(fit.joined.told, fit)
             if "whole" in found:
                 break
-        best = next((found[worth] for worth in _WORTHS if worth in found), {})
-        # Of two that are as good the rule that stands first knows more of the text.
-        first_rank = min((one.rank for one in best.values()), default=0)
-        return [self._with_words(one, parts) for one in best.values() if one.rank == first_rank]
+        for worths in _BEST_FIRST:
+            best = [one for worth in worths for one in found.get(worth, {}).values()]
+            if best:
+                # Of those that are as good the rule that stands first knows more of the text.
+                first_rank = min(one.rank for one in best)
+                return [self._with_words(one, parts) for one in best if one.rank == first_rank]
+        return []
 
     def _with_words(self, fit: _Fit, parts: Sequence[Part]) -> Joined:
         """The reading; of what somebody says all that stands there."""
