@@ -23,7 +23,7 @@ enum { ROUTE_TOLD };
 enum { HOSTS, ROW, ENDS_SILENCE, CALLS, THEN, CASE, BIT, EFFECTS };
 enum { NEXT, AGAIN, UNSAID, SAID };
 enum { KEPT, BEGUN, OVER };
-enum { SECOND = 1000000 }; /* microseconds */
+enum { MINUTE = 60000000 }; /* microseconds */
 enum { ENDS, AT_MOST, OPENS, INFERRED, CLOSES, CALL_PARTS };
 /* A row of what was measured: rhscheck.traces.audit.durations. */
 enum { COUNT, FIRST_LINE, FIRST_TIME, LAST_LINE, LAST_TIME, LIMIT, ROW_SIZE };
@@ -134,7 +134,7 @@ is_short_silence(const Telling *telling, PyObject *resource, PyObject *time)
            && ended - begun <= number_of(*of(telling, resource, SILENCE_US), -1);
 }
 
-/* Whether the last entry of the timeline is no longer ago than a second. */
+/* Whether the last entry of the timeline is no longer ago than a minute. */
 static int
 was_just_said(const Telling *telling, PyObject *resource, PyObject *time)
 {
@@ -143,7 +143,7 @@ was_just_said(const Telling *telling, PyObject *resource, PyObject *time)
         return 0;
     long long then = number_of(PyList_GET_ITEM(recent, PyList_GET_SIZE(recent) - 2), -1);
     long long now = number_of(time, -1);
-    return then >= 0 && now >= 0 && now - then <= SECOND && then - now <= SECOND;
+    return then >= 0 && now >= 0 && now - then <= MINUTE && then - now <= MINUTE;
 }
 
 /* Whether calls may begin and end here as they mostly do: one ends that is alone, or one begins

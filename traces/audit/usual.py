@@ -55,7 +55,7 @@ class _Tell(Protocol):
 
 # So many lines at most are told here before compiled code is tried again.
 _MANY: Final = 64
-_SECOND: Final = 1_000_000  # microseconds
+_MINUTE: Final = 60_000_000  # microseconds
 _telling = compiled("audit._telling", 2)
 compiled_tell: _Tell | None = None if _telling is None else _telling.tell
 
@@ -243,10 +243,10 @@ def forget_open(resource: Resource) -> None:
 
 
 def was_just_said(resource: Resource, time_us: int | None) -> bool:
-    """Whether the last moment on the timeline is no longer ago than a second."""
+    """Whether the last moment on the timeline is no longer ago than a minute: threads may be late."""
     latest = resource.recent[-1]
     then = latest.last_us if isinstance(latest, Entry) else cast("int | None", resource.recent[-2])
-    return time_us is None or then is None or abs(time_us - then) <= _SECOND
+    return time_us is None or then is None or abs(time_us - then) <= _MINUTE
 
 
 def settle(resource: Resource) -> None:

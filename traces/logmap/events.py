@@ -35,7 +35,7 @@ MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered
 # Processes that are told apart by their epochs; of more, all are taken for new ones.
 MAX_PROCESSES: Final = 100_000
 _NEVER: Final = 1 << 62
-_SECOND: Final = 1_000_000  # microseconds
+_MINUTE: Final = 60_000_000  # microseconds
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class EventMaker:
                     last, known.state = known.state, (told, sighting.time_us)
                     if last is not None and last[0].keys == told.keys:
                         then, now = last[1], sighting.time_us
-                        if then is None or now is None or abs(now - then) <= _SECOND:
+                        if then is None or now is None or abs(now - then) <= _MINUTE:
                             return  # the same change, printed in another form
                 source = told.get("from")
                 target = told.text("to")
