@@ -243,7 +243,7 @@ def forget_open(resource: Resource) -> None:
 
 
 def was_just_said(resource: Resource, time_us: int | None) -> bool:
-    """Whether the last moment on the timeline is no longer ago than a minute: threads may be late."""
+    """Whether the last moment on the timeline is no longer ago than a minute (threads may wait)."""
     latest = resource.recent[-1]
     then = latest.last_us if isinstance(latest, Entry) else cast("int | None", resource.recent[-2])
     return time_us is None or then is None or abs(time_us - then) <= _MINUTE
