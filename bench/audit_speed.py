@@ -76,17 +76,24 @@ def life(name: str) -> list[tuple[str, str]]:
 
 
 def write_log(path: Path, lines: int, share: float) -> None:
-    """A log in which `share` of the lines are about resources."""
+    """A log in which `share` of the lines are about resources.
+
+    The first line of a life is printed again at once in another form, as real logs do it.
+    """
     rng = random.Random(7)
+    begun = share * 15 / 16  # lines that are not such a second one
+    chance = begun / (1 - begun / 15)
+    twice: int | None = None
     names = [f"File Share Witness {number}" for number in range(RESOURCES)]
     lives = [life(name) for name in names]
     at = [0] * RESOURCES
     now = 1_600_000_000_000
     with path.open("w", encoding="utf-8", newline="\n") as out:
         for number in range(lines):
-            now += rng.randrange(20)
-            if rng.random() < share:
-                who = rng.randrange(RESOURCES)
+            now += 0 if twice is not None else rng.randrange(20)
+            if twice is not None or rng.random() < chance:
+                who = rng.randrange(RESOURCES) if twice is None else twice
+                twice = who if twice is None and at[who] == 0 else None
                 process, text = lives[who][at[who]]
                 at[who] = (at[who] + 1) % len(lives[who])
                 pid = "00000fe4" if process == "rcm" else f"{0x1A00 + 4 * (who % 5):08x}"

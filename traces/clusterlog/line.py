@@ -113,7 +113,9 @@ def canonical(message: str) -> str:
 
     A function's name in front of the component is dropped, blanks are normalised.
     """
-    text = " ".join(message.split())
+    text = message
+    if "  " in text or not text.isprintable() or text[:1] == " " or text[-1:] == " ":
+        text = " ".join(text.split())  # any blanks, of which only one kind is printable
     if text[:5] in RESOURCE_COMPONENTS and text[5:6] == " ":
         return text
     found = _COMPONENT.match(text)

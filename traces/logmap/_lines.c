@@ -136,6 +136,14 @@ process_of(Pass *pass, const unsigned char *digits)
     return made;
 }
 
+/* Whether the text stands here; most texts differ from most lines in their first two signs. */
+static inline int
+stands_at(const unsigned char *data, const Text *one)
+{
+    return data[0] == one->text[0] && (one->size == 1 || data[1] == one->text[1])
+           && memcmp(data, one->text, one->size) == 0;
+}
+
 /* Where a text with the shared sign begins, from `start` on; the end if none does. */
 static Py_ssize_t
 find_shared(const Pass *pass, Py_ssize_t start)
@@ -150,7 +158,7 @@ find_shared(const Pass *pass, Py_ssize_t start)
             const Text *one = &pass->shared[number];
             Py_ssize_t begin = at - one->at;
             if (begin >= start && one->size <= pass->size - begin
-                && memcmp(pass->data + begin, one->text, one->size) == 0)
+                && stands_at(pass->data + begin, one))
                 return begin;
         }
         at++;
@@ -201,7 +209,7 @@ begins_as_usual(
     for (int number = 0; number < pass->component_count && !known; number++) {
         const Text *one = &pass->components[number];
         known = length >= COMPONENT + one->size
-                && memcmp(line + COMPONENT, one->text, one->size) == 0;
+                && stands_at(line + COMPONENT, one);
     }
     if (!known || line[8] != '.' || line[17] != ':' || line[18] != ':'
         || process_number(line + 9) < 0)
