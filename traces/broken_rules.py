@@ -100,7 +100,7 @@ class BrokenRules:
                 where = site  # all who kept it until now break it here
             actors = culprits or self._earlier(unit, bit) or where.actors
             fault = replace(mended, actors=actors)
-            self._violate(unit, bit, site)
+            unit.prove(bit, site.time_us)
             told = self._tell(unit, follower, where, bit, fault, site.time_us)
             if own:
                 unit.told.append(told)
@@ -113,7 +113,7 @@ class BrokenRules:
         culprits = self._culprits(broken)
         for bit in self._ordered(broken):
             blamed = replace(fault, actors=culprits or fault.actors)
-            self._violate(unit, bit, site)
+            unit.prove(bit, site.time_us)
             unit.told.append(self._tell(unit, before, site, bit, blamed, site.time_us))
         if not broken:
             unit.told.append(self._tell(unit, before, site, None, fault, site.time_us))
@@ -185,10 +185,6 @@ class BrokenRules:
     def _ordered(self, bits: int) -> list[int]:
         """Assumptions first: they decide about blame."""
         return sorted(_bits(bits), key=lambda bit: self._duties[bit].actor is None)
-
-    def _violate(self, unit: Unit, bit: int, site: Site) -> None:
-        unit.prove(bit, site.time_us)
-        self._recording.violated |= 1 << bit
 
 
 def _bits(mask: int) -> list[int]:

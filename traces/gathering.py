@@ -31,6 +31,7 @@ from rhscheck.traces.window import Window
 _AT_ONCE = 32
 _SWEEP_EVERY = 16_384
 _LONGEST_WINDOW = 200_000
+_MOST_UNTOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Gathering:
     _log: list[Shared] = field(default_factory=list)
     # Lines about what is shared: judged, until somebody's states refuse them.
     _shared_lines: dict[int, None] = field(default_factory=dict)
+    _counted: tuple[tuple[int | None, int], ...] = ()  # of `blank`, while it stood for somebody
     _dropped: int = 0  # entries of the log that every unit has seen
 
     def __post_init__(self) -> None:
@@ -128,6 +130,8 @@ class Gathering:
         unit = self.units.get(key)
         if unit is None:
             nobody = self.nobody()
+            if not self._is_nobody:
+                self._counted = nobody.proven
             unit = self.units[key] = nobody.copy(event.res or "", instance)
             if self.hosts.several and not self._dropped and not self._log:
                 # Another host's line may stand before it in the file and be of a later time.
@@ -137,13 +141,27 @@ class Gathering:
             nobody.told, nobody.group = [], None
             if first is not None and event.host != first:
                 unit.title = f"{event.res} ({event.host})"
+            for finding, proven in nobody.untold:
+                if finding.rule is None:
+                    unit.prove(None, proven)
+                    self.add(unit, finding, proven)
+                else:
+                    self.add(unit, replace(finding, resource=unit.name), proven)
         return unit
 
+    @property
+    def _is_nobody(self) -> bool:
+        """Whether `blank` stands for resources that there are none of, as far as is known."""
+        return self.engine.alone and 0 < len(self.units) >= (self.whose.count or 0)
+
     def add(self, unit: Unit, finding: Finding, proven: int) -> object:
-        """Record a finding, unless `unit` stands for resources that there are none of."""
-        stands_for = self.whose.count or 0
-        nobody = bool(self.units) and stands_for <= len(self.units)
-        if self.engine.alone and unit is self.blank and nobody:
+        """Record a finding, unless `unit` stands for resources that there are none of.
+
+        Where nobody says how many there are, one may be mentioned later: then it is told.
+        """
+        if unit is self.blank and self._is_nobody:
+            if self.whose.count is None and len(unit.untold) < _MOST_UNTOLD:
+                unit.untold.append((finding, proven))
             return None
         if unit.title is not None:
             finding = replace(finding, resource=unit.title)
@@ -313,14 +331,20 @@ class Gathering:
     def _retract(self, unit: Unit, since: int) -> None:
         """What was found wrong with the unit since then has an explanation, or may have one."""
         self.recording.retract((unit.name, unit.title), since)
+        unit.untold = [one for one in unit.untold if one[1] < since]
         if any(time >= since for _, time in unit.proven):
             unit.retract(since)
             self.recount()
 
     def recount(self) -> None:
         """What is wrong with the recording, by what is wrong with its units."""
-        everybody = self.everybody
-        self.recording.violated = 0
-        for one in everybody:
-            self.recording.violated |= one.violated
-        self.recording.diverged = any(one.diverged for one in everybody)
+        recording, units = self.recording, list(self.units.values())
+        proven = [bit for unit in units for bit, _ in unit.proven]
+        if self.blank is not None and self.blank not in units:
+            since = self._counted if self._is_nobody else self.blank.proven
+            proven += [bit for bit, time in self.blank.proven if (bit, time) in since]
+        recording.violated = 0
+        for bit in proven:
+            if bit is not None:
+                recording.violated |= 1 << bit
+        recording.diverged = recording.foreign or None in proven

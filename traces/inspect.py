@@ -194,7 +194,8 @@ class Inspector:
                 self.repairs.limit(unit)
             elif self._remembers(unit):
                 self.repairs.remember(unit, origin, line)
-            self.rules.inspect(unit, site, origin, SeenLine(site.line, time, late, "time"))
+            mine = replace(site, resource=unit.name)  # its own rules are broken, by whoever
+            self.rules.inspect(unit, mine, origin, SeenLine(site.line, time, late, "time"))
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
 
@@ -398,7 +399,6 @@ class Inspector:
                 broken, fault = 0, self.rules.or_before(unit, either, fault)
             self.rules.refuse(unit, before, site, broken, fault)
             unit.prove(None, site.time_us)
-            recording.diverged = True
             recording.note(_GOES_ON)
             unit.books = books
         else:

@@ -378,6 +378,7 @@ class Judge:
             cut = ending.ending == "truncated" and self._unread == ending.lines
             if not cut:
                 recording.doubt(f"line {self._unread} cannot be read")
+        self._all.recount()
         units = list(self._all.units.values())
         return report_of(recording, units or self._all.everybody, self._wording, ending)
 
@@ -470,7 +471,6 @@ class Judge:
         unit = self._all.unit(event, self._whose.role(event)[1])
         self._steady.release(unit)
         unit.prove(None, site.time_us)
-        self._recording.diverged = True
         if unit.follower is not None:
             fault = Fault(unmet=(text,))
             finding = self._wording.finding(unit, unit.follower, site, None, fault)
@@ -502,7 +502,7 @@ class Judge:
             )
             return True
         blank = self._all.nobody()
-        recording.diverged = True
+        recording.foreign = True
         blank.prove(None, -1)  # whatever else happened
         if blank.follower is not None:
             fault = Fault(site.actors, (self._whose.unknown(event),))

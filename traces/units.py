@@ -12,6 +12,7 @@ from typing import Final
 
 from rhscheck.traces.edits import Alignment, SeenLine
 from rhscheck.traces.follow import Follower
+from rhscheck.traces.report import Finding
 
 # How many lines before a fault its repair may begin.
 REACH: Final = 24
@@ -87,6 +88,8 @@ class Unit:
     starts: tuple[Follower, ...] = ()
     lines: list[SeenLine] = field(default_factory=list)
     told: list[object] = field(default_factory=list)
+    # What was found, and when that was certain, while it stands for nobody who was mentioned yet.
+    untold: list[tuple[Finding, int]] = field(default_factory=list)
     # The last lines that were allowed, with where the unit was before each; those before a fault.
     recent: tuple[tuple[Follower, SeenLine], ...] = ()
     earlier: tuple[tuple[Follower, SeenLine], ...] = ()

@@ -37,7 +37,11 @@ _MOST_REPEATS = 1000  # of one finding, by their lines
 
 @dataclass(slots=True)
 class Recording:
-    """What is known of one recording as a whole. `violated`: duties, as bits."""
+    """What is known of one recording as a whole.
+
+    `violated` (duties, as bits) and `diverged` are those of all that are there, when they have been
+    counted; `foreign`: a line is about a resource that there is not.
+    """
 
     engine: Engine
     file: str
@@ -53,6 +57,7 @@ class Recording:
     undecided: bool = False  # part of it could not be judged
     may_lack: bool = False  # events may be missing
     diverged: bool = False
+    foreign: bool = False
     # Of each rule (its bit) what was suspected of whom, and will never be decided.
     _open: dict[int, list[Finding]] = field(default_factory=dict)
     _found: dict[object, Finding] = field(default_factory=dict)
