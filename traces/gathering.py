@@ -126,27 +126,29 @@ class Gathering:
         """The unit whose event it is, made from one that has done nothing if it is new."""
         if not self.engine.alone:
             return self.units[("", None)]
-        key, first = self.whose.key(event), self.whose.named.get(event.res or "")
-        unit = self.units.get(key)
-        if unit is None:
-            nobody = self.nobody()
-            if not self._is_nobody:
-                self._counted = nobody.proven
-            unit = self.units[key] = nobody.copy(event.res or "", instance)
-            if self.hosts.several and not self._dropped and not self._log:
-                # Another host's line may stand before it in the file and be of a later time.
-                began = self.hosts.first[event.host]
-                self._begin(unit, event.host, began, began)
-            # What mends a line of all, who is there knows better from now on.
-            nobody.told, nobody.group = [], None
-            if first is not None and event.host != first:
-                unit.title = f"{event.res} ({event.host})"
-            for finding, proven in nobody.untold:
-                if finding.rule is None:
-                    unit.prove(None, proven)
-                    self.add(unit, finding, proven)
-                else:
-                    self.add(unit, replace(finding, resource=unit.name), proven)
+        unit = self.units.get(self.whose.key(event))
+        return self._mentioned(event, instance) if unit is None else unit
+
+    def _mentioned(self, event: Event, instance: str) -> Unit:
+        """The unit of a resource of which the event is the first line."""
+        nobody, first = self.nobody(), self.whose.named.get(event.res or "")
+        if not self._is_nobody:
+            self._counted = nobody.proven
+        unit = self.units[self.whose.key(event)] = nobody.copy(event.res or "", instance)
+        if self.hosts.several and not self._dropped and not self._log:
+            # Another host's line may stand before it in the file and be of a later time.
+            began = self.hosts.first[event.host]
+            self._begin(unit, event.host, began, began)
+        # What mends a line of all, who is there knows better from now on.
+        nobody.told, nobody.group = [], None
+        if first is not None and event.host != first:
+            unit.title = f"{event.res} ({event.host})"
+        for finding, proven in nobody.untold:
+            if finding.rule is None:
+                unit.prove(None, proven)
+                self.add(unit, finding, proven)
+            else:
+                self.add(unit, replace(finding, resource=unit.name), proven)
         return unit
 
     @property

@@ -287,7 +287,7 @@ def test_a_call_that_reported_its_end_is_not_measured_until_rhs_reports_it() -> 
     ]
 
 
-def test_a_change_of_state_is_the_same_only_if_it_is_printed_at_once() -> None:
+def test_a_change_of_state_is_the_same_print_within_a_minute() -> None:
     first = "Res d: Offline -> OnlineCallIssued( StateUnknown )"
     again = "TransitionToState(d) Offline-->OnlineCallIssued."
     story, events = told(

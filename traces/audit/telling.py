@@ -167,17 +167,15 @@ def _state(
 ) -> None:
     if resource is None:
         return
-    if told.once and resource.recent:
-        last, this = latest_told(resource), plain(story, resource, told)
-        if last.kind == "state" and last.keys == this.keys:
-            if was_just_said(resource, place.time_us):
-                story.events -= 1
-                return  # the same change, printed in another form
-            resource.recent += (place.line, place.time_us, this)
-        else:
-            add_entry(story, resource, told, place)
-    else:
+    last = latest_told(resource) if told.once and resource.recent else None
+    this = plain(story, resource, told)
+    if last is None or last.kind != "state" or last.keys != this.keys:
         add_entry(story, resource, told, place)
+    elif was_just_said(resource, place.time_us):
+        story.events -= 1
+        return  # the same change, printed in another form
+    else:
+        resource.recent += (place.line, place.time_us, this)
     if told.target in PENDING_STATES and resource.pending is None:
         op = told.target.removesuffix("Pending")
         _closed(resource, op, place)
