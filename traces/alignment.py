@@ -1,8 +1,9 @@
 """Cheapest alignments: the smallest set of edits that turns lines of a recording into a legal run.
 
 An alignment reads a unit's lines in order and makes, at each, one of these moves: keep it; *drop*
-it; *change* it into another event; *insert* an event that is missing before it; *exchange* it with
-the unit's next line, or *move* it; give it another *time*. A move that is not "keep" is one edit.
+it; *change* it into another event, or into the same one of another instance, which did to what is
+shared what the line says; *insert* an event that is missing before it; *exchange* it with the
+unit's next line, or *move* it; give it another *time*. A move that is not "keep" is one edit.
 The best alignment has the fewest edits; among those the least weight, which says how hard the edit
 is to believe: an event that changes no state is missed most easily, a wrong result less, an event
 that changes the state least. What is equally good is given in a fixed order.
@@ -80,9 +81,10 @@ class Path:
 
 @dataclass(slots=True)
 class Aligner:
-    """Aligns lines of the units of one engine."""
+    """Aligns lines of the units of one engine. `single`: there is no other instance."""
 
     engine: Engine
+    single: bool = False
     _choices: tuple[_Choice, ...] = field(init=False, repr=False)
     _by_label: dict[Label, _Choice] = field(init=False, repr=False)
     _constants: tuple[int, ...] = field(init=False, repr=False)
@@ -279,6 +281,22 @@ class Aligner:
                 edit = Edit("change", line.number, label, elsewhere=elsewhere)
                 yield (
                     _RESULT if label in line.near else _OTHER_EVENT,
+                    Path(path.at + 1, after, (*path.edits, edit)),
+                )
+        yield from self._somebody_else(path, there, line)
+
+    def _somebody_else(
+        self, path: Path, there: Follower, line: SeenLine
+    ) -> Iterator[tuple[int, Path]]:
+        """The line's event, told of the wrong instance: what it does to all, another one did."""
+        others = self.engine.world.others
+        for label in () if self.single else line.labels:
+            positions = others.get((label.kind, label.name, label.value), ())
+            after = there.copy()
+            if self._take(after, ("somebody", label), positions):
+                edit = Edit("change", line.number, label, elsewhere=True, somebody=True)
+                yield (
+                    _OTHER_EVENT + _INVENTED,
                     Path(path.at + 1, after, (*path.edits, edit)),
                 )
 

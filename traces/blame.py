@@ -213,6 +213,8 @@ class Wording:
                 return f"insert {_when(edit)}before {line}: {self.label(unit, edit.label)}"
             case "change":
                 assert edit.label is not None
+                if edit.somebody:
+                    return f"{line}: {edit.label.short} of another {edit.label.machine} instead"
                 name = self.label(unit, edit.label) if edit.elsewhere else edit.label.short
                 return f"{line}: {name} instead"
             case "exchange":

@@ -56,6 +56,7 @@ class Edit:
     other: int | None = None
     onward: bool = False
     elsewhere: bool = False  # the new event is one of another instance
+    somebody: bool = False  # which one is not known: it is none that is followed here
 
 
 @dataclass(frozen=True, slots=True)

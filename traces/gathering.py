@@ -82,7 +82,10 @@ class Gathering:
     _dropped: int = 0  # entries of the log that every unit has seen
 
     def __post_init__(self) -> None:
-        self.inspector = Inspector(self.engine, self.wording, self.recording, self.window, self.add)
+        self.inspector = Inspector(
+            self.engine, self.wording, self.recording, self.window, self.add,
+            single=self.whose.count == 1,
+        )  # fmt: skip
 
     @property
     def everybody(self) -> list[Unit]:

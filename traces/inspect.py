@@ -46,7 +46,7 @@ _TOO_MANY: Final = "more states are possible than can be followed"
 class Inspector:
     """Judges the units of one recording.
 
-    `add` records a finding about a unit, which was certain at some time.
+    `add` records a finding about a unit, which was certain at some time. `single`: there is one.
     """
 
     def __init__(
@@ -56,13 +56,15 @@ class Inspector:
         recording: Recording,
         window: Window,
         add: Callable[[Unit, Finding, int], object],
+        *,
+        single: bool,
     ) -> None:
         self._engine = engine
         self._world = engine.world
         self._wording = wording
         self._recording = recording
         self._window = window
-        self.repairs = Repairs(engine, wording, recording)
+        self.repairs = Repairs(engine, wording, recording, single)
         self.rules = BrokenRules(engine, wording, recording, self.repairs, add)
         self._in_flight: dict[Node, tuple[tuple[int, ...], ...]] = {}
         exact = engine.alone and not engine.setting.slack_us

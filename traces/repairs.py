@@ -56,6 +56,7 @@ class Repairs:
     engine: Engine
     wording: Wording
     recording: Recording
+    single: bool = False  # there is one instance
     aligner: Aligner = field(init=False)
     one_place: OnePlace = field(init=False)
     opened: int = 0  # faults
@@ -63,7 +64,7 @@ class Repairs:
     grouped: int = 0  # groups for which one repair was looked for
 
     def __post_init__(self) -> None:
-        self.aligner = Aligner(self.engine)
+        self.aligner = Aligner(self.engine, self.single)
         self.one_place = OnePlace(self.aligner)
 
     # ---- lines that are allowed ----------------------------------------------------------------

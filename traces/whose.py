@@ -7,14 +7,17 @@ explains. What is done with an event is `traces.judge`'s.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from rhscheck.spec.diagnostic import did_you_mean
+from rhscheck.traces.apart import OTHER
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import CallEvent, Event, Header, ReturnEvent
 from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary
 
 Role = Literal["own", "shared", "unknown"]
+
+_MOST_LISTED: Final = 9
 
 
 @dataclass(slots=True)
@@ -63,8 +66,8 @@ class Whose:
             return "unknown", name
         if self._words.knows(name):
             return "shared", name
-        if self.count is None and not header.resources:
-            # Nobody says what the resources are called: each name is one.
+        if not header.resources and (self.count is None or len(self.named) < self.count):
+            # Nobody says what the resources are called: each name is one, while there are any.
             self.named[res] = host
             return "own", f"{family}[{len(self.named)}]"
         return "unknown", name
@@ -102,11 +105,17 @@ class Whose:
         """Why nobody is called what the event says, with a name that may be meant."""
         family = self.engine.world.family
         known = [*self.header.resources, *self._words.names]
-        known += [f"{family}[{number}]" for number in range(1, min(self.count or 1, 9) + 1)]
+        known = [one for one in known if not one.startswith(OTHER)]
+        some = range(1, min(self.count or 1, _MOST_LISTED) + 1)
+        known += [f"{family}[{number}]" for number in some]
         meant = self.header.resources.get(str(event.res))
         if meant is not None:
             said = f", as the header says of {event.res}"
             return f"the spec has no instance that is called {meant}{said}"
+        if self.named:
+            first = list(self.named)[:_MOST_LISTED]
+            more = ", …" if len(self.named) > len(first) else ""
+            return f"there is no {family} besides {', '.join(first)}{more}: n is {self.count}"
         hint = did_you_mean(str(event.res), dict.fromkeys(known))
         reason = f"the spec has no instance that is called {event.res}"
         return f"{reason}; {hint}" if hint else reason

@@ -93,7 +93,8 @@ def repaired(
                         before.setdefault(at, []).append((made, unit))
                 case "change":
                     assert edit.label is not None
-                    changed[at] = event_of(words, edit.label, events[at].ts or 0, own)
+                    of = _somebody_else(events, unit) if edit.somebody else own
+                    changed[at] = event_of(words, edit.label, events[at].ts or 0, of)
                 case "exchange":
                     assert edit.other is not None
                     other = edit.other - FIRST
@@ -121,6 +122,13 @@ def repaired(
             by_us = offs.get(event.res, max(offs.values(), key=abs, default=0))
             made_.append(_later(now, offs.get(None, by_us)))
     return sorted(made_, key=lambda one: one.ts or 0)
+
+
+def _somebody_else(events: Sequence[Event], unit: str | None) -> str:
+    """The other resource of a run of two."""
+    names = {str(one.res) for one in events if isinstance(one, CallEvent)} - {unit}
+    (name,) = names
+    return name
 
 
 def _later(event: Event, by_us: int) -> Event:

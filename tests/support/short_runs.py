@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from trace_mutants import renumbered
 
 from rhscheck.spec.load import load
@@ -37,9 +38,11 @@ def controls(begin: int, count: int) -> list[Event]:
 OPENED = [call(0, "Open"), answer(1, "Open")]
 
 
-def violations(events: Sequence[Event]) -> list[Finding]:
-    """What is surely wrong; the header is line 1."""
-    judge = Judge(RHS, HEADER, engine=ENGINE)
+def violations(
+    events: Sequence[Event], *, count: int | msgspec.UnsetType = msgspec.UNSET
+) -> list[Finding]:
+    """What is surely wrong; the header, which tells the `count` of resources, is line 1."""
+    judge = Judge(RHS, msgspec.structs.replace(HEADER, n=count), engine=ENGINE)
     judge.feed_all(2, renumbered(events))
     report = judge.finish(Finish("complete", len(events) + 2, len(events), ""))
     return [one for one in report.findings if one.verdict == "violated"]

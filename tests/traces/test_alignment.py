@@ -11,7 +11,8 @@ from trace_mutants import OPERATORS, renumbered
 
 from rhscheck.spec.load import load
 from rhscheck.traces.follow import Follower
-from rhscheck.traces.format import Finish
+from rhscheck.traces.format import Finish, NamedEvent
+from rhscheck.traces.format import TimeoutEvent as Timeout
 from rhscheck.traces.judge import Judge
 from rhscheck.traces.simulate import simulate
 
@@ -68,6 +69,21 @@ def test_a_deadline_that_was_missed_is_repaired_in_time() -> None:
     assert finding.repair == (
         "insert at 00:05:00.010, 1ms before line 5: Resource[1]: timeout ResourceControl",
     )
+
+
+def test_a_time_out_told_of_the_wrong_resource_is_one_edit() -> None:
+    """Without it nothing would explain why the process ends, after more than the line itself."""
+    told = [
+        call(0, "Open"), call(1, "Open", "B"), answer(2, "Open", res="B"),
+        Timeout(ts=300_000_000, seq=0, res="B", op="Open", cid=None, limit_ms=300_000),
+        NamedEvent(ts=350_000_000, seq=0, res="Process[1]", name="exit"),
+        NamedEvent(ts=350_001_000, seq=0, res="Process[1]", name="recover"),
+    ]  # fmt: skip
+    found = [(one.resource, one.edits, one.repair) for one in violations(told)]
+    assert found[0] == ("B", 1, ("line 5: timeout Open of another Resource instead",))
+    alone = [one for one in told if one.res != "A"]
+    (finding,) = violations(alone, count=1)
+    assert (finding.line, finding.repair) == (4, ("drop line 4; drop line 5; drop line 6",))
 
 
 @pytest.mark.parametrize("seed", range(2))

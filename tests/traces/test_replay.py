@@ -352,6 +352,19 @@ def test_resources_may_have_their_own_names() -> None:
     assert report.findings[0].possible == ("Process in Up; Worker[2] in Running",)
 
 
+def test_names_that_nobody_explains_are_as_many_resources_as_the_header_says() -> None:
+    told = (call(0, 1, "Start", "Disk"), call(0, 2, "Start", "IP"), call(0, 3, "Start", "Name"))
+    header = replace_header(n=2)
+    assert judge(told[:2], header=header).verdict == "conforms-so-far"
+    (finding,) = judge(told, header=header).findings
+    assert (finding.line, finding.unmet) == (4, ("there is no Worker besides Disk, IP: n is 2",))
+    (finding,) = judge(told[:1], header=replace_header(n=2, resources={"IP": "Worker[2]"})).findings
+    assert finding.unmet == (
+        "the spec has no instance that is called Disk; there is `IP`, `Process`, `Worker[1]`, "
+        "`Worker[2]`",
+    )
+
+
 def test_without_a_number_of_instances_the_highest_is_taken() -> None:
     header = replace_header(n=msgspec.UNSET)
     assert judge((call(0, 1, "Start", "Worker[7]"),), header=header).verdict == "conforms-so-far"
