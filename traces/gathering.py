@@ -23,7 +23,7 @@ from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
 from rhscheck.traces.steady import Steady
 from rhscheck.traces.units import Site, Unit
-from rhscheck.traces.verdicts import Recording
+from rhscheck.traces.verdicts import Recording, said_of
 from rhscheck.traces.whose import Whose
 from rhscheck.traces.window import Window
 
@@ -88,6 +88,12 @@ class Gathering:
         )  # fmt: skip
 
     @property
+    def present(self) -> list[Unit]:
+        """All units, and the one that stands for others if there are any, as far as is known."""
+        there_are_others = self.engine.alone and not self._is_nobody
+        return self.everybody if there_are_others else list(self.units.values())
+
+    @property
     def everybody(self) -> list[Unit]:
         """All units, and the one that stands for others."""
         return [*self.units.values(), *(() if self.blank is None else (self.blank,))]
@@ -146,18 +152,16 @@ class Gathering:
         nobody.told, nobody.group = [], None
         if first is not None and event.host != first:
             unit.title = f"{event.res} ({event.host})"
-        for finding, proven in nobody.untold:
+        for finding, proven in nobody.untold.values():
             if finding.rule is None:
                 unit.prove(None, proven)
-                self.add(unit, finding, proven)
-            else:
-                self.add(unit, replace(finding, resource=unit.name), proven)
+            self.add(unit, _told_of(unit, finding), proven)
         return unit
 
     @property
     def _is_nobody(self) -> bool:
         """Whether `blank` stands for resources that there are none of, as far as is known."""
-        return self.engine.alone and 0 < len(self.units) >= (self.whose.count or 0)
+        return self.engine.alone and 0 < len(self.units) >= self.whose.known
 
     def add(self, unit: Unit, finding: Finding, proven: int) -> object:
         """Record a finding, unless `unit` stands for resources that there are none of.
@@ -166,7 +170,7 @@ class Gathering:
         """
         if unit is self.blank and self._is_nobody:
             if self.whose.count is None and len(unit.untold) < _MOST_UNTOLD:
-                unit.untold.append((finding, proven))
+                unit.untold.setdefault(said_of(finding), (finding, proven))
             return None
         if unit.title is not None:
             finding = replace(finding, resource=unit.title)
@@ -281,7 +285,8 @@ class Gathering:
         self.hosts.swept = max(self.hosts.swept, -1 if now is None else now)
         units = list(self.units.values())
         blank = self.blank
-        if blank is not None and blank not in units and (not units or self._log):
+        somebody = blank is not None and not self._is_nobody
+        if blank is not None and blank not in units and (somebody or self._log):
             self.catch_up(blank)
         last = self.hosts.last
         for unit in units:
@@ -296,7 +301,7 @@ class Gathering:
                 if until is not None:
                     self.inspector.pass_time(unit, until)
                 self.steady.admit(unit)
-        if blank is not None and not units and not self.lossy and now is not None:
+        if blank is not None and somebody and not self.lossy and now is not None:
             self.inspector.pass_time(blank, now)
         self._dropped += len(self._log)
         self._shared_lines.clear()
@@ -336,10 +341,17 @@ class Gathering:
     def _retract(self, unit: Unit, since: int) -> None:
         """What was found wrong with the unit since then has an explanation, or may have one."""
         self.recording.retract((unit.name, unit.title), since)
-        unit.untold = [one for one in unit.untold if one[1] < since]
+        unit.forget_untold(since)
         if any(time >= since for _, time in unit.proven):
             unit.retract(since)
             self.recount()
+
+    def tell_rest(self) -> None:
+        """What was found while nobody was known to be concerned, if somebody is."""
+        blank = self.blank
+        if blank is not None and not self._is_nobody:
+            for finding, proven in blank.untold.values():
+                self.add(blank, finding, proven)
 
     def recount(self) -> None:
         """What is wrong with the recording, by what is wrong with its units."""
@@ -353,3 +365,9 @@ class Gathering:
             if bit is not None:
                 recording.violated |= 1 << bit
         recording.diverged = recording.foreign or None in proven
+
+
+def _told_of(unit: Unit, finding: Finding) -> Finding:
+    """A finding about all that nobody had mentioned, told of one of them."""
+    of_all = finding.rule is None and finding.resource is not None
+    return finding if of_all else replace(finding, resource=unit.name)

@@ -164,6 +164,8 @@ class Inspector:
         try:
             labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
             positions = self.others(reading)
+            mine = replace(site, resource=unit.name)  # its own rules are broken, by whoever
+            passed = replace(mine, text="the time before this line", actors=())
             sure = allowed and self._all_seen_by_others(reading)
             key = ("others", labels, sure)
             before = origin.copy()
@@ -171,7 +173,7 @@ class Inspector:
                 if unit.lost:
                     self._scatter(unit, time, late)
                 else:
-                    self._late(unit, before, site, None, time, late)
+                    self._late(unit, before, passed, None, time, late)
                 if unit.follower is None:
                     return
                 before = unit.follower.copy()
@@ -179,14 +181,14 @@ class Inspector:
                 stuck = innocent.copy()
                 if not stuck.advance(time, late):
                     unit.follower = innocent
-                    self._late(unit, stuck, site, None, time, late, either=before.node.certain)
+                    self._late(unit, stuck, passed, None, time, late, either=before.node.certain)
                     if unit.follower is None:
                         return
                     before = unit.follower.copy()
                     break
-            passed = before.copy()
+            arrived = before.copy()
             before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
-            if any(True for _ in self.rules.innocent(unit, passed, before)):
+            if any(True for _ in self.rules.innocent(unit, arrived, before)):
                 self._scatter(unit, time, late)  # what is suspected stays so
                 return
             unit.follower = before
@@ -196,7 +198,6 @@ class Inspector:
                 self.repairs.limit(unit)
             elif self._remembers(unit):
                 self.repairs.remember(unit, origin, line)
-            mine = replace(site, resource=unit.name)  # its own rules are broken, by whoever
             self.rules.inspect(unit, mine, origin, SeenLine(site.line, time, late, "time"))
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)

@@ -378,9 +378,9 @@ class Judge:
             cut = ending.ending == "truncated" and self._unread == ending.lines
             if not cut:
                 recording.doubt(f"line {self._unread} cannot be read")
+        self._all.tell_rest()
         self._all.recount()
-        units = list(self._all.units.values())
-        return report_of(recording, units or self._all.everybody, self._wording, ending)
+        return report_of(recording, self._all.present, self._wording, ending)
 
     def _doubt_the_end(self, since: int | None, reason: str) -> None:
         """What was found since then (None: ever) may have an explanation that is missing."""
@@ -388,6 +388,7 @@ class Judge:
             if any(since is None or time >= since for _, time in unit.proven):
                 self._recording.doubt(reason)
                 unit.retract(-1 if since is None else since)
+            unit.forget_untold(since)
         self._recording.doubt_since(since)
         self._all.recount()
 
@@ -447,6 +448,7 @@ class Judge:
             if clock is None or clock.epoch != "start":
                 # Somebody has set it, or lines are not in their places: what was proven by their
                 # order is not.
+                self._all.sweep()  # what its later time shows is doubtful, too
                 self._doubt_the_end(time, f"line {line}: {text}")
                 recording.doubt(f"line {line}: {text}")
             else:

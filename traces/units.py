@@ -89,7 +89,7 @@ class Unit:
     lines: list[SeenLine] = field(default_factory=list)
     told: list[object] = field(default_factory=list)
     # What was found, and when that was certain, while it stands for nobody who was mentioned yet.
-    untold: list[tuple[Finding, int]] = field(default_factory=list)
+    untold: dict[object, tuple[Finding, int]] = field(default_factory=dict)
     # The last lines that were allowed, with where the unit was before each; those before a fault.
     recent: tuple[tuple[Follower, SeenLine], ...] = ()
     earlier: tuple[tuple[Follower, SeenLine], ...] = ()
@@ -145,6 +145,12 @@ class Unit:
             self.violated |= 1 << bit
         known = dict(self.proven)
         self.proven = tuple({**known, bit: min(known.get(bit, time), time)}.items())
+
+    def forget_untold(self, since: int | None) -> None:
+        """What was found since then (None: ever) while it stood for nobody is not proven."""
+        self.untold = {
+            key: one for key, one in self.untold.items() if since is not None and one[1] < since
+        }
 
     def retract(self, since: int) -> None:
         """What was proven since then was not."""

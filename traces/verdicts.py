@@ -6,7 +6,7 @@ and from what may be missing (SEMANTICS section 6, "Verdict per rule"). It follo
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from rhscheck.traces.blame import Fault, Wording
@@ -96,7 +96,7 @@ class Recording:
 
     def repeats(self, finding: Finding) -> bool:
         """Whether the same thing was found before, so that only its line is kept."""
-        return _key(finding) in self._found
+        return said_of(finding) in self._found
 
     def add(self, finding: Finding, proven: int, about: object = None) -> object:
         """A finding, certain at `proven`; of the same thing happening again only the line is kept.
@@ -104,7 +104,7 @@ class Recording:
         `about`: what it is retracted by. Returns the finding's name for `amend`, None if it has
         none of its own.
         """
-        key = _key(finding)
+        key = said_of(finding)
         lines, place = self._lines.get(key), (finding.line, about)
         if lines is not None:
             if len(lines) < _MOST_REPEATS:
@@ -150,20 +150,37 @@ class Recording:
                 for place, proven in self._lines[key].items()
                 if proven < since or place[1] not in (None, about)
             }
-            if len(lines) == len(self._lines[key]):
-                continue
-            self._after.pop(key, None)
-            if lines:
-                self._lines[key] = lines
-                self._found[key] = replace(finding, line=next(iter(lines))[0])
-            else:
-                del self._found[key], self._lines[key]
+            if len(lines) < len(self._lines[key]):
+                self._drop_lines(key, self._lines[key].keys() - lines)
+
+    def _drop_lines(self, key: object, places: Collection[tuple[int, object]]) -> None:
+        """What was found there was not, or not for sure."""
+        finding, lines = self._found[key], self._lines[key]
+        left = {place: proven for place, proven in lines.items() if place not in places}
+        self._after.pop(key, None)
+        if left:
+            self._lines[key] = left
+            self._found[key] = replace(finding, line=next(iter(left))[0])
+        else:
+            del self._found[key], self._lines[key]
 
     def doubt_since(self, since: int | None) -> None:
         """What was certain at that time or later (None: all) is not: lines may be missing."""
-        for key, finding in self._found.items():
-            if since is None or min(self._lines[key].values()) >= since:
-                self._found[key] = replace(finding, verdict="inconclusive")
+        for key, finding in list(self._found.items()):
+            if finding.verdict != "violated":
+                continue
+            doubted = {
+                place: proven
+                for place, proven in self._lines[key].items()
+                if proven >= (0 if since is None else since)  # what never can be is certain at -1
+            }
+            if not doubted:
+                continue
+            told = replace(finding, verdict="inconclusive")
+            self._drop_lines(key, doubted)
+            for place, proven in doubted.items():
+                # The same thing may happen again, and be proven then: that is another finding.
+                self.add(replace(told, line=place[0]), proven, place[1])
 
     def found_before(self, time: int | None) -> tuple[Finding, ...]:
         """The findings that were certain before then; None: none of them."""
@@ -204,7 +221,8 @@ class Recording:
         return self._more
 
 
-def _key(finding: Finding) -> object:
+def said_of(finding: Finding) -> object:
+    """What makes two findings the same thing happening again."""
     return finding.rule, finding.verdict, finding.resource, finding.event, finding.actor
 
 

@@ -18,6 +18,7 @@ from rhscheck.traces.mapping import Gap, Ignored, Observation, Vocabulary
 Role = Literal["own", "shared", "unknown"]
 
 _MOST_LISTED: Final = 9
+_DIGITS: Final = 10  # no instance has a number of so many
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Whose:
     count: int | None
     # Resources that were numbered because nobody says what they are called, with the first host.
     named: dict[str, str] = field(default_factory=dict)
+    highest: int = 0  # the highest number of an instance that the header or a line tells of
     _words: Vocabulary = field(init=False)
     _readings: dict[object, Observation | Ignored | Gap] = field(default_factory=dict)
     _roles: dict[str, tuple[Role, str]] = field(default_factory=dict)
@@ -43,6 +45,14 @@ class Whose:
             if family is None or instance.partition("[")[0] != family
         }
         self._words = Vocabulary(world.ground, names)
+        if family is not None:
+            told = (_index_of(one, family) for one in self.header.resources.values())
+            self.highest = max((one for one in told if one is not None), default=0)
+
+    @property
+    def known(self) -> int:
+        """How many instances there are at least."""
+        return self.highest if self.count is None else self.count
 
     def role(self, event: Event) -> tuple[Role, str]:
         """Whether the event is one unit's own, shared by all, or of nobody known; and whose."""
@@ -58,11 +68,11 @@ class Whose:
         header, family = self.header, self.engine.world.family
         assert family is not None
         name = header.resources.get(res, res)
-        machine, bracket, number = name.partition("[")
-        if machine == family and bracket and number[:-1].isdigit() and number.endswith("]"):
-            index = int(number[:-1])
+        index = _index_of(name, family)
+        if index is not None:
             if 1 <= index <= (self.count or index):
-                return "own", name
+                self.highest = max(self.highest, index)
+                return "own", f"{family}[{index}]"
             return "unknown", name
         if self._words.knows(name):
             return "shared", name
@@ -98,8 +108,13 @@ class Whose:
         return None if event.res is None else self.header.resources.get(event.res, event.res)
 
     def key(self, event: Event) -> tuple[str, str | None]:
-        """What its unit is known by: a name that nobody explains is one resource on each host."""
-        return event.host if (event.res or "") in self.named else "", event.res
+        """What its unit is known by: a name that nobody explains is one resource on each host.
+
+        All names of an instance are one resource.
+        """
+        if (event.res or "") in self.named:
+            return event.host, event.res
+        return "", self.role(event)[1]
 
     def unknown(self, event: Event) -> str:
         """Why nobody is called what the event says, with a name that may be meant."""
@@ -119,3 +134,12 @@ class Whose:
         hint = did_you_mean(str(event.res), dict.fromkeys(known))
         reason = f"the spec has no instance that is called {event.res}"
         return f"{reason}; {hint}" if hint else reason
+
+
+def _index_of(name: str, family: str) -> int | None:
+    """The number of an instance of the family, None if that is not what the name is."""
+    machine, bracket, number = name.partition("[")
+    digits = number.removesuffix("]")
+    if machine != family or not bracket or digits == number:
+        return None
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _DIGITS else None
