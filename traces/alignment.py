@@ -264,6 +264,9 @@ class Aligner:
             if edit.kind == "insert" and edit.label in line.labels:
                 # It was inserted before: the line only stands in the wrong place.
                 moved = replace(edit, kind="move", line=line.number, other=edit.line)
+                if edit.line == line.number and edit.time is not None:  # at another time only
+                    off = edit.time - line.time
+                    moved = Edit("time", line.number, time=edit.time, off=off)
                 edits = (*path.edits[:at], moved, *path.edits[at + 1 :])
                 return Path(path.at + 1, there, edits)
         dropped = Edit("drop", line.number, line.labels[0] if line.labels else None)

@@ -17,7 +17,7 @@ from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event, Header
 from rhscheck.traces.hosts import Hosts
-from rhscheck.traces.inspect import Inspector
+from rhscheck.traces.inspect import Effect, Inspector
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding
@@ -39,7 +39,7 @@ class Shared:
     """Something that more than one unit sees, in the order of the recording.
 
     `reading` None: events are missing here; `until`: up to then nobody lacks any. `owner`: the unit
-    whose own event it is, `allowed`: the spec allows it where that unit is.
+    whose own event it is, `effect`: what that does to others.
     """
 
     line: int
@@ -50,7 +50,7 @@ class Shared:
     owner: Unit | None = None
     host: str = ""
     until: int | None = None
-    allowed: bool = False
+    effect: Effect | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +78,6 @@ class Gathering:
     _log: list[Shared] = field(default_factory=list)
     # Lines about what is shared: judged, until somebody's states refuse them.
     _shared_lines: dict[int, None] = field(default_factory=dict)
-    _counted: tuple[tuple[int | None, int], ...] = ()  # of `blank`, while it stood for somebody
     _dropped: int = 0  # entries of the log that every unit has seen
 
     def __post_init__(self) -> None:
@@ -141,27 +140,54 @@ class Gathering:
     def _mentioned(self, event: Event, instance: str) -> Unit:
         """The unit of a resource of which the event is the first line."""
         nobody, first = self.nobody(), self.whose.named.get(event.res or "")
-        if not self._is_nobody:
-            self._counted = nobody.proven
         unit = self.units[self.whose.key(event)] = nobody.copy(event.res or "", instance)
-        if self.hosts.several and not self._dropped and not self._log:
-            # Another host's line may stand before it in the file and be of a later time.
-            began = self.hosts.first[event.host]
-            self._begin(unit, event.host, began, began)
         # What mends a line of all, who is there knows better from now on.
         nobody.told, nobody.group = [], None
         if first is not None and event.host != first:
             unit.title = f"{event.res} ({event.host})"
+        if self._starts_by_itself(unit, event.host):
+            return unit
         for finding, proven in nobody.untold.values():
             if finding.rule is None:
                 unit.prove(None, proven)
             self.add(unit, _told_of(unit, finding), proven)
         return unit
 
+    def _starts_by_itself(self, unit: Unit, host: str) -> bool:
+        """Let a unit of another host than the first begin with its own host's first line, if so.
+
+        Another host's line may stand before it in the file and be of a later time. Where lines that
+        concern all came before it, nobody knows what they did to it, and it may be anywhere.
+        """
+        if not self.hosts.several or self._begins_with_run(host):
+            return False
+        began = self.hosts.first[host]
+        if not self._dropped and not self._log:
+            self._begin(unit, host, began, began)
+            return False
+        if host == next(iter(self.hosts.first)):
+            return False
+        unit.proven, unit.violated, unit.diverged = (), 0, False
+        unit.suspected, unit.unresolved = {}, 0
+        self.inspector.lose(unit, began, began)
+        return True
+
     @property
     def _is_nobody(self) -> bool:
-        """Whether `blank` stands for resources that there are none of, as far as is known."""
-        return self.engine.alone and 0 < len(self.units) >= self.whose.known
+        """Whether `blank` stands for resources that there are none of, as far as is known.
+
+        Or for some of a host that nobody knows, whose clock is not known to begin with the run.
+        """
+        if not self.engine.alone or not self.units:
+            return False
+        return len(self.units) >= self.whose.known or (
+            self.hosts.several and not all(map(self._begins_with_run, self.hosts.last))
+        )
+
+    def _begins_with_run(self, host: str) -> bool:
+        """Whether the times of the host count from the beginning of the run."""
+        clock = (self.header or Header()).clock.get(host)
+        return clock is not None and clock.epoch == "start"
 
     def add(self, unit: Unit, finding: Finding, proven: int) -> object:
         """Record a finding, unless `unit` stands for resources that there are none of.
@@ -234,10 +260,8 @@ class Gathering:
                     self._unjudge(entry.line)
                     continue
             time, late = self.in_own_time(unit, entry.host, entry.time, entry.late)
-            if entry.owner is not None:
-                self.inspector.observe_other(
-                    unit, entry.site, entry.reading, time, late, allowed=entry.allowed
-                )
+            if entry.effect is not None:
+                self.inspector.observe_other(unit, entry.site, entry.effect, time, late)
             elif not self.inspector.observe(unit, entry.site, entry.reading, time, late):
                 self._unjudge(entry.line)
 
@@ -355,11 +379,8 @@ class Gathering:
 
     def recount(self) -> None:
         """What is wrong with the recording, by what is wrong with its units."""
-        recording, units = self.recording, list(self.units.values())
+        recording, units = self.recording, self.present
         proven = [bit for unit in units for bit, _ in unit.proven]
-        if self.blank is not None and self.blank not in units:
-            since = self._counted if self._is_nobody else self.blank.proven
-            proven += [bit for bit, time in self.blank.proven if (bit, time) in since]
         recording.violated = 0
         for bit in proven:
             if bit is not None:

@@ -12,7 +12,7 @@ events concern a unit, and when, `traces.judge`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rhscheck.spec.expr import Lit
@@ -41,6 +41,22 @@ _GOES_ON: Final = (
     "is refused by every one"
 )
 _TOO_MANY: Final = "more states are possible than can be followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an event does to all: one of the steps of somebody at these positions.
+
+    `sure`: one of them it is, where the unit is whose event it is; `only`: it can be but one there.
+    """
+
+    positions: tuple[int, ...]
+    sure: bool
+    only: bool
+
+    def doubtful(self) -> Effect:
+        """The same, where nobody knows where that unit is."""
+        return Effect(self.positions, sure=False, only=False)
 
 
 class Inspector:
@@ -98,6 +114,8 @@ class Inspector:
             before = origin.copy()
             if not before.advance(time, late):
                 return self._overdue(unit, before, site, reading, time, late, contradiction)
+            if self._noticed_earlier(unit, before, site.line):
+                return self.observe(unit, site, reading, time, late, contradiction=contradiction)
             for innocent in self.rules.innocent(unit, origin, before):
                 stuck = innocent.copy()
                 if not stuck.advance(time, late):
@@ -151,23 +169,16 @@ class Inspector:
             return False
         return True
 
-    def observe_other(
-        self, unit: Unit, site: Site, reading: Observation, time: int, late: int, *, allowed: bool
-    ) -> None:
-        """Let another unit's event do to this one what it may have done.
-
-        `allowed`: the spec allows it where that unit is, so that its effect is not in doubt.
-        """
+    def observe_other(self, unit: Unit, site: Site, effect: Effect, time: int, late: int) -> None:
+        """Let another unit's event do to this one what it may have done."""
         origin = unit.follower
         if origin is None:
             return
         try:
-            labels = tuple((one.kind, one.name, one.value) for one in reading.labels)
-            positions = self.others(reading)
+            positions, sure = effect.positions, effect.sure
+            key = ("others", positions, sure)
             mine = replace(site, resource=unit.name)  # its own rules are broken, by whoever
             passed = replace(mine, text="the time before this line", actors=())
-            sure = allowed and self._all_seen_by_others(reading)
-            key = ("others", labels, sure)
             before = origin.copy()
             if not before.advance(time, late):
                 if unit.lost:
@@ -177,6 +188,9 @@ class Inspector:
                 if unit.follower is None:
                     return
                 before = unit.follower.copy()
+            elif self._noticed_earlier(unit, before, site.line):
+                self.observe_other(unit, site, effect, time, late)
+                return
             for innocent in self.rules.innocent(unit, origin, before):
                 stuck = innocent.copy()
                 if not stuck.advance(time, late):
@@ -188,6 +202,7 @@ class Inspector:
                     break
             arrived = before.copy()
             before.take(key, positions, or_nothing=not sure)  # where it cannot be: no effect
+            unit.unsure = unit.unsure or not effect.only
             if any(True for _ in self.rules.innocent(unit, arrived, before)):
                 self._scatter(unit, time, late)  # what is suspected stays so
                 return
@@ -218,13 +233,22 @@ class Inspector:
                     unit.follower, either = innocent, trial.node.certain
                     trial, passed = stuck, False
                     break
-            if passed:
+            if passed and self._shows_more(origin, trial):
+                found = self._first_shown(origin, trial) or self._window.first_after(now)
+                time, line = found or (now, 0)
+                at = min(time, now)
+                shown = origin.copy()
+                shown.advance(at, at)
+                unit.follower = shown
+                site = Site(line, unit.name, time, "the time before this line")
+                self.rules.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
+                if at < now:
+                    self.pass_time(unit, now)
+            elif passed:
                 unit.follower = trial
-                if trial.node.some or unit.suspected:
-                    at, line = self._window.first_after(origin.now) or (now, 0)
-                    at = min(at, now)
-                    site = Site(line, unit.name, at, "the time before this line")
-                    self.rules.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
+                if unit.suspected:
+                    site = Site(0, unit.name, now, "the time before this line")
+                    self.rules.inspect(unit, site, origin)
             else:
                 # The line that has the time `now` may have been forgotten, if hosts are not equally
                 # far; it is the last but for those of other hosts.
@@ -234,6 +258,37 @@ class Inspector:
                 self._late(unit, trial, site, None, site.time_us, site.time_us, either=either)
         except TooManyStates:
             self.give_up(unit, _TOO_MANY)
+
+    @staticmethod
+    def _shows_more(origin: Follower, after: Follower) -> bool:
+        """Whether a rule is, or may be, broken after some time that was not before."""
+        node = after.node
+        if not node.some:
+            return False
+        return bool(node.some & ~origin.node.some or node.certain & ~origin.node.certain)
+
+    def _first_shown(self, origin: Follower, after: Follower) -> tuple[int, int] | None:
+        """(time, line) of the first line that shows some of what is broken `after` that time."""
+        some = after.node.some & ~origin.node.some
+        certain = after.node.certain & ~origin.node.certain
+
+        def shows(moment: int) -> bool:
+            trial = origin.copy()
+            trial.advance(moment, moment)
+            return bool(trial.node.some & some or trial.node.certain & certain)
+
+        return self._window.first_where(origin.now, shows)
+
+    def _noticed_earlier(self, unit: Unit, after: Follower, line: int) -> bool:
+        """Let time pass until a line before `line`, if that shows that a rule is broken by then."""
+        origin = unit.follower
+        if origin is None or unit.settling or not self._shows_more(origin, after):
+            return False
+        found = self._first_shown(origin, after)
+        if found is None or found[1] >= line or found[0] > after.now:
+            return False
+        self.pass_time(unit, found[0])
+        return unit.follower is not origin
 
     def _remembers(self, unit: Unit) -> bool:
         """Whether a line of the unit that was allowed may be one of those that a repair changes."""
@@ -263,10 +318,28 @@ class Inspector:
             for at in others.get((label.kind, label.name, label.value), ())
         )
 
-    def _all_seen_by_others(self, reading: Observation) -> bool:
-        """Whether each transition that an event may be does something to what is shared."""
-        shared = {self._written(at).removeprefix(OTHER) for at in self.others(reading)}
-        return all(self._written(at) in shared for at in self.positions(reading))
+    def effect(self, unit: Unit, reading: Observation, time: int, late: int) -> Effect | None:
+        """What an event that the unit is about to take does to all; None: nothing.
+
+        Only those steps count that the unit may take where it is: others do not know that.
+        """
+        theirs = self.others(reading)
+        if not theirs:
+            return None
+        before = None if unit.follower is None else unit.follower.copy()
+        if before is None or not before.advance(time, late):
+            return Effect(theirs, sure=False, only=False)
+        own = {
+            self._written(at)
+            for at in self.positions(reading)
+            if before.copy().take(("one", at), (at,))
+        }
+        shared = {at: self._written(at).removeprefix(OTHER) for at in theirs}
+        seen = own & set(shared.values())
+        if not seen:
+            return Effect(theirs, sure=False, only=False) if not own else None
+        positions = tuple(at for at, written in shared.items() if written in own)
+        return Effect(positions, sure=seen == own, only=len(own) == 1)
 
     def _written(self, at: int) -> str:
         """The key of a transition as it is before rules are woven in."""
@@ -347,6 +420,12 @@ class Inspector:
         """Time may not have passed: a deadline was missed before the event (None: of nobody)."""
         origin, wording = unit.follower, self._wording
         assert origin is not None
+        if stuck.node.certain and not unit.settling and not either:
+            # Until the deadline time passed as it may, and rules were broken by that.
+            self.pass_time(unit, stuck.now)
+            again = None if unit.follower is None else unit.follower.copy()
+            if again is not None and not again.advance(time, late):
+                stuck, origin = again, unit.follower or origin
         noticed = self._noticed(stuck.now, time)
         if noticed is not None and noticed[1] < site.line:
             site = Site(noticed[1], unit.name, noticed[0], "the time before this line")

@@ -535,15 +535,16 @@ class Judge:
             until = self._all.unordered(unit, site.line, event.host, time, late)
         contradiction = _call_fault(unit, event)
         began, ended = self._all.in_own_time(unit, event.host, time, late)
+        effect = inspector.effect(unit, reading, began, ended) if self._engine.alone else None
         allowed = inspector.observe(unit, site, reading, began, ended, contradiction=contradiction)
         self._recording.judged += allowed
         if until is not None:
             inspector.lose(unit, began, until)
         self._steady.admit(unit)
-        others = inspector.others(reading)
-        if others and self._engine.alone:
-            sure = allowed and until is None and not unit.settling and not unit.lost
-            shared = Shared(site.line, time, late, site, reading, unit, event.host, allowed=sure)
+        if effect is not None:
+            if not allowed or until is not None or unit.settling or unit.lost:
+                effect = effect.doubtful()
+            shared = Shared(site.line, time, late, site, reading, unit, event.host, effect=effect)
             self._all.share(shared)
 
 

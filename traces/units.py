@@ -75,6 +75,7 @@ class Unit:
     heard: dict[str, int] | None = None
     adrift: bool = False  # lines are missing since its last one: when, no other host's clock says
     suspected: dict[int, Site] = field(default_factory=dict)
+    unsure: bool = False  # what somebody else did to what is shared may have been another step
     vague: int = 0  # those of them that were suspected because it was not known where it was
     unresolved: int = 0  # rules that were suspected when it was lost where the unit is
     calls: dict[str, int] = field(default_factory=dict)  # the id of the last call of each entry
@@ -125,6 +126,7 @@ class Unit:
             suspected=dict(self.suspected),
             vague=self.vague,
             unresolved=self.unresolved,
+            unsure=self.unsure,
             violated=self.violated,
             proven=self.proven,
             heard=None if self.heard is None else dict(self.heard),

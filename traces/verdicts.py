@@ -144,7 +144,7 @@ class Recording:
 
     def retract(self, about: object, since: int) -> None:
         """What was found about somebody since then is not proven after all."""
-        for key, finding in list(self._found.items()):
+        for key in list(self._found):
             lines = {
                 place: proven
                 for place, proven in self._lines[key].items()
@@ -259,7 +259,7 @@ def report_of(
         unfinished=any(_is_open(unit, duty) for unit in kinds for duty in world.duties)
         or bool(world.unjudged)
         or recording.may_lack
-        or any(unit.partial or _is_inexact(unit) for unit in kinds)
+        or any(unit.partial or unit.unsure or _is_inexact(unit) for unit in kinds)
         or not whole,
         rules=verdicts,
     )
@@ -327,7 +327,7 @@ def _kind(unit: Unit) -> object:
         unit.unresolved,
         unit.judged > 0,
         unit.diverged,
-        unit.partial,
+        unit.partial or unit.unsure,
         unit.stopped,
     )
 
@@ -369,6 +369,7 @@ def _verdict(
         or recording.may_lack
         or any(
             unit.partial
+            or unit.unsure
             or _is_open(unit, duty)
             or (unit.follower is not None and unit.follower.doubtful >> bit & 1)
             or _is_inexact(unit)

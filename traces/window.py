@@ -7,7 +7,8 @@ after it. Owns the times of the lines since everybody was last up to date, as ch
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,6 +78,22 @@ class Window:
         """Forget all lines."""
         self._parts.clear()
         self.size = 0
+
+    def first_where(self, after: int, holds: Callable[[int], bool]) -> tuple[int, int] | None:
+        """(time, line) of the first event later than `after` at whose time something holds.
+
+        `holds`: of a time; once it does, it does of all later ones, too.
+        """
+        for part in self._parts:
+            if not isinstance(part, _Lines):
+                if part[0] > after and holds(part[0]):
+                    return part
+            elif part.last > after and holds(part.last):
+                times = part.times()
+                begin = bisect_right(times, after)
+                number = bisect_left(times, True, begin, key=holds)
+                return times[number], part.line + number
+        return None
 
     def first_after(self, time: int) -> tuple[int, int] | None:
         """(time, line) of the first event later than `time`, None if there is none."""
