@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from rhscheck.traces.blame import Wording
+from rhscheck.traces.effects import Effect
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.format import Event, Header
 from rhscheck.traces.hosts import Hosts
-from rhscheck.traces.inspect import Effect, Inspector
+from rhscheck.traces.inspect import Inspector
 from rhscheck.traces.mapping import Observation
 from rhscheck.traces.possible import TooManyStates
 from rhscheck.traces.report import Finding

@@ -12,14 +12,14 @@ events concern a unit, and when, `traces.judge`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from rhscheck.spec.expr import Lit
-from rhscheck.traces.apart import OTHER
 from rhscheck.traces.blame import Fault, Wording
 from rhscheck.traces.broken_rules import BrokenRules
 from rhscheck.traces.edits import SeenLine
+from rhscheck.traces.effects import Effect, Effects
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.follow import Follower
 from rhscheck.traces.mapping import Observation
@@ -43,22 +43,6 @@ _GOES_ON: Final = (
 _TOO_MANY: Final = "more states are possible than can be followed"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What an event does to all: one of the steps of somebody at these positions.
-
-    `sure`: one of them it is, where the unit is whose event it is; `only`: it can be but one there.
-    """
-
-    positions: tuple[int, ...]
-    sure: bool
-    only: bool
-
-    def doubtful(self) -> Effect:
-        """The same, where nobody knows where that unit is."""
-        return Effect(self.positions, sure=False, only=False)
-
-
 class Inspector:
     """Judges the units of one recording.
 
@@ -77,6 +61,7 @@ class Inspector:
     ) -> None:
         self._engine = engine
         self._world = engine.world
+        self.effects = Effects(engine.world)
         self._wording = wording
         self._recording = recording
         self._window = window
@@ -127,7 +112,7 @@ class Inspector:
             unit.follower = before
             passed = replace(site, text=f"the time before {site.text}", actors=())
             self.rules.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
-            positions = self.positions(reading)
+            positions = self.effects.positions(reading)
             after = before.copy()
             taken = bool(positions) and contradiction is None
             key = ("event", reading.labels, reading.actor)
@@ -299,52 +284,6 @@ class Inspector:
         found = self._window.first_after(moment)
         return None if found is None or found[0] > until else found
 
-    def positions(self, reading: Observation) -> tuple[int, ...]:
-        """The transitions that the event may be."""
-        world = self._world
-        return tuple(
-            at
-            for label in reading.labels
-            for at in world.steps.get(label, ())
-            if reading.actor in (None, world.ground.transitions[at].actor)
-        )
-
-    def others(self, reading: Observation) -> tuple[int, ...]:
-        """The steps of somebody else that another unit's event may have been."""
-        others = self._world.others
-        return tuple(
-            at
-            for label in reading.labels
-            for at in others.get((label.kind, label.name, label.value), ())
-        )
-
-    def effect(self, unit: Unit, reading: Observation, time: int, late: int) -> Effect | None:
-        """What an event that the unit is about to take does to all; None: nothing.
-
-        Only those steps count that the unit may take where it is: others do not know that.
-        """
-        theirs = self.others(reading)
-        if not theirs:
-            return None
-        before = None if unit.follower is None else unit.follower.copy()
-        if before is None or not before.advance(time, late):
-            return Effect(theirs, sure=False, only=False)
-        own = {
-            self._written(at)
-            for at in self.positions(reading)
-            if before.copy().take(("one", at), (at,))
-        }
-        shared = {at: self._written(at).removeprefix(OTHER) for at in theirs}
-        seen = own & set(shared.values())
-        if not seen:
-            return Effect(theirs, sure=False, only=False) if not own else None
-        positions = tuple(at for at, written in shared.items() if written in own)
-        return Effect(positions, sure=seen == own, only=len(own) == 1)
-
-    def _written(self, at: int) -> str:
-        """The key of a transition as it is before rules are woven in."""
-        return self._world.ground.transitions[at].template.key.partition("~")[0]
-
     # ---- divergences ---------------------------------------------------------------------------
     def _refuse(
         self,
@@ -364,7 +303,7 @@ class Inspector:
         """
         follower, wording = unit.follower, self._wording
         assert follower is not None
-        positions = self.positions(reading)
+        positions = self.effects.positions(reading)
 
         def unmet() -> tuple[str, ...]:
             if contradiction is not None:
@@ -507,7 +446,7 @@ class Inspector:
         self, site: Site, reading: Observation, time: int, late: int, contradiction: str | None
     ) -> SeenLine:
         key = ("event", reading.labels, reading.actor)
-        positions = self.positions(reading)
+        positions = self.effects.positions(reading)
         odd = contradiction or ""
         return SeenLine(
             site.line, time, late, "own", reading.labels, reading.near, key, positions, odd

@@ -341,9 +341,9 @@ class Judge:
         reading = self._whose.read(event, role, instance)
         if role != "own" or not isinstance(reading, Observation) or reading.unknown:
             return None
-        if self._all.inspector.others(reading):
+        if self._all.inspector.effects.others(reading):
             return None
-        return reading, self._all.inspector.positions(reading)
+        return reading, self._all.inspector.effects.positions(reading)
 
     def finish(self, finish: Finish | None = None) -> TraceReport:
         """The verdict. `finish` says how the recording ended; None: nobody knows."""
@@ -535,7 +535,8 @@ class Judge:
             until = self._all.unordered(unit, site.line, event.host, time, late)
         contradiction = _call_fault(unit, event)
         began, ended = self._all.in_own_time(unit, event.host, time, late)
-        effect = inspector.effect(unit, reading, began, ended) if self._engine.alone else None
+        effects = inspector.effects
+        effect = effects.of(unit.follower, reading, began, ended) if self._engine.alone else None
         allowed = inspector.observe(unit, site, reading, began, ended, contradiction=contradiction)
         self._recording.judged += allowed
         if until is not None:
