@@ -32,6 +32,7 @@ MAX_REPAIRS = 4
 # From so many states what is shown is chosen.
 _SAMPLE = 64
 _MOST_KEPT = 100
+_OTHERS = "[any other]"  # for those that no line tells of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,10 @@ class Wording:
 
     def named(self, unit: Unit, text: str) -> str:
         """`text` about the unit's instance, which the Ground of one instance numbers 1."""
-        if not self._engine.alone or unit.instance is None:
+        if not self._engine.alone:
             return text
-        number = unit.instance[len(self._world.family or "") :]
+        family = self._world.family or ""
+        number = _OTHERS if unit.instance is None else unit.instance[len(family) :]
         return self._first_instance.sub(lambda found: f"{found[1]}{number}", text)
 
     # ---- findings ------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ class Wording:
         """A label with its instance, in the words of the spec."""
         if self._engine.alone and label.machine == self._world.family and unit.instance is not None:
             return f"{unit.instance}: {label.short}"
-        return str(label)
+        return self.named(unit, str(label))
 
     # ---- repairs -------------------------------------------------------------------------------
     def ways(self, unit: Unit, found: Alignment) -> tuple[str, ...]:

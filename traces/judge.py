@@ -508,7 +508,8 @@ class Judge:
         blank.prove(None, -1)  # whatever else happened
         if blank.follower is not None:
             fault = Fault(site.actors, (self._whose.unknown(event),))
-            recording.add(self._wording.finding(blank, blank.follower, site, None, fault), -1)
+            told = self._wording.finding(blank, blank.follower, site, None, fault, states=False)
+            recording.add(told, -1)
         return True
 
     def _own(
