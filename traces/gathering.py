@@ -9,6 +9,7 @@ missing, and of lines whose order is open between hosts. What is possible for on
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
@@ -33,6 +34,7 @@ _AT_ONCE = 32
 _SWEEP_EVERY = 16_384
 _LONGEST_WINDOW = 200_000
 _MOST_UNTOLD = 100
+_OTHERS: Final = "others"  # whom findings about those are about that no line tells of
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +195,23 @@ class Gathering:
     def add(self, unit: Unit, finding: Finding, proven: int) -> object:
         """Record a finding, unless `unit` stands for resources that there are none of.
 
-        Where nobody says how many there are, one may be mentioned later: then it is told.
+        One may be mentioned later: then it is told of that one, too.
         """
-        if unit is self.blank and self._is_nobody:
-            if self.whose.count is None and len(unit.untold) < _MOST_UNTOLD:
-                unit.untold.setdefault(said_of(finding), (finding, proven))
-            return None
         if unit.title is not None:
             finding = replace(finding, resource=unit.title)
-        about = (unit.name, unit.title) if self.hosts.are_watched else None
+        about = self._about(unit)
+        if about is _OTHERS:
+            if len(unit.untold) < _MOST_UNTOLD:
+                unit.untold.setdefault(said_of(finding), (finding, proven))
+            if self._is_nobody:
+                return None
         return self.recording.add(finding, proven, about)
+
+    def _about(self, unit: Unit) -> object:
+        """Whom findings about the unit are about; None: they are never retracted by that."""
+        if unit is self.blank and self.engine.alone:
+            return _OTHERS
+        return (unit.name, unit.title) if self.hosts.are_watched else None
 
     def share(self, entry: Shared) -> None:
         """Something that concerns every unit: at once if they are few, else when they get to it."""
@@ -365,18 +374,22 @@ class Gathering:
 
     def _retract(self, unit: Unit, since: int) -> None:
         """What was found wrong with the unit since then has an explanation, or may have one."""
-        self.recording.retract((unit.name, unit.title), since)
+        self.recording.retract(self._about(unit), since)
         unit.forget_untold(since)
         if any(time >= since for _, time in unit.proven):
             unit.retract(since)
             self.recount()
 
     def tell_rest(self) -> None:
-        """What was found while nobody was known to be concerned, if somebody is."""
+        """What was found of those that no line tells of counts if there are any."""
         blank = self.blank
-        if blank is not None and not self._is_nobody:
-            for finding, proven in blank.untold.values():
-                self.add(blank, finding, proven)
+        if blank is None or not self.engine.alone:
+            return
+        if self._is_nobody:
+            self.recording.forget(_OTHERS)
+            return
+        for finding, proven in blank.untold.values():
+            self.add(blank, finding, proven)
 
     def recount(self) -> None:
         """What is wrong with the recording, by what is wrong with its units."""

@@ -110,7 +110,9 @@ class Inspector:
                         either=before.node.certain,
                     )  # fmt: skip
             unit.follower = before
-            passed = replace(site, text=f"the time before {site.text}", actors=())
+            whose = unit.name if self._engine.alone else site.resource
+            before_it = f"the time before {site.text}"
+            passed = replace(site, resource=whose, text=before_it, actors=())
             self.rules.inspect(unit, passed, origin, SeenLine(site.line, time, late, "time"))
             positions = self.effects.positions(reading)
             after = before.copy()

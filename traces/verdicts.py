@@ -153,6 +153,13 @@ class Recording:
             if len(lines) < len(self._lines[key]):
                 self._drop_lines(key, self._lines[key].keys() - lines)
 
+    def forget(self, about: object) -> None:
+        """What was found about just these is about nobody."""
+        for key in list(self._found):
+            places = [place for place in self._lines[key] if place[1] == about]
+            if places:
+                self._drop_lines(key, places)
+
     def _drop_lines(self, key: object, places: Collection[tuple[int, object]]) -> None:
         """What was found there was not, or not for sure."""
         finding, lines = self._found[key], self._lines[key]
