@@ -367,8 +367,16 @@ class Replayer:
         self._settings = dict(settings or {})
         self._slack_us = slack_us
         self._strict = strict
-        self._systems: dict[tuple[tuple[str, str], ...], System] = {}
+        self._systems: dict[tuple[tuple[str, str], ...], System | SpecErrors] = {}
         self._files: dict[tuple[tuple[str, str], ...], TraceFiles] = {}
+
+    def check_spec(self) -> None:
+        """Raise what is wrong with the spec or the settings, where a spec is named.
+
+        Else what there is to set depends on the file.
+        """
+        if self._spec is not None:
+            self._system(self._spec, self._settings)
 
     def replay(self, path: str, jobs: int = 1) -> TraceReport:
         """The report on one file, decoded by `jobs` processes if it is long and that is faster.
@@ -458,8 +466,13 @@ class Replayer:
         settings = self._settings
         if taken:
             settings = {**taken, **settings}
-            system = self._system(judge_spec, settings)
             made = ", ".join(f"{name} = {value}" for name, value in taken.items())
+            try:
+                system = self._system(judge_spec, settings)
+            except SpecErrors as errors:
+                raise InputError(
+                    f"{path}: its header says {made}, and {judge_spec} does not take that: {errors}"
+                ) from None
             notes = (f"judged with {made}, as the header says",)
         key = (("", judge_spec), *sorted(settings.items()))
         if key not in self._files:
@@ -469,8 +482,14 @@ class Replayer:
     def _system(self, spec: str, settings: Mapping[str, str]) -> System:
         key = (("", spec), *sorted(settings.items()))
         if key not in self._systems:
-            self._systems[key] = load_system(spec, dict(settings))
-        return self._systems[key]
+            try:
+                self._systems[key] = load_system(spec, dict(settings))
+            except SpecErrors as errors:
+                self._systems[key] = errors  # other files ask for the same
+        known = self._systems[key]
+        if isinstance(known, SpecErrors):
+            raise SpecErrors(known.diagnostics, known.sources)
+        return known
 
 
 def _opened(path: str) -> BinaryIO:

@@ -12,8 +12,9 @@ from typing import Literal
 import msgspec
 
 # passed: as it should be; failed: not so (exit status 1); undecided: not known (exit status 3);
-# warning: to be looked at, counts for nothing; skipped: not judged, for a reason that is accepted.
-Status = Literal["passed", "failed", "undecided", "warning", "skipped"]
+# warning: to be looked at, counts for nothing; skipped: not judged, for a reason that is accepted;
+# refused: the input cannot be judged (exit status 2).
+Status = Literal["passed", "failed", "undecided", "warning", "skipped", "refused"]
 Level = Literal["error", "warning", "note"]
 
 
@@ -56,7 +57,7 @@ class Check(msgspec.Struct, frozen=True):
     @property
     def level(self) -> Level:
         """How serious it is where it is not as it should be."""
-        if self.status == "failed":
+        if self.status in ("failed", "refused"):
             return "error"
         return "warning" if self.status in ("undecided", "warning") else "note"
 

@@ -21,7 +21,7 @@ from rhscheck.output import finding_text
 from rhscheck.traces.format import End
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rhscheck.traces.report import Finding, TraceReport
 
@@ -103,19 +103,20 @@ def follow_trace(
     *,
     quiet: bool,
     stop: Callable[[], bool] = lambda: False,
-) -> list[TraceReport]:
+) -> Iterator[TraceReport]:
     """The reports on the trace at `path` and on what it is rotated to, until it ends.
 
     It ends with an end line, or when `stop` says so: what is there then is still read. Unless
-    `quiet`, what is found is printed at once. Raises what `Replayer.replay` raises.
+    `quiet`, what is found is printed at once. Raises what `Replayer.replay` raises, after the
+    reports on the files before.
     """
     api.refuse_device(path)
-    reports: list[TraceReport] = []
+    files = 0
     told: dict[object, None] = {}
 
     def tell(findings: Sequence[Finding]) -> None:
         for finding in findings:
-            key = (len(reports), finding.line, finding.rule, finding.resource, finding.event)
+            key = (files, finding.line, finding.rule, finding.resource, finding.event)
             if key not in told and not quiet:
                 click.echo(finding_text(path, finding), err=True)
             told[key] = None
@@ -128,8 +129,14 @@ def follow_trace(
             raise api.InputError(f"cannot read the trace {path}: {error.strerror}") from None
         with stream:
             report, header = replayer.follow(
-                path, cast(BinaryIO, stream), tell, after=header if reports else None
+                path, cast(BinaryIO, stream), tell, after=header if files else None
             )
-        reports.append(report if not reports else replace(report, file=f"{path} (rotated)"))
+        yield replace(report, file=rotated(path)) if files else report
+        files += 1
         if not stream.rotated:
-            return reports
+            return
+
+
+def rotated(path: str) -> str:
+    """What a file is called in reports that has taken the name of one that was followed."""
+    return f"{path} (rotated)"

@@ -1,9 +1,10 @@
 """A CiReport as JUnit XML, the dialect that GitLab, Jenkins and most test viewers read.
 
 Owns the mapping: a test suite for each group of checks, a test case for each check. What failed is
-a `failure`, what was not decided an `error`, what needs a look or was not judged is `skipped` with
-the reason (these viewers have no warnings). Neither host names nor dates: equal reports are equal
-bytes. There is no official schema; elements and order are those of Jenkins' `junit-10.xsd`.
+a `failure`, what was not decided or was refused an `error`, what needs a look or was not judged is
+`skipped` with the reason (these viewers have no warnings). Neither host names nor dates: equal
+reports are equal bytes. There is no official schema; elements and order are those of Jenkins'
+`junit-10.xsd`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rhscheck.ci_report import Check, CiReport, Status
 _ELEMENTS: dict[Status, str] = {
     "failed": "failure",
     "undecided": "error",
+    "refused": "error",
     "warning": "skipped",
     "skipped": "skipped",
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
+from rhscheck.refused import Refused
 from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
@@ -138,8 +139,14 @@ def simulate_text(system: System, simulation: Simulation, seed: int, path: str) 
 
 
 # ---- replay -------------------------------------------------------------------------------------
-def replay_status(reports: Sequence[TraceReport], *, require_all: bool) -> int:
-    """1 if a run is violated; 3 if nothing (or, on demand, not all) was judged in some trace."""
+def replay_status(answers: Sequence[TraceReport | Refused], *, require_all: bool) -> int:
+    """2 if a file was refused; 1 if a run is violated; 3 if nothing was judged in some trace.
+
+    On demand it is 3 if not all was judged.
+    """
+    reports = _reports(answers)
+    if len(reports) < len(answers):
+        return 2
     if any(report.verdict == "violated" for report in reports):
         return 1
     for report in reports:
@@ -151,24 +158,35 @@ def replay_status(reports: Sequence[TraceReport], *, require_all: bool) -> int:
     return 0
 
 
-def replay_json(reports: Sequence[TraceReport], status: int) -> bytes:
-    """The reports as one JSON object."""
-    return json_bytes(
-        "replay", {"traces": [report.as_json() for report in reports], "exit": status}
-    )
+def replay_json(answers: Sequence[TraceReport | Refused], status: int) -> bytes:
+    """The reports, and what was refused, as one JSON object."""
+    fields: dict[str, object] = {
+        "traces": [report.as_json() for report in _reports(answers)],
+        "refused": [
+            {"file": one.file, "reason": one.reason} for one in answers if isinstance(one, Refused)
+        ],
+    }
+    return json_bytes("replay", {**fields, "exit": status})
 
 
-def replay_text(reports: Sequence[TraceReport], *, quiet: bool) -> str:
-    """Findings and notes of each trace, and one line a trace at the end."""
+def replay_text(answers: Sequence[TraceReport | Refused], *, quiet: bool) -> str:
+    """Findings and notes of each trace, and one line a file at the end."""
+    reports = _reports(answers)
     lines: list[str] = []
     if not quiet:
         for report in reports:
             lines.extend(_trace_lines(report))
-        lines.extend(_trace_summary(report) for report in reports)
+        lines.extend(map(_file_summary, answers))
     verdicts = _tally(report.verdict for report in reports)
     rules = _tally(verdict for report in reports for _, verdict in report.rules)
-    lines.append(f"{counted(len(reports), 'trace')}: {verdicts}; rules: {rules or 'none'}")
+    last = f"{counted(len(reports), 'trace')}: {verdicts}; rules: {rules or 'none'}"
+    missing = len(answers) - len(reports)
+    lines.append(f"{last}; {counted(missing, 'file')} refused" if missing else last)
     return "\n".join(lines) + "\n"
+
+
+def _reports(answers: Sequence[TraceReport | Refused]) -> list[TraceReport]:
+    return [one for one in answers if not isinstance(one, Refused)]
 
 
 def _tally(names: Iterable[str]) -> str:
@@ -231,7 +249,9 @@ def _finding_lines(file: str, finding: Finding) -> list[str]:
     return lines
 
 
-def _trace_summary(report: TraceReport) -> str:
+def _file_summary(report: TraceReport | Refused) -> str:
+    if isinstance(report, Refused):  # why, stands on standard error
+        return f"{printable(report.file)}: {click.style('refused', fg='red', bold=True)}"
     colors = {"conforms": "green", "conforms-so-far": "green", "violated": "red"}
     verdict = click.style(report.verdict, fg=colors.get(report.verdict, "yellow"), bold=True)
     return (

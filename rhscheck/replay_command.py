@@ -14,8 +14,12 @@ import click
 
 from rhscheck import api, terminal
 from rhscheck.options import Out, ci_text, common, examples, set_option
+from rhscheck.spec.diagnostic import SpecErrors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rhscheck.refused import Refused
     from rhscheck.traces.report import TraceReport
 
 MAX_JOBS = 64
@@ -82,7 +86,8 @@ def replay(
     """Say whether a spec allows recorded runs (rhs-trace/1).
 
     Exit status 0: nothing is violated and some rule was judged in every trace; 1: a rule or an
-    assumption is violated, or no run of the spec fits; 3: nothing was judged in a trace.
+    assumption is violated, or no run of the spec fits; 3: nothing was judged in a trace; 2: a
+    trace cannot be read, whatever is said of the others.
     """
     from rhscheck import output
 
@@ -93,14 +98,10 @@ def replay(
     if follow:
         if len(traces) != 1:
             raise api.InputError("--follow reads one trace")
-        from rhscheck.following import follow_trace
-        from rhscheck.stopping import asked_to_stop
-
-        silent = out.quiet or out.json or out.ci is not None
-        with asked_to_stop() as stop:
-            replayed = follow_trace(_replayer(request), traces[0], quiet=silent, stop=stop)
+        replayed = _followed(request, traces[0], out)
     else:
         replayed = _judge(request, traces, jobs, out)
+    reasons = _reasons(replayed, out)
     status = output.replay_status(replayed, require_all=require == "all")
     text: str | bytes
     if out.ci is not None:
@@ -112,6 +113,8 @@ def replay(
     else:
         text = output.replay_text(replayed, quiet=out.quiet)
     out.write(text, inputs=inputs)
+    for reason in reasons:
+        terminal.write_message(f"error: {terminal.safe(reason)}")
     return status
 
 
@@ -125,13 +128,6 @@ class _Request:
     strict: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A file that cannot be judged, and why."""
-
-    reason: str
-
-
 @lru_cache(maxsize=1)
 def _replayer(request: _Request) -> api.Replayer:
     """One for all files of a process: a spec is compiled once."""
@@ -140,29 +136,66 @@ def _replayer(request: _Request) -> api.Replayer:
     )
 
 
-def _one(request: _Request, path: str, jobs: int = 1) -> TraceReport | _Refused:
+def _one(request: _Request, path: str, jobs: int = 1) -> TraceReport | Refused:
     try:
         return _replayer(request).replay(path, jobs)
-    except api.InputError as error:
-        return _Refused(str(error))
+    except (api.InputError, SpecErrors) as error:
+        from rhscheck.refused import refused
+
+        return refused(path, error)
 
 
-def _judge(request: _Request, traces: tuple[str, ...], jobs: int, out: Out) -> list[TraceReport]:
-    """The reports in the order of the files. Raises InputError for the first that has none."""
+def _judge(
+    request: _Request, traces: tuple[str, ...], jobs: int, out: Out
+) -> list[TraceReport | Refused]:
+    """What there is to say of each file, in their order. Raises what is wrong with the spec."""
     from rhscheck.workers import each
 
-    if jobs > 1 and request.spec is not None:
-        api.load(request.spec, dict(request.settings))  # what is wrong with it is said here
-    reports = []
+    _replayer(request).check_spec()  # or each file would be refused for it
+    answers = []
     with terminal.progress("replay: reading", quiet=out.quiet) as say:
         # One file is decoded by several processes, several files are judged by one each.
         work = partial(_one, request, jobs=jobs if len(traces) == 1 else 1)
         for number, answer in enumerate(each(work, traces, jobs), start=1):
-            if isinstance(answer, _Refused):
-                raise api.InputError(answer.reason)
-            reports.append(answer)
+            answers.append(answer)
             say(f"replay: {number} of {len(traces)}")
-    return reports
+    return answers
+
+
+def _followed(request: _Request, path: str, out: Out) -> list[TraceReport | Refused]:
+    """What there is to say of a growing file, and of those that it is rotated to."""
+    from rhscheck.following import follow_trace, rotated
+    from rhscheck.refused import refused
+    from rhscheck.stopping import asked_to_stop
+
+    _replayer(request).check_spec()
+    answers: list[TraceReport | Refused] = []
+    silent = out.quiet or out.json or out.ci is not None
+    with asked_to_stop() as stop:
+        try:
+            for report in follow_trace(_replayer(request), path, quiet=silent, stop=stop):
+                answers.append(report)  # noqa: PERF402  kept, whatever comes next
+        except (api.InputError, SpecErrors) as error:
+            answers.append(refused(rotated(path) if answers else path, error))
+    return answers
+
+
+def _reasons(answers: Sequence[TraceReport | Refused], out: Out) -> list[str]:
+    """Why files were refused.
+
+    Raises InputError or SpecErrors where that is all there is to say: if the options fit no file,
+    and if no file can be read, unless the format has a place for that.
+    """
+    from rhscheck.refused import Refused
+
+    found = [one for one in answers if isinstance(one, Refused)]
+    reasons = [one.reason for one in found]
+    if len(found) == len(answers):
+        if all(one.mistakes for one in found):
+            raise SpecErrors(found[0].mistakes, found[0].sources)
+        if out.ci is None:
+            raise api.InputError("\nerror: ".join(reasons))
+    return reasons
 
 
 def _microseconds(text: str) -> int:

@@ -3,8 +3,9 @@
 Owns the mapping: every check is a rule of the tool; each that is not as it should be is a result,
 with the run that shows it as a code flow. What is as it should be has no result, for GitHub would
 show it as an alert. What was not decided has the kind `open` (section 3.27.9), which asks for the
-level `none`. GitHub's limits (docs.github.com, "SARIF results exceed one or more limits") are kept
-by leaving out, and a notification says so.
+level `none`. Input that was refused is no result: a notification of the invocation, which was no
+success then (sections 3.20.14 and 3.20.21). GitHub's limits (docs.github.com, "SARIF results exceed
+one or more limits") are kept by leaving out, and a notification says so.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ MAX_DESCRIPTION = 1_024
 
 def sarif(report: CiReport) -> bytes:
     """The report as one JSON object, indented, ending in a line feed."""
-    rules = _rules(report.checks)
-    wanting = [check for check in report.checks if check.status != "passed"]
+    refused = [check for check in report.checks if check.status == "refused"]
+    judged = [check for check in report.checks if check.status != "refused"]
+    rules = _rules(judged)
+    wanting = [check for check in judged if check.status != "passed"]
     # The worst first, for these are kept.
     order = {"error": 0, "warning": 1, "note": 2}
     kept = sorted(wanting, key=lambda check: order[check.level])[:MAX_RESULTS]
@@ -49,9 +52,12 @@ def sarif(report: CiReport) -> bytes:
         "automationDetails": {"id": _unicode(f"rhscheck/{report.command}/{report.subject}/")},
         "invocations": [
             {
-                "executionSuccessful": True,
+                "executionSuccessful": not refused,
                 "exitCode": report.exit,
-                "toolExecutionNotifications": _left_out(len(wanting) - len(kept), kept),
+                "toolExecutionNotifications": [
+                    *map(_refusal, refused),
+                    *_left_out(len(wanting) - len(kept), kept),
+                ],
             }
         ],
         "columnKind": "unicodeCodePoints",
@@ -59,6 +65,11 @@ def sarif(report: CiReport) -> bytes:
     }
     whole = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def _refusal(check: Check) -> dict[str, object]:
+    locations = [] if check.place is None else [_location(check.place)]
+    return {"level": "error", "message": {"text": _unicode(check.message)}, "locations": locations}
 
 
 def _left_out(missing: int, kept: Sequence[Check]) -> list[dict[str, object]]:

@@ -1,7 +1,8 @@
 """Recorded runs as continuous integration wants to know them: checks for rules and findings.
 
 Owns how verdicts on a trace or a log become checks: a violation has failed, what is open or was not
-observed is skipped with the reason. Knows no format, and nothing of how runs are judged.
+observed is skipped with the reason, a trace that cannot be read is refused. Knows no format, and
+nothing of how runs are judged.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rhscheck.ci_report import Check, CiReport, Place, Status
+from rhscheck.refused import Refused
 from rhscheck.terminal import printable
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport
 
@@ -70,10 +72,15 @@ def _finding(file: str, rule: str, one: Finding, sentence: str, number: int) -> 
     )
 
 
-def replay_checks(reports: Sequence[TraceReport], status: int, *, version: str) -> CiReport:
+def replay_checks(
+    answers: Sequence[TraceReport | Refused], status: int, *, version: str
+) -> CiReport:
     """The reports of `replay` as checks. A trace in which nothing was judged is undecided."""
     checks: list[Check] = []
-    for report in reports:
+    for report in answers:
+        if isinstance(report, Refused):
+            checks.append(_refused(report))
+            continue
         sentences = {one.rule: one.sentence for one in report.findings if one.rule is not None}
         if report.verdict in ("empty", "not-observable"):
             reason = "; ".join(report.notes) or "nothing was judged"
@@ -102,3 +109,14 @@ def replay_checks(reports: Sequence[TraceReport], status: int, *, version: str) 
             for problem in report.problems
         ]
     return CiReport("replay", "traces", version, tuple(checks), status)
+
+
+def _refused(one: Refused) -> Check:
+    return Check(
+        printable(one.file),
+        "judged",
+        "refused",
+        "refused",
+        printable(one.reason),
+        place=Place(one.file),
+    )

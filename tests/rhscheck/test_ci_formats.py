@@ -205,6 +205,45 @@ def test_junit_survives_what_xml_cannot_hold() -> None:
     assert error.text == shown
 
 
+def test_refused_input_is_an_error_and_no_result() -> None:
+    refused = check(
+        group="t.jsonl",
+        id="judged",
+        status="refused",
+        kind="refused",
+        message="t.jsonl is <no> trace",
+        place=Place("t.jsonl"),
+    )
+    report = replace(made(refused, check()), exit=2)
+    root = ET.fromstring(junit(report))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("2", "1", "1")
+    case = root[0][0]
+    assert case.attrib == {
+        "name": "judged", "classname": "toggle.t.jsonl", "file": "t.jsonl",
+    }  # fmt: skip
+    assert (case[0].tag, case[0].attrib, case[0].text) == (
+        "error",
+        {"type": "refused", "message": "t.jsonl is <no> trace"},
+        "t.jsonl is <no> trace",
+    )
+    run = valid(report)
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["R1"]
+    assert [one["ruleId"] for one in run["results"]] == ["R1"]
+    assert run["invocations"] == [
+        {
+            "executionSuccessful": False,
+            "exitCode": 2,
+            "toolExecutionNotifications": [
+                {
+                    "level": "error",
+                    "message": {"text": "t.jsonl is <no> trace"},
+                    "locations": [{"physicalLocation": {"artifactLocation": {"uri": "t.jsonl"}}}],
+                }
+            ],
+        }
+    ]
+
+
 def test_github_annotations(toggled: tuple[Loaded, CiReport]) -> None:
     lines = github(toggled[1]).decode().splitlines()
     assert lines[0] == (

@@ -300,6 +300,193 @@ def test_a_request_to_end_is_answered_by_a_report(recorded: list[str]) -> None:
     assert (process.returncode, said.splitlines()[-1][:19]) == (1, b"1 trace: 1 violated")
 
 
+# ---- files that cannot be judged ---------------------------------------------------------------
+HEAD = b'{"rhs":1,"kind":"header","spec":'
+UNJUDGED: dict[str, tuple[bytes, str]] = {
+    "garbage": (
+        b"garbage\n",
+        "{} is no rhs-trace/1: line 1, column 1: not JSON: invalid character",
+    ),
+    "cut": (
+        HEAD[:20],
+        "{} is no rhs-trace/1: line 1, column 21: not JSON: the line ends too early",
+    ),
+    "utf16": (
+        '{"rhs":1}\n'.encode("utf-16"),
+        "{} is no rhs-trace/1: line 1, column 1: UTF-16, where rhs-trace/1 is UTF-8: "
+        "write it by -o FILE",
+    ),
+    "lamp": (
+        HEAD + b'"lamp"}\n',
+        "{} was made for lamp, which is not shipped: name it with --spec",
+    ),
+    "params": (
+        HEAD + b'"fischer","params":{"CheckAfter":-5}}\n',
+        "{}: its header says CheckAfter = -5us, and fischer does not take that: "
+        "`-5us` is neither a time nor a number",
+    ),
+    "missing": (b"", "cannot read the trace {}: No such file or directory"),
+    "folder": (b"", "cannot read the trace {}: Is a directory"),
+}
+
+
+@pytest.fixture
+def unjudged(tmp_path: Path) -> dict[str, str]:
+    """Files that cannot be judged, and why."""
+    reasons = {}
+    for name, (data, reason) in UNJUDGED.items():
+        path = tmp_path / (name if name == "folder" else f"{name}.jsonl")
+        if name == "folder":
+            path.mkdir()
+        elif name != "missing":
+            path.write_bytes(data)
+        reasons[str(path)] = reason.format(path)
+    return reasons
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the system gives other reasons there")
+def test_what_cannot_be_judged_hides_nothing_of_the_other_traces(
+    recorded: list[str], unjudged: dict[str, str], tmp_path: Path, run: Run
+) -> None:
+    files = [recorded[2], *unjudged, recorded[0]]
+    written = tmp_path / "report.json"
+    said = "".join(f"error: {reason}\n" for reason in unjudged.values())
+    assert run(*files, "--format", "json", "-o", str(written)) == (2, said)
+    report = msgspec.json.decode(written.read_bytes())
+    assert [(one["file"], one["verdict"]) for one in report["traces"]] == [
+        (recorded[2], "violated"),
+        (recorded[0], "conforms"),
+    ]
+    assert report["refused"] == [
+        {"file": file, "reason": reason} for file, reason in unjudged.items()
+    ]
+    assert report["exit"] == 2
+    alone = written.read_bytes()
+    assert run(*files, "--format", "json", "-o", str(written), "--jobs", "3") == (2, said)
+    assert written.read_bytes() == alone
+    status, text = run(*files)
+    assert status == 2
+    assert text.splitlines()[-len(unjudged) - 1 - len(files) :] == [
+        f"{recorded[2]}: violated (30 of 31 events judged)",
+        *(f"{file}: refused" for file in unjudged),
+        f"{recorded[0]}: conforms (30 of 30 events judged)",
+        "2 traces: 1 violated, 1 conforms; "
+        "rules: 1 conforms-so-far, 2 not-observable, 1 conforms; 7 files refused",
+        *said.splitlines(),
+    ]
+
+
+def test_nothing_is_refused_where_all_can_be_judged(recorded: list[str], run: Run) -> None:
+    status, text = run(*recorded[:2], "--format", "json")
+    assert (status, msgspec.json.decode(text)["refused"]) == (0, [])
+
+
+def test_where_no_trace_can_be_read_there_is_no_report(
+    unjudged: dict[str, str], tmp_path: Path, run: Run
+) -> None:
+    files = dict(list(unjudged.items())[:2])
+    said = "".join(f"error: {reason}\n" for reason in files.values())
+    for kind in ("text", "json"):
+        for jobs in ("1", "2"):
+            options = ("--format", kind, "--jobs", jobs, "-o", str(tmp_path / "report"))
+            assert run(*files, *options) == (2, said)
+    assert not (tmp_path / "report").exists()
+
+
+def test_formats_for_machines_tell_also_that_no_trace_can_be_read(
+    unjudged: dict[str, str], tmp_path: Path, run: Run
+) -> None:
+    file, reason = next(iter(unjudged.items()))
+    written = tmp_path / "report"
+    assert run(file, "--format", "github", "-o", str(written)) == (2, f"error: {reason}\n")
+    assert written.read_text(encoding="utf-8").splitlines()[-1] == (
+        "rhscheck replay traces: 1 refused; exit 2"
+    )
+
+
+def test_strict_judges_the_files_of_which_every_line_can_be_read(
+    recorded: list[str], tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(b"".join([*Path(recorded[0]).read_bytes().splitlines(True)[:3], b"junk\n"]))
+    status, text = run(str(path), recorded[2], "--strict", "--quiet")
+    assert (status, text.splitlines()) == (
+        2,
+        [
+            "1 trace: 1 violated; rules: 1 conforms-so-far, 1 not-observable; 1 file refused",
+            f"error: {path}, line 4, column 1: not JSON: invalid character "
+            "(refused because of --strict)",
+        ],
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_mistake_in_the_options_is_no_matter_of_a_file(
+    jobs: str, recorded: list[str], unjudged: dict[str, str], tmp_path: Path, run: Run
+) -> None:
+    written = tmp_path / "report"
+    options = ("--jobs", jobs, "--format", "junit", "-o", str(written))
+    status, said = run(*recorded[:2], *options, "--set", "CheckAftr=7s")
+    assert status == 2
+    assert said.splitlines()[:2] == [
+        "error[SM401]: there is no parameter `CheckAftr` to set",
+        "  = help: did you mean `CheckAfter`?",
+    ]
+    assert said.count("error[") == 1
+    named = ("--spec", "fischer", "--set", "CheckAftr=7s")
+    assert run(recorded[0], *unjudged, *options, *named) == (2, said)
+    status, said = run(recorded[0], *unjudged, *options, "--spec", "fisher")
+    assert status == 2
+    assert said.startswith("error: there is no shipped spec and no file called fisher; ")
+    assert said.count("error") == 1
+    assert not written.exists()
+
+
+def test_a_setting_that_the_spec_of_another_trace_has_refuses_one_file(
+    recorded: list[str], tmp_path: Path, run: Run
+) -> None:
+    other = tmp_path / "locks.jsonl"
+    other.write_bytes(simulate(load("two_locks").system, 2, 1, 20).trace.encode())
+    options = ("--set", "CheckAfter=8s", "--slack", "1m", "--format", "json")
+    status, text = run(recorded[0], str(other), *options)
+    assert status == 2
+    report, _, said = text.partition("\n}\n")
+    reason = f"{other}: there is no parameter `CheckAfter` to set (there is `Order`)"
+    assert said == f"error: {reason}\n"
+    found = msgspec.json.decode(report + "}")
+    assert [one["file"] for one in found["traces"]] == [recorded[0]]
+    assert found["refused"] == [{"file": str(other), "reason": reason}]
+    assert run(recorded[0], str(other), *options, "--jobs", "2") == (status, text)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be renamed on Windows")
+def test_a_followed_trace_is_reported_whatever_it_is_rotated_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    path = tmp_path / "live.jsonl"
+    path.write_bytes(b"".join(simulate(FISCHER, 2, 1, 40).trace.encode().splitlines(True)[:10]))
+    pauses = 0
+
+    def rotated(_seconds: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses == 1:
+            path.rename(tmp_path / "live.jsonl.1")
+            path.write_bytes(HEAD + b'"lamp"}\n')
+        elif pauses > 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("rhscheck.following.time.sleep", rotated)
+    status, text = run(str(path), "--follow", "--format", "json")
+    assert status == 2
+    report, _, said = text.partition("\n}\n")
+    reason = f"{path} was made for lamp, which is not shipped: name it with --spec"
+    assert said == f"error: {reason}\n"
+    found = msgspec.json.decode(report + "}")
+    assert [(one["file"], one["events"]) for one in found["traces"]] == [(str(path), 9)]
+    assert found["refused"] == [{"file": f"{path} (rotated)", "reason": reason}]
+
+
 DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {
     "cut inside a character": lambda text, at: text[:at] + b'{"ts":1,"seq":1,"res":"Ger\xc3',
     "bytes that are no text": lambda text, at: text[:at] + b"\xff\xfe" + text[at:],

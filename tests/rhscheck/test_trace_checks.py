@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rhscheck.github import github
 from rhscheck.junit import junit
+from rhscheck.refused import Refused
 from rhscheck.trace_checks import replay_checks
 from rhscheck.traces.report import Finding, RuleVerdict, TraceReport, TraceVerdict, Unreadable
 
@@ -50,3 +51,19 @@ def test_a_trace_in_which_nothing_was_judged_is_undecided() -> None:
     assert (checks.checks[0].status, checks.checks[0].message) == ("undecided", "a note")
     assert b'errors="1"' in junit(checks)
     assert github(checks).startswith(b"::warning file=t.jsonl,title=judged%3A empty::a note")
+
+
+def test_a_trace_that_cannot_be_read_is_refused() -> None:
+    judged = report("conforms", (("A", "conforms"),))
+    checks = replay_checks(
+        [Refused("no.jsonl", "no.jsonl is\x1b no trace"), judged], 2, version="1"
+    )
+    refused, passed = checks.checks
+    assert (refused.group, refused.name, refused.status, refused.level) == (
+        "no.jsonl", "judged", "refused", "error",
+    )  # fmt: skip
+    assert (refused.message, passed.status) == ("no.jsonl is\\x1b no trace", "passed")
+    assert github(checks).splitlines() == [
+        b"::error file=no.jsonl,title=judged%3A refused::no.jsonl is\\x1b no trace",
+        b"rhscheck replay traces: 1 refused, 1 passed; exit 2",
+    ]
