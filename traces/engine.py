@@ -77,6 +77,17 @@ class Engine:
                 raise TooManyStates
         return tuple(found)
 
+    @cached_property
+    def shares_unseen(self) -> bool:
+        """Whether what instances share may change without a line about it."""
+        world, family = self.world, self.world.family
+        shared = {one.name for one in self.system.variables if one.family != family}
+        return self.alone and any(
+            world.ground.slots[slot].variable.name in shared
+            for at in world.hidden
+            for slot, _ in world.ground.transitions[at].updates
+        )
+
     def begin(self, *, aged: bool) -> Step:
         """The initial states at a moment; `aged`: the run may have begun any time before."""
         return self.sets.of(self.initial, aged=aged)

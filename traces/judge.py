@@ -65,6 +65,10 @@ __all__ = ["Judge", "Options", "ReplayError", "setting_of", "time_out_parameter"
 
 # Each costs as much as a thousand ordinary lines: more of them are no recording of anything.
 _MOST_SET_BACKS: Final = 500
+_UNSEEN: Final = (
+    "what resources share may change without a line, and they are judged one by one: that two of "
+    "them contradict each other would not be noticed"
+)
 _INSTANCE = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
@@ -380,6 +384,8 @@ class Judge:
                 recording.doubt(f"line {self._unread} cannot be read")
         self._all.tell_rest()
         self._all.recount()
+        if len(self._all.units) > 1 and self._engine.shares_unseen:
+            recording.lacks(_UNSEEN)
         return report_of(recording, self._all.present, self._wording, ending)
 
     def _doubt_the_end(self, since: int | None, reason: str) -> None:

@@ -355,3 +355,37 @@ def test_what_was_found_before_anybody_was_mentioned_is_told_as_what_it_is() -> 
     report = judge.finish(Finish("complete", 5, 3, ""))
     assert report.verdict == "inconclusive"
     assert told(report) == [(3, "Kind", "Door[1]", "inconclusive")]
+
+
+def test_what_changes_unseen_may_be_different_things_to_different_doors() -> None:
+    """Door[1] opens only while the bell is quiet, Door[2] only while it is loud: at one moment."""
+    text = """\
+spec moods
+actors { host House, manager Care }
+
+shared machine Bell {
+  initial state Quiet { by Care: test -> Loud }
+  state Loud { by Care: hush -> Quiet }
+}
+
+machine Door[i in 1..N] {
+  initial state Shut {
+    by House: open when in Bell.Quiet -> Open
+    by House: force when in Bell.Loud -> Open
+  }
+  state Open
+}
+
+rules Door {
+  rule Fine "never both":
+    never in Shut and in Open
+}
+
+trace { hide event test, event hush }
+"""
+    header = msgspec.structs.replace(HEADER, spec="moods")
+    report = report_on(text, header, (0, "Door[1]", "open"), (0, "Door[2]", "force"))
+    assert report.verdict == "conforms-so-far"
+    assert report.notes[-1].startswith("what resources share may change without a line")
+    alone = report_on(text, msgspec.structs.replace(header, n=1), (0, "Door[1]", "open"))
+    assert alone.verdict == "conforms"
