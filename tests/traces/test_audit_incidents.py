@@ -231,3 +231,11 @@ def test_a_call_that_the_dll_says_it_entered_is_stuck_since_then() -> None:
     online = RHS.format(ONE, "07:00.016", TIMED_OUT.format("ONLINERESOURCE", "a"))
     (computed,) = story_of(asked, online).incidents
     assert (computed.since_us, computed.since_seen) == (1714989840000000, False)
+
+
+def test_the_name_of_a_dll_ends_before_the_full_stop_in_quotation_marks() -> None:
+    line = "RhsCall::Perform_NativeEH: ERROR_MOD_NOT_FOUND(126)' because of 'Unable to load {}"
+    for end in (".", ".'", "'.", "'"):
+        text = line.format("resource DLL foo.dll") + end
+        (told,) = story_of(RHS.format(ONE, "00:00.000", text)).incidents
+        assert told.what == "foo.dll cannot be loaded (error 126)"
