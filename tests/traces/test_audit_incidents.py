@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from rhscheck.traces.audit.durations import Limits
+from rhscheck.traces.audit.durations import Limits, spans
 from rhscheck.traces.audit.story import Story
 from rhscheck.traces.logmap.language import told as event
 from rhscheck.traces.logmap.load import load_map
@@ -239,3 +239,23 @@ def test_the_name_of_a_dll_ends_before_the_full_stop_in_quotation_marks() -> Non
         text = line.format("resource DLL foo.dll") + end
         (told,) = story_of(RHS.format(ONE, "00:00.000", text)).incidents
         assert told.what == "foo.dll cannot be loaded (error 126)"
+
+
+def test_a_call_is_stuck_since_its_limit_and_by_how_much_it_was_late_before_the_line() -> None:
+    late = "RhsCall::DeadlockMonitor: Call {} timed out by 125000 milliseconds for resource 'a'."
+    for call in ("ISALIVE", "ARBITRATE"):
+        (told,) = story_of(RHS.format(ONE, "10:00.000", late.format(call))).incidents
+        # 10:10:00 less five minutes, less two minutes and five seconds
+        assert told.since_us == 1_714_989_775_000_000
+
+
+def test_a_call_that_timed_out_counts_among_the_longest() -> None:
+    story = story_of(
+        RCM.format("00:00.000", "Issuing Online(a) to RHS."),
+        RHS.format(ONE, "00:03.010", ONLINE.format("a")),
+        RCM.format("10:00.000", "Issuing Online(a) to RHS."),
+        RHS.format(ONE, "15:00.016", TIMED_OUT.format("ONLINERESOURCE", "a")),
+    )
+    ((span, count),) = spans(story.resources["a"]).values()
+    assert (span.what, span.used_us, span.at_most, count) == ("Online", 300_016_000, True, 2)
+    assert (span.start.line, span.end.line) == (3, 4)

@@ -64,10 +64,9 @@ class Incidents:
         sighting: Sighting,
         op: str | None = None,
         *,
-        begun: Call | None = None,
         ended: bool | None = None,
     ) -> Incident:
-        """Something went wrong, as the line shows. `begun`: the call that was not back in time."""
+        """Something went wrong, as the line shows."""
         causes = () if resource is None else self._causes(resource, place, sighting)
         name = None if resource is None else resource.name
         pid = None if sighting.reading.rcm else sighting.pid
@@ -84,17 +83,26 @@ class Incidents:
             op=op,
             ended=ended,
         )
-        if kind == "timed-out" and place.time_us is not None:
-            at = None if begun is None else begun[1][1]
-            incident.since_seen = begun is not None and at is not None and not begun[2]
-            if incident.since_seen:
-                incident.since_us = at
-            elif self.call_us is not None:
-                # RHS may have queued what it was asked for.
-                incident.since_us = max(0, at or 0, place.time_us - self.call_us)
         prove(incident, sighting)
         self._add(incident)
         return incident
+
+    def stuck(self, incident: Incident, begun: Call | None, late: object) -> None:
+        """Since when the call was stuck that was not back in time.
+
+        `begun`: the call, if its beginning was seen; `late`: by how many milliseconds its time was
+        up when the line was written, if that says so.
+        """
+        now, at = incident.place.time_us, None if begun is None else begun[1][1]
+        if now is None:
+            return
+        incident.since_seen = begun is not None and at is not None and not begun[2]
+        if incident.since_seen:
+            incident.since_us = at
+        elif self.call_us is not None:
+            late_us = late * 1000 if isinstance(late, int) else 0
+            # RHS may have queued what it was asked for.
+            incident.since_us = max(0, at or 0, now - self.call_us - late_us)
 
     def service_gone(self, place: Place, sighting: Sighting) -> None:
         """The cluster service ended, as each of its processes says."""

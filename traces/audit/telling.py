@@ -195,13 +195,15 @@ def _timeout(
     overtake(resource, op)
     opened = ended(resource, op)
     took = ""
+    if opened is not None:
+        measure(resource, op, opened[1], (place.line, place.time_us), at_most=opened[2])
     if opened is not None and opened[1][1] is not None and place.time_us is not None:
         took = f"; it was {'asked for' if opened[2] else 'entered'} in line {opened[1][0]}"
     stuck = (
         "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
     )
     settle(resource)
-    story.troubles.add(
+    incident = story.troubles.add(
         "timed-out",
         resource,
         place,
@@ -210,9 +212,9 @@ def _timeout(
         "RHS waited for the entry point until the call's time was up",
         sighting,
         op,
-        begun=opened,
         ended=op not in WITH_PENDING,  # RHS gives up these two, and goes on
     )
+    story.troubles.stuck(incident, opened, told.get("late_ms"))
 
 
 def _exit(
@@ -275,7 +277,7 @@ def _note(
                 latest.ended = latest.ended or False
                 prove(latest, sighting)
         case "a call timed out":
-            story.troubles.add(
+            incident = story.troubles.add(
                 "timed-out",
                 resource,
                 place,
@@ -284,6 +286,7 @@ def _note(
                 "RHS waited for the entry point until the call's time was up",
                 sighting,
             )
+            story.troubles.stuck(incident, None, told.get("late_ms"))
         case "the resource DLL cannot be loaded":
             story.troubles.add(
                 "not-loaded",

@@ -28,11 +28,11 @@ KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "return": ("op", "res", "rc"),
     "status": ("op", "res", "from", "state", "ckpt", "rc"),
     "state": ("res", "from", "to"),
-    "timeout": ("op", "res", "limit_ms"),
+    "timeout": ("op", "res", "limit_ms", "late_ms"),
     "notify": ("what", "to", "res", "rc", "detail"),
     "exit": ("why", "res", "dump"),
     "gap": ("why",),
-    "note": ("what", "res", "rc", "detail"),
+    "note": ("what", "res", "rc", "detail", "late_ms"),
     "ends": ("op", "res", "rc"),
     "says": ("res", "text"),
 }
@@ -51,7 +51,7 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
 }
 MAX_NAME: Final = 300  # characters of a resource's name; one of so many was longer
 _DIGEST: Final = 24  # characters at the end of a shortened name: 96 bits
-NUMBERS: Final = ("rc", "ckpt", "limit_ms")
+NUMBERS: Final = ("rc", "ckpt", "limit_ms", "late_ms")
 
 
 class Spot(msgspec.Struct, frozen=True):
