@@ -40,6 +40,22 @@ LOUD = (
     "ERR   [RES] Physical Disk: no answer {k}",
     "ERR   [RHS] Online for resource r{n} failed.",
     "ERR   [RHS] Error 5023 from ResourceControl for resource r{n}.",
+    "INFO  [RCM] Separate monitor flag has changed for resource 'r{n}'.  Now hosted by RHS process 0",
+    "INFO  [RCM] rcm::RcmResource::ReattachToMonitorProcess: (r{n}, Online)",
+    "INFO  [RCM] Created monitor process 6656 / 0x1a00",
+    "INFO  [RCM] rcm::RcmMonitor::RecoverProcess: Recovering monitor process 6916 / 0x1b04",
+    "INFO  [RES] Generic Script <r{n}>: Entering Close function of [r{n} (S:\\x.js)].",
+    "ERR   [RHS] Resource r{n} handling deadlock. Cleaning current operation and terminating RHS "
+    "process.",
+    "INFO  [RHS] Resource r{n} called SetResourceStatusEx: checkpoint {k}. Old state Online, new "
+    "state Failed, AppSpErrorCode 0, Flags 0, nores=false",
+    "ERR   [RHS] Offline for resource r{n} failed.",
+    "ERR   [RES] Physical Disk <r{n}>: OnlineThread: Error 123 bringing resource online.",
+    "ERR   [RCM] Arbitrating resource 'r{n}' returned error 121",
+    "INFO  [RCM] HandleMonitorReply: ONLINERESOURCE for 'r{n}', gen(0) result 0/0.",
+    "WARN  [RCM] HandleMonitorReply: OFFLINERESOURCE for 'r{n}', gen(0) result 5018/0.",
+    "WARN  [RCM] HandleMonitorReply: ONLINERESOURCE for 'r{n}', gen(0) result 5910/0.",
+    "INFO  [RCM] HandleMonitorReply: FAILURENOTIFICATION for 'r{n}', gen(0) result 1/0.",
     "INFO  [RHS] a message that nobody knows {k}",
 )
 _STEPS_MS = (0, 1, 5, 1000, 20_000, 100_000)

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from incident_logs import (
+    DUMPED,
+    GIVEN_UP,
+    ONE,
+    ONLINE,
+    RCM,
+    RESTART,
+    RHS,
+    TIMED_OUT,
+    TWO,
+    Found,
+    incidents,
+    story_of,
+)
 
 from rhscheck.traces.audit.durations import Limits, spans
 from rhscheck.traces.audit.story import Story
 from rhscheck.traces.logmap.language import told as event
-from rhscheck.traces.logmap.load import load_map
-from rhscheck.traces.logmap.read import LogReader
 from rhscheck.traces.logmap.reading import Reading, Sighting
-
-RCM = "00000fe4.00001a10::2024/05/06-10:{} INFO  [RCM] {}\n"
-RHS = "{}.00001b10::2024/05/06-10:{} ERR   [RHS] {}\n"
-ONE, TWO = "00001a00", "00001b00"
-TIMED_OUT = "RhsCall::DeadlockMonitor: Call {} timed out by 16 milliseconds for resource '{}'."
-GIVEN_UP = "Resource {} handling deadlock. Cleaning current operation."
-DUMPED = "WER report is submitted. Result : WerReportQueued."
-RESTART = "rcm::RcmMonitor::RestartResources: Monitor restart for resource {}"
-ONLINE = "Resource {} has come online. RHS is about to report status change to RCM."
-
-USUAL = Limits(call_us=300_000_000, silence_us=180_000_000)
-
-
-def story_of(*lines: str) -> Story:
-    reader, story = LogReader(load_map("clusterlog")), Story(USUAL)
-    for sighting in reader.read(BytesIO("".join(lines).encode())):
-        story.take(sighting)
-    story.finish()
-    return story
-
-
-Found = list[tuple[str, str | None, list[int], list[str]]]
-
-
-def incidents(*lines: str) -> Found:
-    return [
-        (one.kind, one.resource, [line.line for line in one.lines], one.collateral)
-        for one in story_of(*lines).incidents
-    ]
 
 
 def test_a_failed_check_of_a_resource_with_blanks_in_its_name_is_seen() -> None:

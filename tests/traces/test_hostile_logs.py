@@ -309,7 +309,7 @@ def test_more_processes_than_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
     lines = [ends.format(at) + f"Result : x{at}.\n" for at in range(50)]
     says = "{:08x}.00001b10::2024/05/06-10:00:00.000 " + SAYS.format("w", "x")
     report = audited("".join([*lines, says.format(1), says.format(40)]).encode())
-    assert [one.monitor for one in report.resources] == ["1#2"]
+    assert [one.monitor for one in report.resources] == ["1#1"]
 
 
 def test_timelines_do_not_grow_without_end() -> None:

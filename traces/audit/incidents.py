@@ -19,14 +19,14 @@ from rhscheck.traces.audit.model import (
     Saying,
 )
 from rhscheck.traces.audit.monitors import Monitors
+from rhscheck.traces.logmap.dying import END_US
 from rhscheck.traces.logmap.reading import Sighting
 
 MAX_INCIDENTS: Final = 2_000
 MAX_SAYINGS: Final = 4
 MAX_EVIDENCE: Final = 50
 # Lines that a monitor has ended belong to one of so many incidents, the last line of which is no
-# longer ago than this (writing a dump takes a while).
-END_US: Final = 600_000_000
+# longer ago than END_US.
 _RECENT: Final = 20
 # Of other lines none belongs to an incident that began so long ago.
 _LATE_US: Final = 3_600_000_000

@@ -154,7 +154,11 @@ class Story:
                     if resource.era != self._era:
                         self.refresh(resource)
                     pid = sighting.pid
-                    if pid is not None and not reading.rcm and self.monitors.host(resource, pid):
+                    if (
+                        pid is not None
+                        and not reading.rcm
+                        and self.monitors.host(resource, pid, time_us, told)
+                    ):
                         forget_open(resource)
             case = case_of(told, resource)
             if case is not None and resource is not None:
@@ -221,6 +225,7 @@ class Story:
         """Of every resource: what is open, pending, or was said; it is done when it is next met."""
         self._era += 1
         self.troubles.forget_sayings()
+        self.monitors.forget_dying()
 
     def _resource(self, name: str) -> Resource | None:
         """A resource that is met for the first time."""

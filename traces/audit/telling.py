@@ -26,13 +26,13 @@ from rhscheck.traces.audit.usual import (
     was_just_said,
 )
 from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, WITH_PENDING, reported_op
+from rhscheck.traces.logmap.dying import MADE, RECOVERED, REOPENED, RESTARTED, SERVICE_GONE
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Sighting
 
 if TYPE_CHECKING:
     from rhscheck.traces.audit.story import Story
 
-_SERVICE_GONE: Final = "the cluster service has gone"
 _LOUD: Final = ("WARN", "ERR")
 
 
@@ -49,6 +49,8 @@ def _call(
     add_entry(story, resource, told, place)
     if resource is not None:
         call(resource, told.op, (place.line, place.time_us), inferred=told.inferred)
+        if told.op == "Close" and not told.inferred:
+            story.monitors.close(resource)
 
 
 def _return(
@@ -59,6 +61,8 @@ def _return(
         return
     op, code = told.op, told.rc
     _closed(resource, op, place)
+    if op == "Close" and not told.inferred:
+        story.monitors.close(resource)
     if op in WITH_PENDING and code == PENDING:
         resource.pending = op
         resource.quiet_since = (place.line, place.time_us)
@@ -212,7 +216,8 @@ def _timeout(
         "RHS waited for the entry point until the call's time was up",
         sighting,
         op,
-        ended=op not in WITH_PENDING,  # RHS gives up these two, and goes on
+        # RHS gives up these two, and goes on; and what was ending before did not end by it.
+        ended=op not in WITH_PENDING and not story.monitors.is_dying(resource.monitor),
     )
     story.troubles.stuck(incident, opened, told.get("late_ms"))
 
@@ -221,9 +226,10 @@ def _exit(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
     add_entry(story, resource, told, place)
-    monitor, hosted = story.monitors.end(sighting.pid)
+    gone = told.text("why") == SERVICE_GONE
+    monitor, hosted = story.monitors.end(sighting.pid, place.time_us, at_once=gone)
     cause = None
-    if told.text("why") == _SERVICE_GONE:
+    if gone:
         story.troubles.service_gone(place, sighting)
     else:
         cause = story.troubles.ended_by(resource, monitor, story.now)
@@ -245,7 +251,7 @@ def _note(
     what = told.text("what")
     add_entry(story, resource, told, place)
     match what:
-        case "its monitor has ended" if resource is not None:
+        case what if what == RESTARTED and resource is not None:
             latest = story.troubles.ended_by(
                 resource, story.troubles.monitor_of(resource), story.now
             )
@@ -253,9 +259,14 @@ def _note(
                 prove(latest, sighting)
                 if resource.name != latest.resource:
                     latest.lost(resource.name)
+            _replaced(story, told, resource)
+        case what if what == REOPENED and resource is not None:
+            _replaced(story, told, resource)
+        case "moved to another monitor" if resource is not None:
+            story.monitors.move(resource)
             forget_open(resource)
-        case "opened again in a new monitor" if resource is not None:
-            forget_open(resource)  # whatever RHS knew of it, it begins anew
+        case what if what in (RECOVERED, MADE):
+            story.monitors.heed(told, resource)
         case "crashed or deadlocked: marked to run in a separate monitor":
             latest = story.troubles.latest(("timed-out", "crashed"), resource, story.now)
             if latest is None or (latest.ended is False and not near(latest.place, place)):
@@ -342,6 +353,13 @@ def _note(
                 )
         case _:
             return
+
+
+def _replaced(story: Story, told: Told, resource: Resource) -> None:
+    """Another monitor is in place of the resource's: whatever was known of it, it begins anew."""
+    story.monitors.heed(told, resource)
+    story.monitors.replace(resource)
+    forget_open(resource)
 
 
 def _error(told: Told) -> str:

@@ -107,7 +107,11 @@ def _play(story: Story, columns: Columns, start: int, stop: int, reached: int) -
         if resource.stood != count:
             _stand(story, resource)
         route = reading.route
-        if route.hosts and pid != resource.host and story.monitors.host(resource, pid):
+        if (
+            route.hosts
+            and pid != resource.host
+            and story.monitors.host(resource, pid, time_us, cast(Told, route.told))
+        ):
             leave(resource)
             forget_open(resource)
             _stand(story, resource)

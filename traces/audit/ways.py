@@ -26,6 +26,9 @@ _POLLS: Final = ("IsAlive", "LooksAlive")
 _TELLING: Final = (
     "its monitor has ended",
     "opened again in a new monitor",
+    "moved to another monitor",
+    "RCM recovers a monitor process",
+    "RCM has made a monitor process",
     "crashed or deadlocked: marked to run in a separate monitor",
     "RHS cleans up the operation and goes on",
     "a call timed out",
@@ -211,6 +214,8 @@ def _route(reading: Reading, told: Told) -> Route:
         # Of a long name the events keep the whole.
         return Route("loud")
     match told.kind:
+        case "call" | "return" if told.op == "Close" and not told.inferred:
+            return Route("loud")
         case "call":
             return Route("call", case=("call", told.op, None))
         case "return" if told.op in _POLLS and told.rc:

@@ -27,6 +27,7 @@ from rhscheck.traces.format import (
     StatusEvent,
     TimeoutEvent,
 )
+from rhscheck.traces.logmap.dying import SERVICE_GONE, Dying
 from rhscheck.traces.logmap.language import LogMap, Told
 from rhscheck.traces.logmap.reading import Sighting
 
@@ -91,6 +92,7 @@ class EventMaker:
     _era: int = 0
     _epochs: dict[int, int] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
+    _dying: Dying = field(default_factory=Dying)
     _first_epoch: int = 1  # of a process that was not seen since the table was full
     _last_epoch: int = 1
     _latest: int = 0
@@ -172,14 +174,16 @@ class EventMaker:
                 yield NotifyEvent(**place, target=told.text("to"), what=told.text("what"))
             case "exit":
                 yield ExitEvent(
-                    **self._exit(place, sighting),
+                    **self._exit(place, sighting, at_once=told.text("why") == SERVICE_GONE),
                     why=told.text("why"),
                     dump=told.get("dump") == "yes",
                 )
             case "gap":
                 self._era += 1
+                self._dying.forget()
                 yield GapEvent(**place, why=told.text("why"))
             case "note":
+                self._dying.heed(told, None if known is None else known.monitor)
                 args = {key: value for key, value in told.keys if key in ("rc", "detail")}
                 yield NoteEvent(**place, what=told.text("what"), args=dict(args))
             case "says" if sighting.reading.level in ("DBG", "INFO"):
@@ -222,7 +226,7 @@ class EventMaker:
         pid = sighting.pid
         if pid is None or sighting.reading.message.startswith("[RCM]"):
             return
-        if pid in self._ended:
+        if pid in self._ended and not self._dying.lasts(pid, sighting.time_us):
             self._ended.discard(pid)
             self._epochs[pid] += 1
             self._last_epoch = max(self._last_epoch, self._epochs[pid])
@@ -242,6 +246,7 @@ class EventMaker:
                 # Who was forgotten must not come back under its old name.
                 self._epochs.clear()
                 self._ended.clear()
+                self._dying.forget()
                 self._hosts.clear()
                 self._first_epoch = self._last_epoch = self._last_epoch + 1
             epoch = self._epochs[pid] = self._first_epoch
@@ -275,12 +280,21 @@ class EventMaker:
             place["ts_lo"], place["ts_hi"] = time_us, self._latest
         return place
 
-    def _exit(self, place: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
-        """The process that writes the line is the one that ends; nothing of it stays open."""
+    def _exit(self, place: dict[str, Any], sighting: Sighting, *, at_once: bool) -> dict[str, Any]:
+        """The process that writes the line is the one that ends; nothing of it stays open.
+
+        It may write on for a while, if not `at_once`.
+        """
         pid = sighting.pid
         if pid is None:
             return place
+        if pid in self._dying and not self._dying.lasts(pid, sighting.time_us):
+            self._ended.discard(pid)
+            self._epochs[pid] += 1
+            self._last_epoch = max(self._last_epoch, self._epochs[pid])
         monitor = self._monitor(pid)
+        if not at_once and (pid in self._dying or pid not in self._ended):
+            self._dying.add(pid, sighting.time_us)
         self._ended.add(pid)
         for known in self._hosts.pop(monitor, {}).values():
             if known.monitor == monitor:

@@ -1,0 +1,165 @@
+"""Which process hosts whom: until when it is the same one, and who is in it when it ends."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from incident_logs import (
+    DUMPED,
+    ONE,
+    ONLINE,
+    RCM,
+    RESTART,
+    RHS,
+    TIMED_OUT,
+    TWO,
+    Found,
+    incidents,
+    story_of,
+)
+
+from rhscheck.traces.audit.report import entry_text
+from rhscheck.traces.audit.story import Story
+from rhscheck.traces.logmap.events import EventMaker
+from rhscheck.traces.logmap.language import told as event
+from rhscheck.traces.logmap.load import load_map
+from rhscheck.traces.logmap.read import LogReader
+from rhscheck.traces.logmap.reading import Reading, Sighting
+
+MOVED = "Separate monitor flag has changed for resource '{}'.  Now hosted by RHS process 0"
+SCRIPT = (
+    "{}.00001b10::2024/05/06-10:{} INFO  [RES] Generic Script <{}>: Entering {} function of [x].\n"
+)
+CREATED = "Created monitor process {} / 0x1"
+REOPENED = "rcm::RcmResource::ReattachToMonitorProcess: ({}, Online)"
+AND_ENDS = "Resource {} handling deadlock. Cleaning current operation and terminating RHS process."
+SAYS = "{}.00001b10::2024/05/06-10:{} WARN  [RES] Physical Disk <{}>: {}\n"
+
+
+def test_a_resource_that_was_moved_does_not_lose_the_process_that_it_was_in() -> None:
+    lines = (
+        RHS.format(ONE, "00:00.000", ONLINE.format("web")),
+        RHS.format(ONE, "00:00.000", ONLINE.format("db")),
+        RCM.format("01:00.000", MOVED.format("web")),
+        RHS.format(ONE, "50:00.000", TIMED_OUT.format("ISALIVE", "db")),
+        RHS.format(ONE, "50:09.000", DUMPED),
+    )
+    assert incidents(*lines) == [("timed-out", "db", [4, 5], [])]
+    web = story_of(*lines).resources["web"]
+    assert web.monitor is None
+    assert [entry_text(one.told) for one in web.timeline] == [
+        "Online succeeded",
+        "moved to another monitor: 0",
+    ]
+    # If it is there again, because RHS says so, it is.
+    back = RHS.format(ONE, "02:00.000", ONLINE.format("web"))
+    assert incidents(*lines[:3], back, *lines[3:])[0][3] == ["web"]
+
+
+def test_a_resource_that_is_closed_does_not_lose_its_process() -> None:
+    lines = (
+        SCRIPT.format(ONE, "00:00.000", "web", "Open"),
+        RHS.format(ONE, "00:01.000", ONLINE.format("db")),
+        SCRIPT.format(ONE, "00:02.000", "web", "Close"),
+        SAYS.format(ONE, "00:03.000", "web", "it is closed"),
+        RHS.format(ONE, "50:00.000", TIMED_OUT.format("ISALIVE", "db")),
+        RHS.format(ONE, "50:09.000", DUMPED),
+    )
+    assert incidents(*lines) == [("timed-out", "db", [5, 6], [])]
+    assert story_of(*lines).resources["web"].monitor is None
+    for again in ("Open", "Online"):
+        opened = SCRIPT.format(ONE, "01:00.000", "web", again)
+        assert incidents(*lines[:4], opened, *lines[4:])[0][3] == ["web"]
+
+
+def test_a_resource_that_was_opened_elsewhere_does_not_lose_the_old_process() -> None:
+    assert incidents(
+        RHS.format(ONE, "00:00.000", ONLINE.format("web")),
+        RHS.format(ONE, "00:00.000", ONLINE.format("db")),
+        RCM.format("01:00.000", REOPENED.format("web")),
+        RHS.format(ONE, "50:00.000", TIMED_OUT.format("ISALIVE", "db")),
+        RHS.format(ONE, "50:09.000", DUMPED),
+    ) == [("timed-out", "db", [4, 5], [])]
+
+
+def test_a_process_that_is_ending_is_the_same_until_rcm_has_another() -> None:
+    for last in (DUMPED, AND_ENDS.format("a")):
+        lines = (
+            RHS.format(ONE, "00:00.000", ONLINE.format("b")),
+            RHS.format(ONE, "05:00.000", TIMED_OUT.format("ISALIVE", "a")),
+            RHS.format(ONE, "05:01.000", last),
+            RHS.format(ONE, "05:02.000", ONLINE.format("b")),
+            RHS.format(ONE, "05:03.000", ONLINE.format("c")),
+            RHS.format(ONE, "05:04.000", TIMED_OUT.format("ISALIVE", "d")),
+            RCM.format("05:10.000", RESTART.format("a")),
+            RCM.format("05:10.000", RESTART.format("b")),
+            RCM.format("05:10.000", RESTART.format("c")),
+            RCM.format("05:10.000", RESTART.format("d")),
+            RHS.format(ONE, "05:20.000", ONLINE.format("b")),
+        )
+        expected: Found = [
+            ("timed-out", "a", [2, 3, 7, 8, 9, 10], ["b", "c", "d"]),
+            ("timed-out", "d", [6], []),
+        ]
+        assert incidents(*lines) == expected
+        story = story_of(*lines)
+        assert [one.monitor for one in story.incidents] == ["6656#1", "6656#1"]
+        assert story.resources["c"].monitor == "6656#1"
+        # RCM has said that the process was replaced.
+        assert story.resources["b"].monitor == "6656#2"
+
+
+def monitor_of_last(*lines: str) -> str | None:
+    return story_of(*lines).resources["b"].monitor
+
+
+def test_what_says_that_a_process_that_was_ending_is_gone() -> None:
+    online = ONLINE.format("b")
+    before = (RHS.format(ONE, "00:00.000", online), RHS.format(ONE, "01:00.000", DUMPED))
+    later = RHS.format(ONE, "02:00.000", online)
+    recovers = "rcm::RcmMonitor::RecoverProcess: Recovering monitor process {} / 0x1a00"
+    assert monitor_of_last(*before, later) == "6656#1"
+    for text in (RESTART.format("b"), REOPENED.format("x"), recovers.format(6656)):
+        assert monitor_of_last(*before, RCM.format("01:30.000", text), later) == "6656#2"
+    for number, name in ((6656, "6656#2"), (4711, "6656#1")):
+        made = RCM.format("01:30.000", CREATED.format(number))
+        assert monitor_of_last(*before, made, later) == name
+    assert monitor_of_last(*before, "...\n", later) == "6656#2"
+    assert monitor_of_last(*before, RHS.format(ONE, "11:00.001", online)) == "6656#2"
+    # The process of another one was replaced.
+    other = (
+        RHS.format(TWO, "00:00.000", ONLINE.format("o")),
+        RCM.format("01:30.000", RESTART.format("o")),
+    )
+    assert monitor_of_last(other[0], *before, other[1], later) == "6656#1"
+
+
+def test_without_times_only_rcm_says_that_a_process_was_replaced() -> None:
+    ends = event("exit", {"why": "deadlock or crash"})
+    online = event("ends", {"op": "Online", "res": "b", "rc": 0})
+    remade = event("note", {"what": "RCM has made a monitor process", "detail": "6656 / 0x1a00"})
+    for between, name in (((), "6656#1"), ((remade,), "6656#2")):
+        story, maker = Story(), EventMaker()
+        for line, what in enumerate((online, ends, *between, online), 1):
+            sighting = Sighting(
+                line, 0, None, 6656, None, Reading((what,), "INFO", "[RHS] x", None)
+            )
+            story.take(sighting)
+            *_, last = maker.events(sighting)
+        assert story.resources["b"].monitor == name
+        assert last.mon == name
+
+
+def test_the_trace_tells_processes_apart_as_the_report_does() -> None:
+    times = ("00:00.000", "01:00.000", "02:00.000", "20:00.000")
+    texts = (ONLINE.format("b"), DUMPED, ONLINE.format("b"), ONLINE.format("b"))
+    lines = [RHS.format(ONE, time, text) for time, text in zip(times, texts, strict=True)]
+    assert monitors_in_trace(*lines) == ["6656#1", "6656#1", "6656#1", "6656#2"]
+    restarted = RCM.format("01:30.000", RESTART.format("b"))
+    assert monitors_in_trace(*lines[:2], restarted, lines[2])[-1] == "6656#2"
+
+
+def monitors_in_trace(*lines: str) -> list[str | None]:
+    maker, reader = EventMaker(), LogReader(load_map("clusterlog"))
+    read = reader.read(BytesIO("".join(lines).encode()))
+    return [one.mon for sighting in read for one in maker.events(sighting)]
