@@ -40,7 +40,8 @@ LOUD = (
     "ERR   [RES] Physical Disk: no answer {k}",
     "ERR   [RHS] Online for resource r{n} failed.",
     "ERR   [RHS] Error 5023 from ResourceControl for resource r{n}.",
-    "INFO  [RCM] Separate monitor flag has changed for resource 'r{n}'.  Now hosted by RHS process 0",
+    "INFO  [RCM] Separate monitor flag has changed for resource 'r{n}'.  Now hosted by RHS "
+    "process 0",
     "INFO  [RCM] rcm::RcmResource::ReattachToMonitorProcess: (r{n}, Online)",
     "INFO  [RCM] Created monitor process 6656 / 0x1a00",
     "INFO  [RCM] rcm::RcmMonitor::RecoverProcess: Recovering monitor process 6916 / 0x1b04",

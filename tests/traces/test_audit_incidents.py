@@ -58,7 +58,7 @@ def test_a_call_that_was_given_up_ends_no_other_process() -> None:
         RHS.format(TWO, "05:30.000", DUMPED),
         RCM.format("05:30.010", RESTART.format("b")),
         RCM.format("05:30.010", RESTART.format("c")),
-    ) == [("timed-out", "a", [3, 4], [])]
+    ) == [("timed-out", "a", [3, 4], []), ("crashed", None, [5, 6, 7], ["b", "c"])]
 
 
 def test_who_is_in_another_process_does_not_lose_its_monitor() -> None:
@@ -173,7 +173,8 @@ def test_a_failure_is_the_dlls_word_only_if_a_line_says_so() -> None:
     assert because(failed) == [either]
     pends = RCM.format("00:00.000", PENDS.format(997))
     assert because(pends, failed) == [
-        "it had said nothing for 180 s, which is as long as RHS waits: it reported no end in time"
+        "it had said nothing since line 1, for 180 s, which is as long as RHS waits: it reported "
+        "no end in time"
     ]
     assert because(pends, RHS.format(ONE, "00:09.000", FAILED)) == [either]
     reported = RHS.format(ONE, "03:00.000", STATUS.format("Failed"))

@@ -59,6 +59,6 @@ def test_what_it_is_read_as(message: str, events: list[str] | None) -> None:
 
 
 def test_which_shapes_are_unknown() -> None:
-    assert len(catalogue()) == 59
+    assert len(catalogue()) == 62
     unknown = [message for message, events in catalogue() if events is None]
     assert unknown == ["WARN  [RHS] IsAlive sanity check failed"]

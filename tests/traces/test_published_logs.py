@@ -151,7 +151,8 @@ CASES = {
             (
                 *(1, "timed-out", "File Share Witness", "DLL", [1, 2, 3, 4, 6], []),
                 ["agMyDatabaseProd_12.3.4.567"],
-            )
+            ),
+            (12, "failed", "File Share Witness", None, [12], [10, 11], []),
         ],
         SO_FAR,
         {"P5other": SO_FAR, "B1[Online]": SO_FAR},
@@ -198,10 +199,10 @@ CASES = {
         {
             "FSCAP01": [
                 (11, "Online failed"),
-                (12, "RCM is told: ONLINERESOURCE, code 5015"),
+                (12, "return Online, code 5015"),
             ]
         },
-        [(11, "failed", "FSCAP01", "DLL", [11], [4, 5, 7, 10], [])],
+        [(11, "failed", "FSCAP01", "DLL", [11, 12], [4, 5, 7, 10], [])],
         SO_FAR,
         {"B1[Online]": SO_FAR},
         says=(1, 4, 10),
@@ -234,7 +235,7 @@ CASES = {
         [
             (8, "service-gone", None, None, [8], [], []),
             (16, "unhealthy", "ag", None, [16], [13, 14, 15], []),
-            (21, "unhealthy", "AG", None, [21], [17, 18, 19, 20], []),
+            (21, "unhealthy", "AG", None, [21, 22], [17, 18, 19, 20], []),
         ],
         SO_FAR,
         {"P4": SO_FAR, "P6late": SO_FAR, "P6lateIsAlive": SO_FAR, "B3[IsAlive]": SO_FAR},

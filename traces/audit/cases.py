@@ -26,6 +26,7 @@ STEPS: dict[CaseKind, tuple[StepKind, ...]] = {
     "event": ("event",),
 }
 REPORT = "SetResourceStatus"
+ERROR_IO_PENDING: Final = 997
 # Of each case that is noted: its number, the line, the time.
 _NOTE: Final = 3
 _UNTIMED: Final = -1
@@ -37,6 +38,8 @@ def case_of(told: Told, resource: Resource | None) -> Case | None:
     match told.kind:
         case "call" | "timeout":
             return told.kind, told.op, None
+        case "return" if resource is not None and resource.pending is not None and _replies(told):
+            return "status", REPORT, "failure" if code_of(told) else "success"
         case "return":
             return "return", told.op, code_of(told)
         case "ends":
@@ -52,6 +55,11 @@ def case_of(told: Told, resource: Resource | None) -> Case | None:
             return "status", told.op, state
         case _:
             return None
+
+
+def _replies(told: Told) -> bool:
+    """Whether RCM is told that Online or Offline is over: where it was pending, by a report."""
+    return told.inferred and told.op in ("Online", "Offline") and told.rc != ERROR_IO_PENDING
 
 
 def code_of(told: Told) -> int:

@@ -28,6 +28,7 @@ MAX_EVIDENCE: Final = 50
 # Lines that a monitor has ended belong to one of so many incidents, the last line of which is no
 # longer ago than END_US.
 _RECENT: Final = 20
+_OF_ONE: Final = 4  # the last incidents of a resource, to which later lines may belong
 # Of other lines none belongs to an incident that began so long ago.
 _LATE_US: Final = 3_600_000_000
 # What the DLL said counts as a likely cause for so long, or so many lines where there is no time.
@@ -52,6 +53,8 @@ class Incidents:
     _said: dict[str, tuple[Saying, ...]] = field(default_factory=dict)  # by resource
     _swept: int = 0  # resources that were left the last time
     _gone: Incident | None = None
+    _of: dict[str, tuple[Incident, ...]] = field(default_factory=dict)  # the last of each resource
+    _border: int = 0  # a line: nothing is concluded from incidents before it to failures behind it
 
     def add(
         self,
@@ -129,11 +132,11 @@ class Incidents:
 
     # ---- which of them a line belongs to -------------------------------------------------------
     def latest(
-        self, kinds: tuple[IncidentKind, ...], resource: Resource | None, now: int | None
+        self, kinds: tuple[IncidentKind, ...], resource: Resource, now: int | None
     ) -> Incident | None:
-        """The last incident of these kinds (of `resource`, if given) that a line may belong to."""
-        for incident in reversed(self.found[-_RECENT:]):
-            if incident.kind in kinds and (resource is None or incident.resource == resource.name):
+        """The last incident of these kinds of the resource that a line may belong to."""
+        for incident in reversed(self._of.get(resource.name, ())):
+            if incident.kind in kinds:
                 if now is not None and incident.place.time_us is not None:
                     return incident if now - incident.place.time_us < _LATE_US else None
                 return incident
@@ -144,15 +147,71 @@ class Incidents:
     ) -> Incident | None:
         """The time-out of `op` because of which RHS reports now that it failed.
 
-        Nothing was asked for since; cleaning up may take as long as the end of a process.
+        Cleaning up may take as long as the end of a process.
         """
         latest = self.latest(("timed-out",), resource, now)
-        if latest is None or latest.op != op:
+        if latest is None or latest.op not in (None, op):
             return None
         then = latest.place.time_us
         if then is None or place.time_us is None:
             return latest if near(latest.place, place) else None
-        return latest if 0 <= place.time_us - then <= END_US else None
+        return latest if -_BACK_US <= place.time_us - then <= END_US else None
+
+    def stuck_call(
+        self, resource: Resource, now: int | None, within_us: int = END_US
+    ) -> Incident | None:
+        """The time-out of a call of the resource that RHS handles now."""
+        latest = self.latest(("timed-out",), resource, now)
+        return None if latest is None or _is_over(latest, now, within_us) else latest
+
+    def failure(
+        self,
+        kinds: tuple[IncidentKind, ...],
+        resource: Resource,
+        place: Place,
+        within_us: int,
+        ops: tuple[str | None, ...] | None = None,
+    ) -> Incident | None:
+        """The last incident of these kinds (and operations) of the resource, if it is so near."""
+        known = [
+            one
+            for one in self._of.get(resource.name, ())
+            if one.kind in kinds and (ops is None or one.op in ops)
+        ]
+        found = known[-1] if known else None
+        if found is None or found.place.line < self._border:
+            return None
+        if found.last_us is None or place.time_us is None:
+            return found if place.line - found.lines[-1].line <= CAUSE_LINES else None
+        return found if -_BACK_US <= place.time_us - found.last_us <= within_us else None
+
+    def nameless_end(self, resource: Resource, now: int | None) -> Incident | None:
+        """The end of a process by nobody knows whom, which may be that of the resource."""
+        monitor = self.monitor_of(resource)
+        found = [
+            one
+            for one in self.found[-_RECENT:]
+            if (one.kind, one.resource) == ("crashed", None)
+            and not _is_over(one, now)
+            and (monitor is None or one.monitor is None or one.monitor == monitor)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def name(self, incident: Incident, resource: Resource, sighting: Sighting) -> None:
+        """A process ended by this resource, as a later line says."""
+        incident.resource = resource.name
+        incident.monitor = incident.monitor or resource.monitor
+        incident.found(resource.name)
+        incident.causes = self._causes(resource, incident.place, sighting)
+        self._keep(incident)
+
+    def was_ended_before(self, incident: Incident) -> bool:
+        """Whether its monitor had ended by another one already."""
+        monitor = incident.monitor
+        others = [one for one in self.found[-_RECENT:] if one is not incident and one.ended]
+        return incident.ended is False and any(
+            monitor is not None and one.monitor == monitor for one in others
+        )
 
     def monitor_of(self, resource: Resource) -> str | None:
         """The monitor of the resource; None: unknown, or it has ended before."""
@@ -169,22 +228,30 @@ class Incidents:
 
         A call that was given up in a process that went on ends none, nor does one in another.
         """
-        found: dict[str | None, Incident] = {}
+        found = self.causes_of_end(resource, monitor, now)
+        if resource is not None:
+            itself = [one for one in found if one.resource == resource.name]
+            found = itself or found
+        return found[0] if len(found) == 1 else None
+
+    def causes_of_end(
+        self, resource: Resource | None, monitor: str | None, now: int | None
+    ) -> list[Incident]:
+        """The incidents by which the monitor (of `resource`) may have ended."""
+        found: dict[str | int, Incident] = {}
         for one in self.found[-_RECENT:]:
-            last = one.place.time_us if one.last_us is None else one.last_us
-            old = last is not None and now is not None and now - last > END_US
+            old = _is_over(one, now)
+            key = one.place.line if one.resource is None else one.resource
             itself = resource is not None and one.resource == resource.name
             if one.kind not in ("timed-out", "crashed", "exception") or old or (one.ended is False):
                 continue
             if monitor is None or one.monitor is None:
                 # Nobody says in which process it was: there must be a line that one has ended.
                 if itself or one.ended or resource is None:
-                    found[one.resource] = one
+                    found[key] = one
             elif monitor == one.monitor:
-                found[one.resource] = one
-        if resource is not None and resource.name in found:
-            return found[resource.name]
-        return next(iter(found.values())) if len(found) == 1 else None
+                found[key] = one
+        return list(found.values())
 
     # ---- what was said before ------------------------------------------------------------------
     def note_saying(self, resource: Resource | None, pid: int | None, saying: Saying) -> None:
@@ -200,16 +267,32 @@ class Incidents:
                 kept = {name: said for name, said in self._said.items() if _counts(said[-1], here)}
                 self._said, self._swept = kept, len(kept)
 
-    def forget_sayings(self) -> None:
-        """What was said explains nothing that comes now."""
+    def forget_sayings(self, line: int) -> None:
+        """What was said explains nothing that comes now, and what comes tells of nothing before."""
         self._nameless.clear()
         self._said.clear()
+        self._border = line
+
+    def forget(self) -> None:
+        """The log is over: nothing more belongs to anything."""
+        self.forget_sayings(0)
+        self._of.clear()
 
     def _add(self, incident: Incident) -> None:
+        self._keep(incident)
         if len(self.found) < MAX_INCIDENTS:
             self.found.append(incident)
         else:
             self.too_many += 1
+
+    def _keep(self, incident: Incident) -> None:
+        """Later lines may belong to it."""
+        name = incident.resource
+        if name is None:
+            return
+        self._of[name] = (*self._of.pop(name, ()), incident)[-_OF_ONE:]
+        if len(self._of) > 2 * MAX_INCIDENTS:
+            self._of = dict(list(self._of.items())[MAX_INCIDENTS:])
 
     def _causes(self, resource: Resource, place: Place, sighting: Sighting) -> tuple[Saying, ...]:
         """What the DLL said shortly before, of this resource or in its process without a name."""
@@ -230,6 +313,12 @@ def prove(incident: Incident, sighting: Sighting) -> None:
         text = f"{level} {sighting.reading.message}" if level else sighting.reading.message
         incident.lines.append(Evidence(sighting.line, text[:500]))
     incident.last_us = sighting.time_us
+
+
+def _is_over(incident: Incident, now: int | None, within_us: int = END_US) -> bool:
+    """Whether its last line is too long ago for more to belong to it."""
+    last = incident.place.time_us if incident.last_us is None else incident.last_us
+    return last is not None and now is not None and now - last > within_us
 
 
 def near(earlier: Place, later: Place) -> bool:

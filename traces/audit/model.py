@@ -24,7 +24,7 @@ IncidentKind = Literal[
     "timed-out",  # a call was not back in time
     "failed",  # an operation reported failure
     "unhealthy",  # a health check reported failure
-    "crashed",  # the monitor ended, and the log names the resource
+    "crashed",  # the monitor ended; no resource if the log names none
     "not-loaded",  # the DLL cannot be loaded
     "exception",  # an exception in an entry point
     "service-gone",  # the cluster service ended: no DLL is to blame
@@ -94,8 +94,8 @@ class Incident(msgspec.Struct):
     plug-in itself said before. `collateral`: resources that lost their monitor by it. `since_us`:
     of a call that was not back in time, when it must have begun if its limit is that of the spec;
     `since_seen`: there is a line that says so, written by whoever was called.
-    `op`: the call that was not back in time. `ended`: whether its monitor ended by it, None: no
-    line says so. `last_us`: the time of the last line that proves it.
+    `op`: the call that was not back in time, or the operation that failed. `ended`: whether its
+    monitor ended by it, None: no line says so. `last_us`: the time of the last line that proves it.
     """
 
     kind: IncidentKind
@@ -120,6 +120,12 @@ class Incident(msgspec.Struct):
         if resource not in self._lost:
             self._lost.add(resource)
             self.collateral.append(resource)
+
+    def found(self, resource: str) -> None:
+        """What seemed to be another resource is the one that it is about."""
+        if resource in self._lost:
+            self._lost.remove(resource)
+            self.collateral.remove(resource)
 
 
 SHOWN: Final = 3  # what a timeline has of an entry while it grows

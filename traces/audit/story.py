@@ -212,19 +212,19 @@ class Story:
             self.backwards.append(place)
         if self.latest_us is None or (self.now is not None and self.now > self.latest_us):
             self.latest_us = self.now
-        self._forget()
+        self._forget(place.line)
         self.now = place.time_us
 
     def gap(self, place: Place) -> None:
         """Lines are missing here."""
         if len(self.gaps) < MAX_GAPS:
             self.gaps.append(place)
-        self._forget()
+        self._forget(place.line)
 
-    def _forget(self) -> None:
+    def _forget(self, line: int) -> None:
         """Of every resource: what is open, pending, or was said; it is done when it is next met."""
         self._era += 1
-        self.troubles.forget_sayings()
+        self.troubles.forget_sayings(line)
         self.monitors.forget_dying()
 
     def _resource(self, name: str) -> Resource | None:
@@ -251,5 +251,5 @@ class Story:
         self.speaks_of = every
         self.ways = Ways(every, self.bit)
         self._further.clear()
-        self.troubles.forget_sayings()
+        self.troubles.forget()
         self.monitors.forget_hosted()

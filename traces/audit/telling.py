@@ -11,28 +11,61 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from rhscheck.traces.audit.durations import SILENCE, measure
-from rhscheck.traces.audit.incidents import near, prove
+from rhscheck.traces.audit.endings import (
+    cleans,
+    exits,
+    is_made,
+    is_terminated,
+    marks,
+    moves,
+    recovers,
+    reopens,
+    restarts,
+)
+from rhscheck.traces.audit.failures import (
+    TOLD_LATE,
+    arbitration_failed,
+    check_failed,
+    end_failed,
+    failing_op,
+    is_error,
+    is_handled,
+    is_notified,
+    reply_failed,
+    same_timeout,
+    status_failed,
+    why_failed,
+    worker_failed,
+)
+from rhscheck.traces.audit.incidents import prove
 from rhscheck.traces.audit.model import Place, Resource, Saying
 from rhscheck.traces.audit.usual import (
     add_entry,
     call,
     ended,
-    forget_open,
     latest_told,
-    leave,
     overtake,
     plain,
     settle,
     was_just_said,
 )
-from rhscheck.traces.audit.ways import PENDING, PENDING_STATES, WITH_PENDING, reported_op
-from rhscheck.traces.logmap.dying import MADE, RECOVERED, REOPENED, RESTARTED, SERVICE_GONE
+from rhscheck.traces.audit.ways import (
+    FAILING,
+    FAILURE,
+    PENDING,
+    PENDING_STATES,
+    POLLS,
+    WITH_PENDING,
+    reported_op,
+)
+from rhscheck.traces.logmap.dying import MADE, RECOVERED, REOPENED, RESTARTED
 from rhscheck.traces.logmap.language import Told
 from rhscheck.traces.logmap.reading import Sighting
 
 if TYPE_CHECKING:
     from rhscheck.traces.audit.story import Story
 
+_WAITED: Final = "RHS waited for the entry point until the call's time was up"
 _LOUD: Final = ("WARN", "ERR")
 
 
@@ -60,23 +93,25 @@ def _return(
     if resource is None:
         return
     op, code = told.op, told.rc
-    _closed(resource, op, place)
+    if op in WITH_PENDING and code != PENDING and told.inferred:
+        # RCM is told that the operation is over: one that was pending, when it was over.
+        if resource.pending is None:
+            _closed(resource, op, place)
+        else:
+            overtake(resource, op)
+            ended(resource, op)
+        settle(resource)
+    else:
+        _closed(resource, op, place)
     if op == "Close" and not told.inferred:
         story.monitors.close(resource)
-    if op in WITH_PENDING and code == PENDING:
+    elif op in WITH_PENDING and code == PENDING:
         resource.pending = op
         resource.quiet_since = (place.line, place.time_us)
-        return
-    if op in ("IsAlive", "LooksAlive") and code:
-        story.troubles.add(
-            "unhealthy",
-            resource,
-            place,
-            f"{op} reported that the resource is not healthy",
-            None,
-            "the check did its work; what it found is wrong with the application, or with it",
-            sighting,
-        )
+    elif op in POLLS and code:
+        check_failed(story, op, resource, place, sighting)
+    elif op in FAILING and is_error(told):
+        reply_failed(story, told, resource, place, sighting)
 
 
 def _closed(resource: Resource, op: str, place: Place) -> None:
@@ -100,6 +135,7 @@ def _status(
     if resource is None:
         return
     _heard(resource, place)
+    failing = failing_op(told, resource.pending)
     if told.target in ("pending", "repeated"):
         resource.pending = resource.pending or reported_op(told.source)
         resource.quiet_since = (place.line, place.time_us)
@@ -111,21 +147,18 @@ def _status(
         overtake(resource, op)
         ended(resource, op)
         settle(resource)
+    if told.target == "failure":
+        status_failed(story, failing, resource, place, sighting)
 
 
 def _ends(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
     op, failed = told.op, bool(told.rc)
-    why = "" if resource is None or not failed else _why_failed(story, resource, op, place)
+    why = None if resource is None or not failed else why_failed(story, told, resource, place)
     add_entry(story, resource, told, place)
     if resource is None:
         return
-    late = (
-        None
-        if not failed or any(one[0] == op for one in resource.open)
-        else story.troubles.given_up(resource, op, place, story.now)
-    )
     if resource.pending is None:
         _closed(resource, op, place)
     else:
@@ -134,36 +167,8 @@ def _ends(
         overtake(resource, op)
         ended(resource, op)
     settle(resource)
-    if late is not None:
-        prove(late, sighting)  # RHS says so, because it waits no longer
-    elif failed:
-        story.troubles.add(
-            "failed",
-            resource,
-            place,
-            f"{op} failed",
-            "DLL",
-            why,
-            sighting,
-        )
-
-
-def _why_failed(story: Story, resource: Resource, op: str, place: Place) -> str:
-    """What shows that the DLL is behind a failed Online or Offline."""
-    latest = latest_told(resource) if resource.recent else None
-    if latest is not None and latest.kind == "return" and latest.op == op and latest.rc != PENDING:
-        return "the DLL returned an error from its call"
-    if latest is not None and latest.kind == "status" and latest.target == "failure":
-        return "the DLL reported it by its status"
-    since = None if resource.quiet_since is None else resource.quiet_since[1]
-    if resource.pending == op and since is not None and place.time_us is not None:
-        silence_us, limit_us = place.time_us - since, story.limits.silence_us
-        if limit_us is not None and silence_us >= limit_us:
-            return (
-                f"it had said nothing for {silence_us / 1e6:.0f} s, which is as long as RHS waits: "
-                "it reported no end in time"
-            )
-    return "the DLL reported it, or reported no end in time: the line does not say which"
+    if why is not None:
+        end_failed(story, told, resource, place, sighting, why)
 
 
 def _state(
@@ -207,13 +212,18 @@ def _timeout(
         "LooksAlive, or the IsAlive that follows a failed LooksAlive," if op == "LooksAlive" else op
     )
     settle(resource)
+    known = same_timeout(story, resource, op, place)
+    if known is not None and known.because == TOLD_LATE:
+        known.what, known.because = f"{stuck} was not back in time{took}", _WAITED
+        prove(known, sighting)
+        return
     incident = story.troubles.add(
         "timed-out",
         resource,
         place,
         f"{stuck} was not back in time{took}",
         "DLL",
-        "RHS waited for the entry point until the call's time was up",
+        _WAITED,
         sighting,
         op,
         # RHS gives up these two, and goes on; and what was ending before did not end by it.
@@ -222,144 +232,101 @@ def _timeout(
     story.troubles.stuck(incident, opened, told.get("late_ms"))
 
 
-def _exit(
-    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
-) -> None:
-    add_entry(story, resource, told, place)
-    gone = told.text("why") == SERVICE_GONE
-    monitor, hosted = story.monitors.end(sighting.pid, place.time_us, at_once=gone)
-    cause = None
-    if gone:
-        story.troubles.service_gone(place, sighting)
-    else:
-        cause = story.troubles.ended_by(resource, monitor, story.now)
-        if cause is not None:
-            cause.ended = True
-            prove(cause, sighting)
-    for other in hosted:
-        leave(other)
-        forget_open(other)
-        if other is not resource:
-            add_entry(story, other, told, place)
-        if cause is not None and other.name != cause.resource:
-            cause.lost(other.name)
+_Action = Callable[["Story", Told, "Resource | None", Place, Sighting], None]
 
 
 def _note(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
-    what = told.text("what")
     add_entry(story, resource, told, place)
-    match what:
-        case what if what == RESTARTED and resource is not None:
-            latest = story.troubles.ended_by(
-                resource, story.troubles.monitor_of(resource), story.now
-            )
-            if latest is not None:
-                prove(latest, sighting)
-                if resource.name != latest.resource:
-                    latest.lost(resource.name)
-            _replaced(story, told, resource)
-        case what if what == REOPENED and resource is not None:
-            _replaced(story, told, resource)
-        case "moved to another monitor" if resource is not None:
-            story.monitors.move(resource)
-            forget_open(resource)
-        case what if what in (RECOVERED, MADE):
-            story.monitors.heed(told, resource)
-        case "crashed or deadlocked: marked to run in a separate monitor":
-            latest = story.troubles.latest(("timed-out", "crashed"), resource, story.now)
-            if latest is None or (latest.ended is False and not near(latest.place, place)):
-                latest = story.troubles.add(
-                    "crashed",
-                    resource,
-                    place,
-                    "its monitor crashed, or one of its calls was stuck",
-                    None,
-                    "RCM names this resource; the line of RHS that says which call is not here",
-                    sighting,
-                )
-            else:
-                prove(latest, sighting)
-            latest.ended = True
-        case "RHS cleans up the operation and goes on":
-            latest = story.troubles.latest(("timed-out",), resource, story.now)
-            if latest is not None:
-                latest.ended = latest.ended or False
-                prove(latest, sighting)
-        case "a call timed out":
-            incident = story.troubles.add(
-                "timed-out",
-                resource,
-                place,
-                f"{told.text('detail')} was not back in time",
-                "DLL",
-                "RHS waited for the entry point until the call's time was up",
-                sighting,
-            )
-            story.troubles.stuck(incident, None, told.get("late_ms"))
-        case "the resource DLL cannot be loaded":
-            story.troubles.add(
-                "not-loaded",
-                resource,
-                place,
-                f"{told.text('detail')} cannot be loaded (error {told.text('rc')})",
-                None,
-                "the file, or one that it needs, is not there or does not fit this Windows",
-                sighting,
-            )
-        case "the DLL's worker failed":
-            story.troubles.add(
-                "failed",
-                resource,
-                place,
-                f"{told.text('detail')} failed in the DLL's worker (error {told.text('rc')})",
-                "DLL",
-                "the DLL itself says so",
-                sighting,
-            )
-        case "an error while RHS made a call":
-            story.troubles.add(
-                "exception",
-                resource,
-                place,
-                f"RHS met {_error(told)} while it made a call",
-                None,
-                "the line does not say whether the DLL was called at all",
-                sighting,
-            )
-        case "an exception in an entry point":
-            story.troubles.add(
-                "exception",
-                resource,
-                place,
-                f"an exception left an entry point: {told.text('detail')}",
-                "DLL",
-                "an entry point must handle its own exceptions",
-                sighting,
-            )
-        case "the cluster service shuts down: quorum was lost (event 1177)":
-            story.troubles.service_gone(place, sighting)
-        case "an RHS process was terminated and will be restarted (event 1146)":
-            if not story.troubles.explained(place, sighting):
-                story.troubles.add(
-                    "crashed",
-                    None,
-                    place,
-                    "an RHS process was terminated",
-                    None,
-                    "the line does not say for which resource; the debug log around it may",
-                    sighting,
-                )
-        case _:
-            return
+    action = _NOTES.get(told.text("what"))
+    if action is not None:
+        action(story, told, resource, place, sighting)
 
 
-def _replaced(story: Story, told: Told, resource: Resource) -> None:
-    """Another monitor is in place of the resource's: whatever was known of it, it begins anew."""
-    story.monitors.heed(told, resource)
-    story.monitors.replace(resource)
-    forget_open(resource)
+def _other_timeout(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    """A call that no spec knows was not back in time."""
+    call = told.text("detail")
+    incident = story.troubles.add(
+        "timed-out",
+        resource,
+        place,
+        f"{call} was not back in time",
+        "DLL",
+        _WAITED,
+        sighting,
+        call.capitalize(),
+    )
+    story.troubles.stuck(incident, None, told.get("late_ms"))
+
+
+def _told_of_timeout(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    """RCM is told that Online or Offline was not back in time."""
+    if resource is None:
+        return
+    op = told.text("detail")
+    _closed(resource, op, place)
+    settle(resource)
+    known = same_timeout(story, resource, op, place)
+    if known is not None:
+        prove(known, sighting)
+        return
+    what = f"{op} was not back in time"
+    story.troubles.add(
+        "timed-out", resource, place, what, "DLL", TOLD_LATE, sighting, op, ended=False
+    )
+
+
+def _not_loaded(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    story.troubles.add(
+        "not-loaded",
+        resource,
+        place,
+        f"{told.text('detail')} cannot be loaded (error {told.text('rc')})",
+        None,
+        "the file, or one that it needs, is not there or does not fit this Windows",
+        sighting,
+    )
+
+
+def _met_error(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    story.troubles.add(
+        "exception",
+        resource,
+        place,
+        f"RHS met {_error(told)} while it made a call",
+        None,
+        "the line does not say whether the DLL was called at all",
+        sighting,
+    )
+
+
+def _exception(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    story.troubles.add(
+        "exception",
+        resource,
+        place,
+        f"an exception left an entry point: {told.text('detail')}",
+        "DLL",
+        "an entry point must handle its own exceptions",
+        sighting,
+    )
+
+
+def _quorum_lost(
+    story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
+) -> None:
+    story.troubles.service_gone(place, sighting)
 
 
 def _error(told: Told) -> str:
@@ -384,6 +351,8 @@ def _notify(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
     add_entry(story, resource, told, place)
+    if resource is not None and told.text("what") == FAILURE:
+        is_notified(story, resource, place, sighting)
 
 
 def _gap(
@@ -392,7 +361,25 @@ def _gap(
     story.gap(place)
 
 
-_Action = Callable[["Story", Told, "Resource | None", Place, Sighting], None]
+_NOTES: Final[dict[str, _Action]] = {
+    RESTARTED: restarts,
+    REOPENED: reopens,
+    RECOVERED: recovers,
+    MADE: is_made,
+    "moved to another monitor": moves,
+    "crashed or deadlocked: marked to run in a separate monitor": marks,
+    "RHS cleans up the operation and goes on": cleans,
+    "an RHS process was terminated and will be restarted (event 1146)": is_terminated,
+    "the cluster service shuts down: quorum was lost (event 1177)": _quorum_lost,
+    "a call timed out": _other_timeout,
+    "RCM is told that a call timed out": _told_of_timeout,
+    "the DLL's worker failed": worker_failed,
+    "Arbitrate failed": arbitration_failed,
+    "RCM handles the failure": is_handled,
+    "the resource DLL cannot be loaded": _not_loaded,
+    "an error while RHS made a call": _met_error,
+    "an exception in an entry point": _exception,
+}
 _ACTIONS: Final[dict[str, _Action]] = {
     "call": _call,
     "return": _return,
@@ -400,7 +387,7 @@ _ACTIONS: Final[dict[str, _Action]] = {
     "ends": _ends,
     "state": _state,
     "timeout": _timeout,
-    "exit": _exit,
+    "exit": exits,
     "note": _note,
     "notify": _notify,
     "says": _says,

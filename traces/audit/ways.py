@@ -13,15 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
-from rhscheck.traces.audit.cases import REPORT, code_of
+from rhscheck.traces.audit.cases import ERROR_IO_PENDING, REPORT, code_of
 from rhscheck.traces.audit.model import Case
 from rhscheck.traces.logmap.language import MAX_NAME, Told, told_of
 from rhscheck.traces.logmap.reading import Reading
 
-PENDING: Final = 997  # ERROR_IO_PENDING
+PENDING: Final = ERROR_IO_PENDING
 PENDING_STATES: Final = ("OnlinePending", "OfflinePending")
 WITH_PENDING: Final = ("Online", "Offline")
-_POLLS: Final = ("IsAlive", "LooksAlive")
+POLLS: Final = ("IsAlive", "LooksAlive")
+# Operations whose result is an error, or none.
+FAILING: Final = (*WITH_PENDING, "Open")
+FAILURE: Final = "FAILURENOTIFICATION"
 # Notes that say nothing but what they say.
 _TELLING: Final = (
     "its monitor has ended",
@@ -29,6 +32,9 @@ _TELLING: Final = (
     "moved to another monitor",
     "RCM recovers a monitor process",
     "RCM has made a monitor process",
+    "RCM is told that a call timed out",
+    "RCM handles the failure",
+    "Arbitrate failed",
     "crashed or deadlocked: marked to run in a separate monitor",
     "RHS cleans up the operation and goes on",
     "a call timed out",
@@ -218,11 +224,19 @@ def _route(reading: Reading, told: Told) -> Route:
             return Route("loud")
         case "call":
             return Route("call", case=("call", told.op, None))
-        case "return" if told.op in _POLLS and told.rc:
+        case "return" if told.op in POLLS and told.rc:
+            return Route("loud")
+        case "return" if told.op in FAILING and told.rc not in (0, None, PENDING):
             return Route("loud")
         case "return":
             pends = told.op in WITH_PENDING and told.rc == PENDING
-            return Route("pends" if pends else "return", case=("return", told.op, code_of(told)))
+            return Route(
+                "pends" if pends else "return",
+                case=("return", told.op, code_of(told)),
+                other=("status", REPORT, "success"),
+            )
+        case "status" if told.target == "failure":
+            return Route("loud")
         case "status":
             state: str | None = told.target or None
             point = told.get("ckpt")
@@ -237,7 +251,7 @@ def _route(reading: Reading, told: Told) -> Route:
             return Route("ends", case=("return", told.op, 0), other=("status", REPORT, "success"))
         case "state" if not (told.once and told.inferred):
             return Route("state")
-        case "notify":
+        case "notify" if told.text("what") != FAILURE:
             return Route("shown")
         case "note" if told.text("what") not in _TELLING:
             return Route("shown")
@@ -315,6 +329,8 @@ class _Change:
                     self._flight[op] = route.inferred
                 if op == "Terminate":
                     self._settle()
+            case "return" if route.inferred and op in WITH_PENDING:
+                self._replied()
             case "return":
                 self._back(op)
             case "pends":
@@ -359,6 +375,15 @@ class _Change:
             if self._pending == op and self._waits:
                 self._silence = True
             self._close(op)
+        self._settle()
+
+    def _replied(self) -> None:
+        """RCM is told that an operation is over; when one that was pending was, is not said."""
+        if self._pending is None:
+            self._back(self._route.op)
+        else:
+            self.case = self._route.other
+            self._close(self._route.op)
         self._settle()
 
     def _close(self, op: str) -> None:

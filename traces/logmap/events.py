@@ -35,6 +35,7 @@ _PENDING: Final = 997  # ERROR_IO_PENDING
 MAX_KNOWN: Final = 100_000  # resources whose open calls are remembered
 # Processes that are told apart by their epochs; of more, all are taken for new ones.
 MAX_PROCESSES: Final = 100_000
+_OPERATIONS: Final = ("Online", "Offline")
 _NEVER: Final = 1 << 62
 _MINUTE: Final = 60_000_000  # microseconds
 
@@ -49,12 +50,14 @@ class _Known:
     open: dict[str, tuple[int, bool]] = field(default_factory=dict)  # call id, inferred
     state: tuple[Told, int | None] | None = None  # the last change of state, and its time
     done: tuple[str, ...] = ()  # of which of these operations the DLL has just reported the end
+    over: str = ""  # the operation of which the last line told the end, as RHS or RCM says
+    by_reply: bool = False  # whether it was RCM
     era: int = 0  # of the maker: what was open in an earlier one is forgotten
 
     def forget(self) -> None:
         """Nothing is open any more."""
         self.open.clear()
-        self.pending, self.checkpoint, self.done = False, None, ()
+        self.pending, self.checkpoint, self.done, self.over = False, None, (), ""
 
 
 def log_header(logmap: LogMap, hosts: dict[str, bool], *, source: str, tool: str) -> Header:
@@ -122,24 +125,19 @@ class EventMaker:
                 if known is not None:
                     known.open[op] = (self._calls, told.inferred)
                     if op in ("Online", "Offline", "Terminate"):
-                        known.pending, known.checkpoint, known.done = False, None, ()
+                        known.pending, known.checkpoint = False, None
+                        known.done, known.over = (), ""
                 yield CallEvent(**place, op=op, cid=self._calls)
             case "return":
                 code = _number(told, "rc")
-                if known is not None and told.op in ("Online", "Offline"):
-                    known.pending, known.done = code == _PENDING, ()
+                if told.inferred and told.op in _OPERATIONS and code != _PENDING:
+                    yield self._over(told, known, place, by_reply=True)
+                    return
+                if known is not None and told.op in _OPERATIONS:
+                    known.pending, known.done, known.over = code == _PENDING, (), ""
                 yield ReturnEvent(**place, op=told.op, cid=_close(known, told.op), rc=code)
             case "ends":
-                code = _number(told, "rc")
-                if known is not None and told.op in known.done:
-                    known.done = ()
-                    yield NoteEvent(**place, what=f"{told.op} is over, as was reported before")
-                elif known is not None and known.pending:
-                    known.pending = False
-                    state = "failure" if code else "success"
-                    yield StatusEvent(**place, op="SetResourceStatus", state=state)
-                else:
-                    yield ReturnEvent(**place, op=told.op, cid=_close(known, told.op), rc=code)
+                yield self._over(told, known, place, by_reply=False)
             case "status":
                 yield self._status(told, known, place)
             case "state":
@@ -160,6 +158,8 @@ class EventMaker:
                 limit = told.get("limit_ms")
                 if known is not None:
                     known.pending = False
+                    # That it failed, RHS and RCM say of it, too, because nobody waits any longer.
+                    known.done = tuple(op for op in _OPERATIONS if op == told.op)
                 cid = _close(known, told.op)
                 if cid is None:
                     self._calls += 1
@@ -192,6 +192,24 @@ class EventMaker:
                 yield NoteEvent(**place, what=told.text("text"))
             case _:
                 assert_never(told.kind)
+
+    def _over(
+        self, told: Told, known: _Known | None, place: dict[str, Any], *, by_reply: bool
+    ) -> Event:
+        """An operation is over: one event, though the DLL, RHS and RCM (`by_reply`) say so."""
+        op, code = told.op, _number(told, "rc")
+        if known is not None:
+            told_before = op in known.done or (op == known.over and by_reply != known.by_reply)
+            known.over, known.by_reply = "" if told_before and op == known.over else op, by_reply
+            if told_before:
+                if not by_reply:
+                    known.done = ()
+                return NoteEvent(**place, what=f"{op} is over, as was reported before")
+            if known.pending:
+                known.pending = False
+                state = "failure" if code else "success"
+                return StatusEvent(**place, op="SetResourceStatus", state=state)
+        return ReturnEvent(**place, op=op, cid=_close(known, op), rc=code)
 
     def _status(self, told: Told, known: _Known | None, place: dict[str, Any]) -> StatusEvent:
         state, checkpoint = told.get("state"), told.get("ckpt")

@@ -33,7 +33,7 @@ KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "exit": ("why", "res", "dump"),
     "gap": ("why",),
     "note": ("what", "res", "rc", "detail", "late_ms"),
-    "ends": ("op", "res", "rc"),
+    "ends": ("op", "res", "rc", "said"),
     "says": ("res", "text"),
 }
 NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
