@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 import click
 
 from rhscheck import api, terminal
-from rhscheck.options import EXIT_INPUT, Out, ci_text, common, examples, set_option
+from rhscheck.options import Out, ci_text, common, examples, set_option
+from rhscheck.refused import Refused, apart, refused
 
 if TYPE_CHECKING:
     from rhscheck.spec.system import System
@@ -114,9 +115,11 @@ def audit(
     Encodings, cut and edited logs are recognised. Nothing is concluded from missing lines.
 
     Exit status 0: some rule was judged and none is violated; 1: a rule or an assumption is
-    violated; 3: nothing could be judged, as is usual for a log of the default level.
+    violated; 3: nothing could be judged, as is usual for a log of the default level; 2: a log
+    cannot be read, whatever is said of the others.
     """
     from rhscheck import audit_output, mappings, opinions
+    from rhscheck.traces.logmap.language import short_name
 
     logmap = mappings.mapping_for(map_name, spec)
     files, skipped = log_files(logs)
@@ -144,7 +147,9 @@ def audit(
     with terminal.progress("audit: reading", quiet=out.quiet or follow) as say:
         request = Request(map_name, spec or logmap.spec, tuple(sorted(settings.items())))
         court, kept_at = court_of(request, logmap)
-        found: list[LogReport | str]
+        found: list[LogReport | Refused]
+        if not follow:
+            _ = court.summary  # or each log would be refused for what is wrong with the spec
         if follow:
             from rhscheck.following_logs import follow_log
             from rhscheck.stopping import asked_to_stop
@@ -157,31 +162,33 @@ def audit(
         else:
             found = list(_audited_at_once(files, request, court, jobs, say))
         opinions.keep(kept_at, court)
-        reports = [one for one in found if not isinstance(one, str)]
-        refused = [one for one in found if isinstance(one, str)]
-        if refused and not reports:
-            raise api.InputError("\nerror: ".join(refused))
-        status = audit_output.audit_status(reports, require_all=require == "all")
-        names = _known_resources(wanted, reports)
+        reports, missing = apart(found)
+        reasons = [one.reason for one in missing]
+        if reasons and not reports and out.ci is None:  # the other formats have a place for them
+            raise api.InputError("\nerror: ".join(reasons))
+        status = audit_output.audit_status(found, require_all=require == "all")
+        names = tuple(map(short_name, wanted))
+        unknown = _unknown_resources(names, reports, "no other log" if missing else "no log")
+        if unknown and not missing:
+            raise api.InputError(unknown[0])
+        reasons += unknown if reports else []  # a log that was refused may mention them
         content: str | bytes
         if out.ci is not None:
-            checks = audit_output.audit_checks(
-                reports, court.summary, status, version=api.version()
-            )
+            checks = audit_output.audit_checks(found, court.summary, status, version=api.version())
             content = ci_text(checks, out.ci)
         elif out.json:
-            content = audit_output.audit_json(reports, court.summary, status, names)
+            content = audit_output.audit_json(found, court.summary, status, names)
         else:
             width = terminal.width(out.path)
             content = audit_output.audit_text(
-                reports, court.summary, names, quiet=out.quiet, width=width
+                found, court.summary, names, quiet=out.quiet, width=width
             )
-    if trace_path is not None:
+    if trace_path is not None and reports:
         terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=inputs)
     out.write(content, inputs=inputs)
-    for message in refused:
-        terminal.write_message(f"error: {terminal.safe(message)}")
-    return EXIT_INPUT if refused else status
+    for reason in reasons:
+        terminal.write_message(f"error: {terminal.safe(reason)}")
+    return status
 
 
 def _same_place(path: str, other: str) -> bool:
@@ -268,8 +275,8 @@ def court_of(request: Request, logmap: LogMap) -> tuple[Court, Callable[[], Path
 
 def _audited(
     files: Sequence[str], court: Court, say: terminal.Report, trace: list[Event] | None
-) -> Iterator[LogReport | str]:
-    """The audits of the files, one after the other; what is wrong with a file as text."""
+) -> Iterator[LogReport | Refused]:
+    """The audits of the files, one after the other, and what is wrong with a file."""
     from rhscheck.traces.audit.audit import audit_log
 
     for number, path in enumerate(files):
@@ -284,12 +291,12 @@ def _audited(
                     progress=progress,
                 )
         except api.InputError as error:
-            yield str(error)
+            yield refused(path, error)
 
 
 def _audited_at_once(
     files: Sequence[str], request: Request, court: Court, jobs: int, say: terminal.Report
-) -> Iterator[LogReport | str]:
+) -> Iterator[LogReport | Refused]:
     """The same of logs that may lack lines, read by several processes.
 
     Several logs are read at once, or one log in stretches; this process judges them all.
@@ -299,13 +306,13 @@ def _audited_at_once(
             try:
                 yield _in_stretches(path, request, court, jobs, say)
             except api.InputError as error:
-                yield str(error)
+                yield refused(path, error)
         return
     from rhscheck import workers
 
     work = functools.partial(read_alone, request, court.summary)
     for number, found in enumerate(workers.each(work, list(files), jobs), 1):
-        yield found if isinstance(found, str) else found.report(court)
+        yield found if isinstance(found, Refused) else found.report(court)
         say(f"audit: {number:,} of {len(files):,} logs read")
 
 
@@ -338,8 +345,8 @@ def read_part(map_name: str, path: str, cut: Cut) -> Stretch:
         return read_stretch(stream, _mapping(map_name), cut)
 
 
-def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | str:
-    """A log read in a process that reads several, not judged; what is wrong with it as text."""
+def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | Refused:
+    """A log read in a process that reads several, not judged, or what is wrong with it."""
     from rhscheck.traces.audit.audit import read_log
     from rhscheck.traces.audit.court import Court
 
@@ -352,7 +359,7 @@ def read_alone(request: Request, summary: SpecSummary, path: str) -> Read | str:
         with _opened(path, lambda _line: None) as (stream, _):
             return read_log(stream, file=path, court=Court(logmap, compiled, summary))
     except api.InputError as error:
-        return str(error)
+        return refused(path, error)
 
 
 @functools.lru_cache(maxsize=1)
@@ -407,18 +414,18 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", copy)
 
 
-def _known_resources(wanted: Sequence[str], reports: Sequence[LogReport]) -> tuple[str, ...]:
+def _unknown_resources(
+    names: Sequence[str], reports: Sequence[LogReport], no_log: str
+) -> list[str]:
+    """What is to be said of names that are in none of the reports."""
     from rhscheck.spec.diagnostic import did_you_mean
-    from rhscheck.traces.logmap.language import short_name
 
     known = [one.name for report in reports for one in report.resources]
-    wanted = [short_name(name) for name in wanted]
-    for name in wanted:
-        if name not in known:
-            raise api.InputError(
-                f"no log mentions a resource called {name}; {did_you_mean(name, known)}"
-            )
-    return tuple(wanted)
+    return [
+        f"{no_log} mentions a resource called {name}; {did_you_mean(name, known)}"
+        for name in names
+        if name not in known
+    ]
 
 
 def _encoded(trace: Sequence[Event], report: LogReport, logmap: LogMap) -> bytes:

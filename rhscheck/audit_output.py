@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import click
 
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place
+from rhscheck.refused import Refused, apart
 from rhscheck.terminal import harmless, printable
 from rhscheck.texts import counted, fitted, json_bytes
-from rhscheck.trace_checks import JUDGED, run_checks
+from rhscheck.trace_checks import JUDGED, refused_check, run_checks
 from rhscheck.traces.audit.across import Journey, Stay, journeys
 from rhscheck.traces.audit.durations import spans
 from rhscheck.traces.audit.model import Entry, Incident, Resource, Span
@@ -44,8 +45,14 @@ Clock = Callable[[int | None], str | None]
 
 
 # ---- status --------------------------------------------------------------------------------------
-def audit_status(reports: Sequence[LogReport], *, require_all: bool) -> int:
-    """1 if something is violated; 3 if nothing (or, on demand, not all) was judged; else 0."""
+def audit_status(answers: Sequence[LogReport | Refused], *, require_all: bool) -> int:
+    """2 if a log was refused; 1 if something is violated; 3 if nothing was judged; else 0.
+
+    On demand it is 3 if not all was judged.
+    """
+    reports, missing = apart(answers)
+    if missing:
+        return 2
     if any(report.judgement.verdict == "violated" for report in reports):
         return 1
     judged = [verdict in JUDGED for one in reports for _, verdict in one.judgement.rules]
@@ -63,9 +70,13 @@ def map_status(results: Sequence[MapResult]) -> int:
 
 # ---- JSON ----------------------------------------------------------------------------------------
 def audit_json(
-    reports: Sequence[LogReport], spec: SpecSummary, status: int, names: Sequence[str]
+    answers: Sequence[LogReport | Refused], spec: SpecSummary, status: int, names: Sequence[str]
 ) -> bytes:
-    """The reports as one JSON object; if there are `names`, with what is of these resources."""
+    """The reports, and what was refused, as one JSON object.
+
+    If there are `names`, with what is of these resources.
+    """
+    reports, missing = apart(answers)
     logs = []
     for report in reports:
         resources = [one for one in report.resources if not names or one.name in names]
@@ -91,8 +102,9 @@ def audit_json(
         for one in journeys(reports)
         if not names or one.resource in names
     ]
-    found = {"spec": spec.name, "logs": logs, "across": across, "exit": status}
-    return json_bytes("audit", found)
+    refused = [one.as_json() for one in missing]
+    found = {"spec": spec.name, "logs": logs, "across": across, "refused": refused}
+    return json_bytes("audit", {**found, "exit": status})
 
 
 def map_json(results: Sequence[MapResult], status: int) -> bytes:
@@ -142,7 +154,7 @@ def map_text(results: Sequence[MapResult], *, quiet: bool) -> str:
 
 
 def audit_text(
-    reports: Sequence[LogReport],
+    answers: Sequence[LogReport | Refused],
     spec: SpecSummary,
     names: Sequence[str],
     *,
@@ -150,10 +162,11 @@ def audit_text(
     width: int | None = None,
 ) -> str:
     """The reports for people, kept within `width` columns, and one line about all of them."""
+    reports, missing = apart(answers)
     lines: list[str] = []
     if not quiet:
-        for report in reports:
-            for line in _log(report, spec, names):
+        for told in answers:
+            for line in _refusal(told) if isinstance(told, Refused) else _log(told, spec, names):
                 lines += fitted(line, width, _indent(line))
         travelled = [one for one in journeys(reports) if not names or one.resource in names]
         if travelled:
@@ -169,6 +182,7 @@ def audit_text(
         f"{counted(incidents, 'incident')}; rules: "
         + _tally(verdict for report in reports for _, verdict in report.judgement.rules)
     )
+    last += f"; {counted(len(missing), 'file')} refused" if missing else ""
     lines += fitted(last, None if quiet else width)
     return "\n".join(map(harmless, lines)) + "\n"
 
@@ -188,6 +202,13 @@ def _tally(names: Iterable[str]) -> str:
     for name in names:
         tally[name] = tally.get(name, 0) + 1
     return ", ".join(f"{number} {name}" for name, number in tally.items()) or "none"
+
+
+def _refusal(one: Refused) -> Iterator[str]:
+    refused = click.style("refused", fg="red", bold=True)
+    yield f"{click.style(printable(one.file), bold=True)}: {refused}"
+    yield f"  {printable(one.reason)}"
+    yield ""
 
 
 def _log(report: LogReport, spec: SpecSummary, names: Sequence[str]) -> Iterator[str]:
@@ -437,12 +458,18 @@ def _limits_of_the_log(report: LogReport, spec: SpecSummary) -> Iterator[str]:
 
 # ---- continuous integration ----------------------------------------------------------------------
 def audit_checks(
-    reports: Sequence[LogReport], spec: SpecSummary, status: int, *, version: str
+    answers: Sequence[LogReport | Refused], spec: SpecSummary, status: int, *, version: str
 ) -> CiReport:
-    """The reports as checks: one for each rule and log, each finding, each incident."""
+    """The reports as checks: one for each rule and log, each finding, each incident.
+
+    And one for each log that was refused.
+    """
     sentences = {rule.id: rule.sentence for rule in spec.duties}
     checks: list[Check] = []
-    for report in reports:
+    for report in answers:
+        if isinstance(report, Refused):
+            checks.append(refused_check(report))
+            continue
         judgement = report.judgement
         checks += run_checks(report.file, judgement.rules, judgement.findings, sentences)
         for number, incident in enumerate(report.incidents):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from rhscheck.refused import Refused
+from rhscheck.refused import Refused, apart
 from rhscheck.spec.diagnostic import Diagnostic, render_diagnostic
 from rhscheck.spec.semantics import duration
 from rhscheck.spec.source import Source, Span
@@ -144,8 +144,8 @@ def replay_status(answers: Sequence[TraceReport | Refused], *, require_all: bool
 
     On demand it is 3 if not all was judged.
     """
-    reports = _reports(answers)
-    if len(reports) < len(answers):
+    reports, missing = apart(answers)
+    if missing:
         return 2
     if any(report.verdict == "violated" for report in reports):
         return 1
@@ -160,18 +160,17 @@ def replay_status(answers: Sequence[TraceReport | Refused], *, require_all: bool
 
 def replay_json(answers: Sequence[TraceReport | Refused], status: int) -> bytes:
     """The reports, and what was refused, as one JSON object."""
+    reports, missing = apart(answers)
     fields: dict[str, object] = {
-        "traces": [report.as_json() for report in _reports(answers)],
-        "refused": [
-            {"file": one.file, "reason": one.reason} for one in answers if isinstance(one, Refused)
-        ],
+        "traces": [report.as_json() for report in reports],
+        "refused": [one.as_json() for one in missing],
     }
     return json_bytes("replay", {**fields, "exit": status})
 
 
 def replay_text(answers: Sequence[TraceReport | Refused], *, quiet: bool) -> str:
     """Findings and notes of each trace, and one line a file at the end."""
-    reports = _reports(answers)
+    reports, missing = apart(answers)
     lines: list[str] = []
     if not quiet:
         for report in reports:
@@ -180,13 +179,8 @@ def replay_text(answers: Sequence[TraceReport | Refused], *, quiet: bool) -> str
     verdicts = _tally(report.verdict for report in reports)
     rules = _tally(verdict for report in reports for _, verdict in report.rules)
     last = f"{counted(len(reports), 'trace')}: {verdicts}; rules: {rules or 'none'}"
-    missing = len(answers) - len(reports)
-    lines.append(f"{last}; {counted(missing, 'file')} refused" if missing else last)
+    lines.append(f"{last}; {counted(len(missing), 'file')} refused" if missing else last)
     return "\n".join(lines) + "\n"
-
-
-def _reports(answers: Sequence[TraceReport | Refused]) -> list[TraceReport]:
-    return [one for one in answers if not isinstance(one, Refused)]
 
 
 def _tally(names: Iterable[str]) -> str:

@@ -1,16 +1,20 @@
 """A file that a command was given and could not judge.
 
-Owns the record and what an error says about the file. How it is shown is the business of whoever
+Owns the record and what an error says about the file. How it looks is the business of whoever
 shows the files that were judged; which files are refused, of those that read them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rhscheck.api import InputError
 from rhscheck.spec.diagnostic import Diagnostic, SpecErrors
 from rhscheck.spec.source import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class Refused:
     mistakes: tuple[Diagnostic, ...] = ()
     sources: tuple[Source, ...] = ()
 
+    def as_json(self) -> dict[str, object]:
+        """As it stands under `refused` in a report."""
+        return {"file": self.file, "reason": self.reason}
+
 
 def refused(file: str, error: InputError | SpecErrors) -> Refused:
     """What `error` says about `file`. Unlike the errors, it can be sent to another process."""
@@ -39,3 +47,15 @@ def refused(file: str, error: InputError | SpecErrors) -> Refused:
             return Refused(
                 file, f"{file}: {'; '.join(told)}", tuple(error.diagnostics), tuple(error.sources)
             )
+
+
+def apart(answers: Iterable[T | Refused]) -> tuple[list[T], list[Refused]]:
+    """What was judged and what was refused, each in the order of the files."""
+    judged: list[T] = []
+    missing: list[Refused] = []
+    for one in answers:
+        if isinstance(one, Refused):
+            missing.append(one)
+        else:
+            judged.append(one)
+    return judged, missing

@@ -1,7 +1,7 @@
 """Recorded runs as continuous integration wants to know them: checks for rules and findings.
 
 Owns how verdicts on a trace or a log become checks: a violation has failed, what is open or was not
-observed is skipped with the reason, a trace that cannot be read is refused. Knows no format, and
+observed is skipped with the reason, a file that cannot be read is refused. Knows no format, and
 nothing of how runs are judged.
 """
 
@@ -79,7 +79,7 @@ def replay_checks(
     checks: list[Check] = []
     for report in answers:
         if isinstance(report, Refused):
-            checks.append(_refused(report))
+            checks.append(refused_check(report))
             continue
         sentences = {one.rule: one.sentence for one in report.findings if one.rule is not None}
         if report.verdict in ("empty", "not-observable"):
@@ -111,7 +111,8 @@ def replay_checks(
     return CiReport("replay", "traces", version, tuple(checks), status)
 
 
-def _refused(one: Refused) -> Check:
+def refused_check(one: Refused) -> Check:
+    """The check of a file that could not be judged."""
     return Check(
         printable(one.file),
         "judged",

@@ -43,6 +43,26 @@ def test_status_3_where_nothing_is_judged(tmp_path: Path) -> None:
     assert done.stdout.startswith("1 log: 1 not-observable; 0 incidents; rules: ")
 
 
+# ---- logs that are refused -----------------------------------------------------------------------
+OF_2003 = (
+    "old.log is a cluster.log of Windows 2000 or 2003 (no level behind the time). Another program "
+    "wrote those, with other states; only logs of 2008 and later can be audited"
+)
+MISSING = "cannot read the log no.log: No such file or directory"
+SAID = f"error: {OF_2003}\nerror: {MISSING}\n"
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Two logs that can be read, `calls.log` with a violation, between and beside two others."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "a.log", STUCK)
+    write(tmp_path, "old.log", OLD)
+    write(tmp_path, "b.log", QUIET)
+    write(tmp_path, "calls.log", CALLS)
+    return ("old.log", "a.log", "no.log", "b.log")
+
+
 def test_a_folder_with_a_log_that_is_refused(tmp_path: Path) -> None:
     for name, text in (("b.log", QUIET), ("a.TXT", QUIET), ("old.log", OLD), ("x.csv", "")):
         write(tmp_path, name, text)
@@ -50,7 +70,126 @@ def test_a_folder_with_a_log_that_is_refused(tmp_path: Path) -> None:
     assert done.return_value == 2
     found = json.loads(done.stdout)
     assert [Path(one["file"]).name for one in found["logs"]] == ["a.TXT", "b.log"]
-    assert "old.log is a cluster.log of Windows 2000 or 2003" in done.stderr
+    old = str(tmp_path / "old.log")
+    reason = OF_2003.replace("old.log", old, 1)
+    assert (found["refused"], found["exit"]) == ([{"file": old, "reason": reason}], 2)
+    assert done.stderr == f"error: {reason}\n"
+
+
+def test_json_names_what_was_refused(logs: tuple[str, ...]) -> None:
+    done = run("audit", *logs, "--format", "json")
+    assert (done.return_value, done.stderr) == (2, SAID)
+    found = json.loads(done.stdout)
+    assert [(one["file"], one["verdict"]) for one in found["logs"]] == [
+        ("a.log", "conforms-so-far"),
+        ("b.log", "not-observable"),
+    ]
+    assert found["refused"] == [
+        {"file": "old.log", "reason": OF_2003},
+        {"file": "no.log", "reason": MISSING},
+    ]
+    assert found["exit"] == 2
+    done = run("audit", "a.log", "b.log", "--format", "json")
+    assert (done.return_value, json.loads(done.stdout)["refused"]) == (0, [])
+
+
+def test_text_names_what_was_refused_in_the_order_of_the_logs(logs: tuple[str, ...]) -> None:
+    done = run("audit", *logs)
+    assert (done.return_value, done.stderr) == (2, SAID)
+    lines = done.stdout.splitlines()
+    assert lines[:4] == ["old.log: refused", f"  {OF_2003}", "", "a.log: utf-8, 1 line"]
+    at = lines.index("no.log: refused")
+    assert lines[at - 1 : at + 4] == [
+        "",
+        "no.log: refused",
+        f"  {MISSING}",
+        "",
+        "b.log: utf-8, 1 line",
+    ]
+    last = (
+        "2 logs: 1 conforms-so-far, 1 not-observable; 1 incident; "
+        "rules: 113 not-observable, 1 conforms-so-far; 2 files refused"
+    )
+    assert lines[-1] == last
+    quiet = run("audit", *logs, "--quiet")
+    assert (quiet.return_value, quiet.stdout, quiet.stderr) == (2, last + "\n", SAID)
+
+
+def test_annotations_name_what_was_refused(logs: tuple[str, ...]) -> None:
+    done = run("audit", *logs, "--format", "github")
+    assert (done.return_value, done.stderr) == (2, SAID)
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [
+        f"::error file=old.log,title=judged%3A refused::{OF_2003}",
+        f"::error file=no.log,title=judged%3A refused::{MISSING}",
+    ]
+    assert lines[-1] == ("rhscheck audit logs: 2 refused, 113 skipped, 1 passed, 1 warning; exit 2")
+    done = run("audit", "no.log", "calls.log", "--map", "entrypoints", "--format", "github")
+    assert (done.return_value, done.stderr) == (2, f"error: {MISSING}\n")
+    first, second = done.stdout.splitlines()[:2]
+    assert first == f"::error file=no.log,title=judged%3A refused::{MISSING}"
+    assert second.startswith("::error file=calls.log,line=4,title=R2 d%3A violated::")
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "junit", "sarif", "github"])
+def test_what_is_refused_is_the_same_for_every_number_of_jobs(
+    kind: str, logs: tuple[str, ...]
+) -> None:
+    one = run("audit", *logs, "--format", kind)
+    three = run("audit", *logs, "--format", kind, "--jobs", "3")
+    assert (one.return_value, one.stderr) == (2, SAID)
+    assert (three.stdout, three.stderr, three.return_value) == (one.stdout, one.stderr, 2)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_where_no_log_can_be_read_only_formats_for_machines_have_a_report(
+    jobs: str, logs: tuple[str, ...]
+) -> None:
+    asked = ("audit", "old.log", "no.log", "--jobs", jobs, "-o", "report", "--format")
+    for kind in ("text", "json"):
+        done = run(*asked, kind)
+        assert (done.return_value, done.stdout, done.stderr) == (2, "", SAID)
+    assert not Path("report").exists()
+    done = run(*asked, "github")
+    assert (done.return_value, done.stdout, done.stderr) == (2, "", SAID)
+    assert Path("report").read_text(encoding="utf-8").splitlines() == [
+        f"::error file=old.log,title=judged%3A refused::{OF_2003}",
+        f"::error file=no.log,title=judged%3A refused::{MISSING}",
+        "rhscheck audit logs: 2 refused; exit 2",
+    ]
+
+
+def test_a_log_that_is_refused_has_no_trace(logs: tuple[str, ...]) -> None:
+    done = run("audit", "old.log", "--trace", "t.jsonl", "--format", "github")
+    assert (done.return_value, done.stderr) == (2, f"error: {OF_2003}\n")
+    assert done.stdout.splitlines()[-1] == "rhscheck audit logs: 1 refused; exit 2"
+    assert not Path("t.jsonl").exists()
+
+
+def test_a_log_that_is_refused_may_mention_the_resource(logs: tuple[str, ...]) -> None:
+    done = run("audit", "old.log", "a.log", "--resource", "S", "--quiet")
+    assert (done.return_value, done.stdout, done.stderr) == (
+        2,
+        "1 log: 1 conforms-so-far; 1 incident; "
+        "rules: 56 not-observable, 1 conforms-so-far; 1 file refused\n",
+        f"error: {OF_2003}\nerror: no other log mentions a resource called S; there is `T`\n",
+    )
+    done = run("audit", "old.log", "--resource", "S")
+    assert (done.return_value, done.stdout, done.stderr) == (2, "", f"error: {OF_2003}\n")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_mistake_in_the_options_refuses_no_log(jobs: str, logs: tuple[str, ...]) -> None:
+    asked = ("--jobs", jobs, "--format", "junit", "-o", "report")
+    done = run("audit", *logs, *asked, "--spec", "nope")
+    assert done.return_value == 2
+    assert done.stderr.startswith("error: there is no shipped spec and no file called nope; ")
+    assert done.stderr.count("error") == 1
+    done = run("audit", "old.log", "no.log", *asked, "--set", "CallTimout=10m")
+    assert done.return_value == 2
+    assert done.stderr.startswith("error[SM401]: there is no parameter `CallTimout` to set\n")
+    assert OF_2003 not in done.stderr
+    assert not Path("report").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes")

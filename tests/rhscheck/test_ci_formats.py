@@ -17,11 +17,13 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
 from rhscheck import api
 from rhscheck.checker.finding import Finding
 from rhscheck.ci_report import Check, CiReport, FlowStep, Place
+from rhscheck.cli import cli
 from rhscheck.github import MAX_FLOW as GITHUB_FLOW
 from rhscheck.github import github
 from rhscheck.junit import junit
@@ -71,8 +73,12 @@ sys.stdout.buffer.write(verify_json(loaded, report, times=False))
 
 
 def valid(report: CiReport) -> dict[str, Any]:
-    """The one run of the SARIF log, which keeps to the schema."""
-    log: dict[str, Any] = json.loads(sarif(report))
+    """The one run of the report as SARIF, which keeps to the schema."""
+    return valid_run(sarif(report))
+
+
+def valid_run(text: bytes) -> dict[str, Any]:
+    log: dict[str, Any] = json.loads(text)
     validator = jsonschema_rs.Draft4Validator(
         json.loads(SCHEMA.read_text(encoding="utf-8")), validate_formats=True
     )
@@ -242,6 +248,50 @@ def test_refused_input_is_an_error_and_no_result() -> None:
             ],
         }
     ]
+
+
+def test_a_log_that_is_refused_is_in_the_report_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = b"00000df4.00000c04::2009/10/17-19:20:47.093 ERR   [RHS] Enqueuing Arbitrate call.\n"
+    Path("a.log").write_bytes(line)
+    reason = "cannot read the log no.log: No such file or directory"
+    for names in (("no.log", "a.log"), ("no.log",)):
+        for kind in ("sarif", "junit"):
+            asked = ("audit", *names, "--format", kind, "-o", kind)
+            done = CliRunner().invoke(cli, asked, standalone_mode=False, catch_exceptions=False)
+            assert (done.return_value, done.stdout) == (2, "")
+            assert done.stderr == f"error: {reason}\n"
+        run = valid_run(Path("sarif").read_bytes())
+        assert run["invocations"] == [
+            {
+                "executionSuccessful": False,
+                "exitCode": 2,
+                "toolExecutionNotifications": [
+                    {
+                        "level": "error",
+                        "message": {"text": reason},
+                        "locations": [
+                            {"physicalLocation": {"artifactLocation": {"uri": "no.log"}}}
+                        ],
+                    }
+                ],
+            }
+        ]
+        groups = {one["properties"]["group"] for one in run["results"]}
+        assert groups == set(names) - {"no.log"}
+        root = ET.fromstring(Path("junit").read_bytes())
+        assert (root.get("failures"), root.get("errors")) == ("0", "1")
+        assert [suite.get("name") for suite in root] == [f"logs.{name}" for name in names]
+        (case,) = root[0]
+        assert case.attrib == {"name": "judged", "classname": "logs.no.log", "file": "no.log"}
+        (error,) = case
+        assert (error.tag, error.attrib, error.text) == (
+            "error",
+            {"type": "refused", "message": reason},
+            reason,
+        )
 
 
 def test_github_annotations(toggled: tuple[Loaded, CiReport]) -> None:
