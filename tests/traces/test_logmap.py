@@ -11,12 +11,11 @@ from rhscheck.traces.logmap.check import check_map, told_text
 from rhscheck.traces.logmap.language import short_name, told
 from rhscheck.traces.logmap.load import MapNotFound, load_map, shipped_maps
 from rhscheck.traces.logmap.match import Matcher
+from rhscheck.traces.logmap.moments import clock_micros, iso_micros, micros
 from rhscheck.traces.logmap.parse import MapErrors, parse_map
 from rhscheck.traces.logmap.pattern import (
     PatternError,
-    clock_micros,
     finder,
-    iso_micros,
     normalised,
     parse_pattern,
 )
@@ -87,6 +86,19 @@ def test_blanks() -> None:
         ("0000-00-00 00:00:00", None),
         ("1969-12-31 23:59:59", None),
         ("2024-05-06", None),
+        # Offsets: with a colon, without, hours alone; not of a day and more.
+        ("2024-05-06T12:00:00+0200", 1_714_989_600_000_000),
+        ("2024-05-06T12:00:00+02", 1_714_989_600_000_000),
+        ("2024-05-06T08:30:00-01:30", 1_714_989_600_000_000),
+        ("2024-05-06 12:00:00 +02:00", 1_714_989_600_000_000),
+        ("2024-05-07T09:59:00+23:59", 1_714_989_600_000_000),
+        ("2024-05-06T10:00:00+24:00", None),
+        ("2024-05-06T10:00:00+25:00", None),
+        ("2024-05-06T10:00:00-2500", None),
+        ("2024-05-06T10:00:00+25", None),
+        ("2024-05-06T10:00:00+01:60", None),
+        ("2024-05-06 10:00:00 +02", None),
+        ("9999-12-31T23:59:59-01:00", None),
     ],
 )
 def test_times(text: str, micros: int | None) -> None:
@@ -96,6 +108,74 @@ def test_times(text: str, micros: int | None) -> None:
 def test_times_of_day() -> None:
     assert clock_micros("23:59:59.999") == 86_399_999_000
     assert clock_micros("24:00:00") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "time_us"),
+    [
+        ("epoch_s", "1714989600", 1_714_989_600_000_000),
+        ("epoch_s", "1714989600.25", 1_714_989_600_250_000),
+        ("epoch_s", "1714989600,123456789", 1_714_989_600_123_456),
+        ("epoch_ms", "1714989600250", 1_714_989_600_250_000),
+        ("epoch_ms", "1714989600250.75", 1_714_989_600_250_750),
+        ("epoch_us", "1714989600250750", 1_714_989_600_250_750),
+        ("epoch_us", "1714989600250750.9", 1_714_989_600_250_750),
+        ("epoch_s", "253402300799", 253_402_300_799_000_000),
+        ("epoch_s", "253402300800", None),  # the year 10000: these are milliseconds
+        ("epoch_s", "1714989600250", None),
+        ("epoch_s", "-1", None),
+        ("epoch_s", "1.", None),
+        ("epoch_ms", "1e12", None),
+        ("epoch_us", "\u0661", None),
+        ("epoch_us", "1" * 19, None),
+        ("iso", "1714989600", None),
+    ],
+)
+def test_counts_since_1970(kind: str, text: str, time_us: int | None) -> None:
+    assert micros(kind, text) == time_us
+
+
+def test_what_looks_like_an_offset_and_is_none() -> None:
+    # Where the pattern itself goes on with the sign, what stands there is the pattern's.
+    numbered = parse_pattern("{t:iso}-{n:int} {x}", {})
+    ten = 1_714_989_600_000_000
+    assert numbered.match("2024-05-06 10:00:00-12 Open", {}) == {"t": ten, "n": 12, "x": "Open"}
+    assert numbered.match("2024-05-06 11:00:00+01-12 Open", {}) == {"t": ten, "n": 12, "x": "Open"}
+    # Behind a blank hours alone are no offset, and a wrong offset is no message.
+    plain = parse_pattern("{t:iso} {x}", {})
+    assert plain.match("2024-05-06 10:00:00 -12 files", {}) == {"t": ten, "x": "-12 files"}
+    assert plain.match("2024-05-06 10:00:00 +25:00 Open", {}) is None
+    assert plain.match("2024-05-06T10:00:00+25:00 Open", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "column", "field"),
+    [
+        ("form {time:int} {text:rest}", 6, "`{time:int}` says no time"),
+        ("form  [{{{time}}}] {text:rest}", 10, "`{time}` says no time"),
+        ("form {level:word} {time:hex}: {text:rest}", 19, "`{time:hex}` says no time"),
+        ("form {time:word} {text:rest}", 6, "`{time:word}` says no time"),
+    ],
+)
+def test_a_time_of_a_line_is_of_a_kind_that_says_its_unit(
+    form: str, column: int, field: str
+) -> None:
+    # A plain number was taken for microseconds since 1970, any other text for no time at all.
+    with pytest.raises(MapErrors) as raised:
+        parse_map(GOOD.replace("form {time:iso} {text:rest}", form), "tiny.map")
+    (mistake,) = raised.value.mistakes
+    assert (mistake.line, mistake.column) == (2, column)
+    assert mistake.message.startswith(field)
+    assert mistake.message.endswith(
+        "write `{time:iso}` for a date and time, `{time:clock}` for a time of day, and for a "
+        "number since 1970 its unit: `{time:epoch_s}`, `{time:epoch_ms}`, `{time:epoch_us}`"
+    )
+
+
+def test_a_log_that_counts_milliseconds() -> None:
+    logmap = parse_map(GOOD.replace("{time:iso}", "{time:epoch_ms}").split("log ")[0], "tiny.map")
+    (sighting,) = LogReader(logmap).read(BytesIO(b"1714989600250 call ONLINE of x\n"))
+    assert (sighting.time_us, sighting.dated) == (1_714_989_600_250_000, True)
 
 
 GOOD = """map tiny "a tiny one"

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from rhscheck.traces.logmap.pattern import clock_micros, iso_micros
+from rhscheck.traces.logmap.moments import clock_micros, iso_micros
 
 Level = Literal["INFO", "WARN", "ERR", "DBG"]
 # The components whose lines tell about resources; they did not exist before Windows Server 2008.

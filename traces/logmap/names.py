@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rhscheck.spec.diagnostic import did_you_mean
+from rhscheck.traces.logmap import moments
 from rhscheck.traces.logmap.language import Emit, FieldRef, Kind, LogMap, Rule, Spot
 from rhscheck.traces.logmap.parse import Mistake
 from rhscheck.traces.logmap.pattern import TYPES, Value
@@ -28,7 +29,7 @@ _STEPS: Final[dict[Kind, tuple[str, ...]]] = {
     "status": ("callback",),
     "timeout": ("expiry", "timer"),
 }
-_IS_NUMBER: Final = ("int", "hex", "iso", "clock")
+_IS_NUMBER: Final = ("int", "hex", *moments.KINDS)
 _ALL: Final = "*"
 _NAMELESS: Final = (
     "`{}` is of one resource of several, and nothing says of which: give it a `res=`, a field or "

@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from rhscheck.spec.diagnostic import did_you_mean
+from rhscheck.traces.logmap import moments
 from rhscheck.traces.logmap.language import (
     KEYS,
     NEEDED,
@@ -29,7 +30,13 @@ from rhscheck.traces.logmap.language import (
     Told,
     told,
 )
-from rhscheck.traces.logmap.pattern import Pattern, PatternError, Value, parse_pattern
+from rhscheck.traces.logmap.pattern import (
+    Pattern,
+    PatternError,
+    Value,
+    column_of,
+    parse_pattern,
+)
 
 MAX_BYTES: Final = 1 << 20
 _DIRECTIVES: Final = (
@@ -208,6 +215,9 @@ class _Reader:
             if name not in _FORM_FIELDS:
                 hint = did_you_mean(name, _FORM_FIELDS)
                 self.wrong(number, column, f"the beginning of a line has no field `{name}`; {hint}")
+        for one, _ in pattern.parts:
+            if one.name == "time" and one.kind not in moments.KINDS:
+                self.wrong(number, column + column_of(rest, "time"), moments.no_time(one.kind))
         if "text" not in pattern.fields:
             self.wrong(number, column, "the message itself needs a field: end with `{text:rest}`")
         self.form = pattern

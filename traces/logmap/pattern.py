@@ -11,27 +11,20 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Final
 
 import msgspec
 
 from rhscheck.spec.diagnostic import did_you_mean
+from rhscheck.traces.logmap import moments
 
 Value = str | int
 Tables = Mapping[str, Mapping[str, str]]
 
-TYPES = ("text", "rest", "last", "label", "word", "int", "hex", "iso", "clock")
+TYPES = ("text", "rest", "last", "label", "word", "int", "hex", *moments.KINDS)
 _ANY_TEXT = ("rest", "text", "last")
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[a-z][a-z_]*")
-# Times say themselves where they end. A time with an offset from UTC is converted.
-_ISO = re.compile(
-    r"(\d{4})[-/](\d\d)[-/](\d\d)[T -](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?"
-    r"(?: ?(?:Z|([+-])(\d\d):?(\d\d)))?(?!\d)"
-)
-_CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?!\d)")
-_EPOCH = date(1970, 1, 1).toordinal()
 _DIGITS = 18  # more are no number that a log means, and cost more than their length to convert
 
 
@@ -74,10 +67,9 @@ class Pattern(msgspec.Struct, frozen=True):
         at = len(self.head)
         last = len(self.parts) - 1
         for number, (field, literal) in enumerate(self.parts):
-            if field.kind in ("iso", "clock"):
-                end = _end_of_time(field.kind, text, at)
-                if not text.startswith(literal, end):
-                    return None
+            if field.kind in moments.WRITTEN:
+                ends = moments.ends(field.kind, text, at)
+                end = next((one for one in ends if text.startswith(literal, one)), -1)
             elif number == last:
                 end = _anchored(text, literal, at)
             elif field.kind == "last":
@@ -101,7 +93,7 @@ _LONGEST_KNOWN: Final = 64
 def finder(pattern: Pattern, tables: Tables) -> Callable[[str], dict[str, Value] | None]:
     """`pattern.match` with these tables, faster: by one regular expression where that will do."""
     kinds = [field.kind for field, _ in pattern.parts]
-    if not kinds or "iso" in kinds or "clock" in kinds:
+    if not kinds or any(kind in moments.WRITTEN for kind in kinds):
         return functools.partial(pattern.match, tables=tables)
     # Made when they are first asked for: most patterns never are. Of a message that ends without
     # a full stop, that of the pattern is missing.
@@ -165,46 +157,6 @@ def _anchored(text: str, literal: str, at: int) -> int:
     return end if end >= at and text.endswith(literal) else -1
 
 
-def _end_of_time(kind: str, text: str, at: int) -> int:
-    found = (_ISO if kind == "iso" else _CLOCK).match(text, at)
-    return -1 if found is None else found.end()
-
-
-def iso_micros(text: str) -> int | None:
-    """A date and time as microseconds since 1970, UTC unless it has an offset; None if invalid."""
-    found = _ISO.fullmatch(text)
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = (int(found[part]) for part in range(1, 7))
-    try:
-        days = date(year, month, day).toordinal() - _EPOCH
-    except ValueError:
-        return None
-    if hour > 23 or minute > 59 or second > 60:
-        return None
-    offset = 0
-    if found[8]:
-        offset = (int(found[9]) * 60 + int(found[10])) * (60 if found[8] == "+" else -60)
-    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset
-    micros = seconds * 1_000_000 + _fraction(found[7])
-    return micros if micros >= 0 else None
-
-
-def clock_micros(text: str) -> int | None:
-    """A time of day as microseconds since midnight; None if it is none."""
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        return None
-    hour, minute, second = int(found[1]), int(found[2]), int(found[3])
-    if hour > 23 or minute > 59 or second > 60:
-        return None
-    return (hour * 3600 + minute * 60 + second) * 1_000_000 + _fraction(found[4])
-
-
-def _fraction(digits: str | None) -> int:
-    return int((digits or "0").ljust(6, "0")[:6])
-
-
 def _value(field: Field, raw: str, tables: Tables) -> Value | None:
     """The value of a field, None where the text is not of its kind."""
     match field.kind:
@@ -224,10 +176,8 @@ def _value(field: Field, raw: str, tables: Tables) -> Value | None:
             digits = raw.lower().removeprefix("0x")
             plain = bool(digits) and len(digits) <= 16 and not digits.strip("0123456789abcdef")
             return int(digits, 16) if plain else None
-        case "iso":
-            return iso_micros(raw)
-        case "clock":
-            return clock_micros(raw)
+        case moment if moment in moments.KINDS:
+            return moments.micros(moment, raw)
         case table:
             return tables[table].get(raw)
 
@@ -260,6 +210,14 @@ def parse_pattern(source: str, tables: Tables) -> Pattern:
             )
     (parts[-1][1] if parts else head).append(text[at:])
     return Pattern(text, "".join(head), tuple((field, "".join(lit)) for field, lit in parts))
+
+
+def column_of(source: str, name: str) -> int:
+    """Where the field called `name` stands in the pattern as it is written, from 0."""
+    for found in _FIELD.finditer(source):
+        if found[1] is not None and found[1].partition(":")[0] == name:
+            return found.start()
+    return 0
 
 
 def _field(source: str, tables: Tables) -> Field:

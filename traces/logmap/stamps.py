@@ -13,7 +13,7 @@ from operator import add
 from typing import Final, cast
 
 from rhscheck.traces.logmap.known import Known
-from rhscheck.traces.logmap.pattern import iso_micros
+from rhscheck.traces.logmap.moments import iso_micros
 
 _HEX: Final = b"0123456789abcdefABCDEF"
 _MINUTE: Final = 17  # of a second: `YYYY/MM/DD-HH:MM:`
