@@ -281,6 +281,43 @@ def test_an_on_line_without_emit_is_found_where_it_is() -> None:
     assert (mistake.line, mistake.message[:32]) == (11, "an `on` line needs an `emit` lin")
 
 
+BESIDE = """map tiny "the resource stands in the beginning of a line"
+form {time:iso} [{res}] {text:rest}
+on   > Online
+emit call Online once
+on   lost
+emit gap why=lost
+log  2024-05-06 10:00:00 [Data Disk 1] > Online
+is   call Online res="Data Disk 1"
+log  2024-05-06 10:00:00 [Data Disk 1] > Online
+is   call Online
+log  2024-05-06 10:00:00 [a] > Online
+log  2024-05-06 10:00:00 [a] > Online
+log  2024-05-06 10:00:00 [b] > Online
+log  2024-05-06 10:00:00 [b] lost
+is   call Online
+is   call Online res=b
+is   gap why=lost
+"""
+
+
+def test_a_sample_may_name_the_resource_of_the_beginning_of_its_line() -> None:
+    # It was left out, so `res=` failed with "got call Online", as if the name was not understood.
+    assert check_map(parse_map(BESIDE, "tiny.map")).failures == ()
+    wrong = BESIDE.replace('res="Data Disk 1"', "res=Data").replace("res=b", "res=a")
+    result = check_map(parse_map(wrong, "tiny.map"))
+    assert [(one.line, one.got) for one in result.failures] == [
+        (7, ('call Online res="Data Disk 1"',)),
+        (11, ("call Online", "call Online res=b", "gap why=lost")),
+    ]
+    # What the rule itself names is to be expected with its name, as before.
+    (failure,) = check_map(parse_map(RESULTS.replace("Online res=x", "Online"), "t.map")).failures
+    assert (failure.expected, failure.got) == (
+        ("return Online rc=5023",),
+        ("return Online res=x rc=5023",),
+    )
+
+
 RESULTS = """map tiny "a tiny one"
 form {text:rest}
 values result OK=0 FAIL=5023

@@ -10,7 +10,7 @@ from io import BytesIO
 
 import msgspec
 
-from rhscheck.traces.logmap.language import LogMap, Sample, Told
+from rhscheck.traces.logmap.language import KEYS, LogMap, Sample, Told, told
 from rhscheck.traces.logmap.read import LogReader
 
 
@@ -38,7 +38,7 @@ def check_map(logmap: LogMap) -> MapResult:
     failures = []
     used: set[int] = set()
     for sample in logmap.samples:
-        got = read_sample_lines(logmap, sample, used)
+        got = _as_asked(_read_lines(logmap, sample, used), sample.expected)
         if got != sample.expected:
             failures.append(
                 Failure(
@@ -52,18 +52,40 @@ def check_map(logmap: LogMap) -> MapResult:
     return MapResult(logmap.path, len(logmap.samples), len(logmap.rules), tuple(failures), untested)
 
 
-def read_sample_lines(logmap: LogMap, sample: Sample, used: set[int]) -> tuple[Told, ...]:
+class _Read(msgspec.Struct, frozen=True):
+    """An event as the rule tells it, and with the resource that the beginning of its line names."""
+
+    told: Told
+    whole: Told
+
+
+def _read_lines(logmap: LogMap, sample: Sample, used: set[int]) -> list[_Read]:
     """The events of a sample's lines, as a log of these lines alone; fills in the rules used."""
     reader = LogReader(logmap)
     data = ("\n".join(sample.lines) + "\n").encode("utf-8")
-    found: list[Told] = []
+    found: list[_Read] = []
     for sighting in reader.read(BytesIO(data)):
         if sighting.reading.rule is not None:
             used.add(sighting.reading.rule)
-        for told in sighting.reading.told:
-            if not (told.once and found and found[-1] == told):
-                found.append(told)
-    return tuple(found)
+        for event in sighting.reading.told:
+            one = _Read(event, _with_res(event, sighting.res))
+            if not (event.once and found and found[-1].whole == one.whole):
+                found.append(one)
+    return found
+
+
+def _with_res(event: Told, res: str | None) -> Told:
+    if res is None or event.res is not None or "res" not in KEYS[event.kind]:
+        return event
+    return told(event.kind, {**dict(event.keys), "res": res}, inferred=event.inferred)
+
+
+def _as_asked(read: list[_Read], expected: tuple[Told, ...]) -> tuple[Told, ...]:
+    """What was read, less the resources of beginnings where the event that is expected has none."""
+    return tuple(
+        one.told if at < len(expected) and expected[at].res is None else one.whole
+        for at, one in enumerate(read)
+    )
 
 
 def told_text(told: Told) -> str:
