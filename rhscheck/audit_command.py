@@ -184,7 +184,8 @@ def audit(
                 found, court.summary, names, quiet=out.quiet, width=width
             )
     if trace_path is not None and reports:
-        terminal.write_result(_encoded(trace, reports[0], logmap), trace_path, inputs=inputs)
+        content_of_trace = _encoded(trace, reports[0], court, request)
+        terminal.write_result(content_of_trace, trace_path, inputs=inputs)
     out.write(content, inputs=inputs)
     for reason in reasons:
         terminal.write_message(f"error: {terminal.safe(reason)}")
@@ -428,13 +429,33 @@ def _unknown_resources(
     ]
 
 
-def _encoded(trace: Sequence[Event], report: LogReport, logmap: LogMap) -> bytes:
+def _encoded(trace: Sequence[Event], report: LogReport, court: Court, request: Request) -> bytes:
+    """The log's events as a trace that says of it what the report does, judged by the same spec."""
+    import msgspec
+
+    from rhscheck.mappings import words_of_spec
+    from rhscheck.traces.audit.worded import Worded
     from rhscheck.traces.format import Trace
     from rhscheck.traces.logmap.events import log_header
+    from rhscheck.traces.logmap.names import missing_labels, words_of
+    from rhscheck.traces.mapping import chosen_parameters
 
+    logmap = court.logmap
+    # The same words as those of whoever judged; shipped ones are those of all readings.
+    judged_whole = bool(request.settings) or not logmap.facts.lossy
+    words = words_of(court.system) if judged_whole else words_of_spec(request.spec)
     hosts = {report.node or "": report.tally.dated}
     header = log_header(logmap, hosts, source=report.mapping, tool=f"rhscheck {api.version()}")
-    return Trace(header, tuple(trace)).encode()
+    header = msgspec.structs.replace(header, spec=words.spec)
+    if logmap.unseen and not logmap.facts.lossy:
+        # What only another reading of the spec has happens in no run of this one.
+        missing = missing_labels(logmap, words)
+        unseen = tuple(label for label in logmap.unseen if label not in missing)
+        header = msgspec.structs.replace(header, unseen=unseen)
+    if request.settings:
+        header = msgspec.structs.replace(header, params=chosen_parameters(court.system))
+    worded = Worded(words, logmap.foreign)
+    return Trace(header, tuple(map(worded.told, trace))).encode()
 
 
 @click.group(

@@ -104,7 +104,7 @@ class HostJudge:
         if families not in self._alone:
             self._alone[families] = _first_process(self._system, families)
         system = self._alone[families]
-        setting = setting_of(own, self._options)
+        setting = setting_of(own, self._options, system)
         single = replace(setting, n=None)
         engine = self._engines.get((families, single)) or self._engines.get((families, setting))
         options = replace(self._options, counted=False)

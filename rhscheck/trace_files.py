@@ -48,7 +48,7 @@ class TraceFiles:
             if self._by_process is None:
                 self._by_process = HostJudge(self.system, self.options)
             return self._by_process.report(_loaded(header, parts), file)
-        setting = setting_of(header, self.options)
+        setting = setting_of(header, self.options, self.system)
         engine = self._engines.get(Setting(None, setting.slack_us, setting.unseen))
         engine = engine or self._engines.get(setting)
         judge = Judge(self.system, header, self.options, file, engine)

@@ -28,6 +28,9 @@ Micros = Annotated[int, Meta(ge=0, le=(1 << 62))]
 Count = Annotated[int, Meta(ge=0, le=(1 << 62))]
 Code = Annotated[int, Meta(ge=-(1 << 62), le=(1 << 62))]
 Scalar = Code | str | bool | None
+# What may happen without a line: kinds of a spec's labels, each with a name, or `*` for all names.
+UNSEEN_KINDS: Final = ("call", "return", "callback", "expiry", "timer", "event")
+Unseen = Annotated[str, Meta(pattern=rf"^({'|'.join(UNSEEN_KINDS)}) [^ ]+$")]
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first line. What it leaves out is read as the weaker claim.
 
-    `complete`: every event the spec can see was recorded; `lossy`: events may have been dropped.
+    `complete`: every event the spec can see was recorded; `lossy`: events may have been dropped;
+    `unseen`: of one that is neither, what alone may lack lines (`call IsAlive`, `timer *`).
     `n`: number of instances of a parametric machine. `resources`: the name used in `res` for an
     instance, `{"IP Address": "Resource[1]"}`. `params`: the spec's parameters (times in
     microseconds) and readings the run was made under. `slack_us`: how late an event may be seen.
@@ -57,6 +61,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     clock: dict[str, Clock] = {}
     complete: bool = False
     lossy: bool = False
+    unseen: tuple[Unseen, ...] | UnsetType = UNSET
     start: Literal["initial", "unknown"] = "unknown"
     timeouts_ms: dict[str, Count] = {}
     n: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType = UNSET

@@ -101,7 +101,7 @@ class Judge:
     _waiting: list[tuple[int, Event] | Malformed | UnknownLine] | None = None
 
     def __post_init__(self) -> None:
-        setting = setting_of(self.header, self.options)
+        setting = setting_of(self.header, self.options, self.system)
         self._count = setting.n
         if self._count is not None and self._count < 1:
             raise ReplayError(f"there is no System of {self._count} instances")
@@ -409,7 +409,7 @@ class Judge:
                 highest = max(highest, int(match[2]))
         self._waiting = None
         self._count = highest
-        self._set_out(replace(setting_of(self.header, self.options), n=highest))
+        self._set_out(replace(setting_of(self.header, self.options, self.system), n=highest))
         for one in waiting:
             if isinstance(one, tuple):
                 self.feed(*one)

@@ -395,6 +395,11 @@ def trace_parameters(system: System) -> dict[str, int | str]:
     return found
 
 
+def chosen_parameters(system: System) -> dict[str, int | str]:
+    """Of these what was chosen, and is not as the spec says by itself."""
+    return {name: one for name, one in trace_parameters(system).items() if name in system.chosen}
+
+
 def simulated_header(system: System, n: int, seed: int, tool: str) -> Header:
     """The header of a complete run that starts in an initial state with `n` instances."""
     return Header(

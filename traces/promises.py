@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rhscheck.spec.expr import StepKind
+from msgspec import UNSET
+
 from rhscheck.spec.system import System
 from rhscheck.traces.engine import Engine, Setting
 from rhscheck.traces.format import Header
 from rhscheck.traces.mapping import trace_parameters
 from rhscheck.traces.possible import TooManyStates
+from rhscheck.traces.unseen import Unseen, labels_in, unknown_labels, unseen_of
 from rhscheck.traces.verdicts import Recording
 from rhscheck.traces.wording import parameter_text
 
@@ -28,24 +30,26 @@ class Options:
 
     `slack_us`: how late a step may be (trace time); None: what the header says. `unseen`: events
     (kind, name or None for all of the kind) that may happen without a line about them, because
-    the log does not always have one; the trace block's `hide` comes on top. With it, a header that
-    does not claim to be complete lacks these events only. `n`: the number of instances; None: what
-    the header says, or else as many as are mentioned. `counted`: numbers that are left out are
-    those of lines that are missing; in a part of a recording they are not.
+    the log does not always have one; what the header says of such, and the trace block's `hide`,
+    come on top. Where either says so, a header that does not claim to be complete lacks these
+    events only. `n`: the number of instances; None: what the header says, or else as many as are
+    mentioned. `counted`: numbers that are left out are those of lines that are missing; in a part
+    of a recording they are not.
     """
 
     slack_us: int | None = None
-    unseen: tuple[tuple[StepKind, str | None], ...] = ()
+    unseen: Unseen = ()
     n: int | None = None
     counted: bool = True
 
 
-def setting_of(header: Header | None, options: Options) -> Setting:
+def setting_of(header: Header | None, options: Options, system: System) -> Setting:
     """What an engine for this recording has to be made for."""
     head = header or Header()
     count = options.n if options.n is not None else head.n if isinstance(head.n, int) else None
     slack = head.slack_us if options.slack_us is None else options.slack_us
-    return Setting(count, slack, options.unseen)
+    unseen = dict.fromkeys((*options.unseen, *unseen_of(labels_in(head), system)))
+    return Setting(count, slack, tuple(unseen))
 
 
 def time_out_parameter(system: System, limit: str) -> str | None:
@@ -81,12 +85,20 @@ def hold(
     _compare(header, system, ours, recording)
     if recording.stopped:
         return False
-    declared = bool(options.unseen) and not header.lossy
+    labels = labels_in(header)
+    declared = bool(options.unseen or header.unseen is not UNSET) and not header.lossy
     lossy = header.lossy or (not header.complete and not declared)
     if lossy:
         recording.lacks("the recording may lack events: nothing is held against their absence")
     elif not header.complete:
         recording.lacks("events of some kinds leave no line in this recording")
+    unknown = unknown_labels(labels, system)
+    if unknown:
+        taken = dict.fromkeys(f"`{label.partition(' ')[0]} *`" for label in unknown)
+        recording.notes.append(
+            f"the header says that {', '.join(f'`{one}`' for one in unknown)} may leave no line, "
+            f"which {ours.name} does not have: taken as {', '.join(taken)}"
+        )
     if header.start != "initial":
         recording.lacks("the recording does not begin with the run: it may begin in any state")
     try:

@@ -99,7 +99,7 @@ class Scorer:
         ending: Ending = "complete",
     ) -> TraceReport:
         """What the replayer says; `chunk`: so many lines at once, 0: all of them."""
-        setting = setting_of(header, Options())
+        setting = setting_of(header, Options(), self.system)
         judge = Judge(self.system, header, engine=self.engines.get(setting))
         assert judge.engine is not None
         self.engines[setting] = judge.engine

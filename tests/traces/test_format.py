@@ -204,6 +204,17 @@ def test_a_malformed_line_is_reported_with_its_place(
         (b'{"rhs":2,"kind":"header"}\n', 2, "only rhs-trace/1 can be read"),
         (b'{"rhs":1,"kind":"end","events":0,"sha256":""}\n', 1, "the first line is not the header"),
         (b'{"rhs":1,"kind":"header","n":0}\n', 26, "Expected 'int' >= 1 for 'n'"),
+        (
+            b'{"rhs":1,"kind":"header","unseen":["timer *","Call IsAlive"]}\n',
+            26,
+            "Expected 'str' matching regex "
+            r"'^(call|return|callback|expiry|timer|event) [^ ]+$' for 'unseen'",
+        ),
+        (
+            b'{"rhs":1,"kind":"header","unseen":"timer *"}\n',
+            26,
+            "Expected 'array', got 'str' for 'unseen'",
+        ),
         (b"MZ\x00\n", 1, "not JSON: invalid character"),
     ],
 )
@@ -222,6 +233,19 @@ def test_a_cut_file_is_known_as_cut() -> None:
 
 def test_a_file_cut_between_lines_has_no_end_line() -> None:
     assert records(HEADER_LINE, CALL_LINE)[-1] == Finish("missing", 2, 1, "there is no end line")
+
+
+def test_what_leaves_no_line_stands_in_a_header_that_says_so_only() -> None:
+    header = Header(id="a", unseen=("expiry *", "event handleSignaled"))
+    data = Trace(header, ()).encode()
+    assert data.startswith(
+        b'{"rhs":1,"kind":"header","id":"a","src":"unknown","spec":"","spec_sha256":"","clock":{},'
+        b'"complete":false,"lossy":false,"unseen":["expiry *","event handleSignaled"],'
+        b'"start":"unknown"'
+    )
+    loaded = load_trace(BytesIO(data))
+    assert (loaded.header, loaded.finish.ending) == (header, "complete")
+    assert b"unseen" not in Trace(HEADER, ()).encode()
 
 
 def test_an_empty_file_has_neither_header_nor_events() -> None:

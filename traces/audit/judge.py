@@ -16,8 +16,9 @@ from rhscheck.spec.expr import StepKind
 from rhscheck.spec.system import System
 from rhscheck.traces.audit.cases import STEPS
 from rhscheck.traces.audit.model import Case
-from rhscheck.traces.audit.opinion import Duty, Opinion, SpecSummary, speaks_of
+from rhscheck.traces.audit.opinion import Duty, Opinion, SpecSummary
 from rhscheck.traces.audit.report import Judgement, ResourceVerdict
+from rhscheck.traces.audit.worded import Worded, case_of, case_text
 from rhscheck.traces.engine import Engine
 from rhscheck.traces.format import (
     CallEvent,
@@ -32,7 +33,7 @@ from rhscheck.traces.format import (
 )
 from rhscheck.traces.judge import Judge, Options
 from rhscheck.traces.logmap.language import LogMap
-from rhscheck.traces.logmap.names import Words, words_of
+from rhscheck.traces.logmap.names import words_of
 from rhscheck.traces.mapping import result_codes
 
 _WHOLE = "a log has no end that could be missing"
@@ -59,23 +60,6 @@ def labels_of(system: System) -> frozenset[tuple[str, str]]:
         for transition in system.transitions
         for label in (transition.label, *transition.also)
     )
-
-
-def _case(event: Event) -> Case | None:
-    """The case of an event; None: no spec speaks of such."""
-    match event:
-        case CallEvent(op=op):
-            return "call", op, None
-        case ReturnEvent(op=op, rc=rc):
-            return "return", op, rc
-        case StatusEvent(op=op, state=state):
-            return "status", op, state
-        case TimeoutEvent(op=op):
-            return "timeout", op, None
-        case NamedEvent(name=name):
-            return "event", name, None
-        case _:
-            return None
 
 
 def _event(case: Case) -> Event:
@@ -111,68 +95,38 @@ class StrictBench:
     file: str
     engine: Engine | None
     keep: Callable[[Engine], object]
-    _words: Words = field(init=False)
+    _worded: Worded = field(init=False)
     _judge: Judge | None = None
     _unknown: int = 0  # events that the spec has no word for; the first of them and its line
     _first: tuple[Case, int] | None = None
 
     def __post_init__(self) -> None:
-        self._words = words_of(self.system)
+        self._worded = Worded(words_of(self.system), self.logmap.foreign)
 
     def feed(self, line: int, event: Event) -> None:
         """The next event, from `line` of the log."""
-        case = _case(event)
-        if isinstance(event, GapEvent):
-            self._made().feed(line, event)
-        elif case is None or self._hides(case):
-            return
-        elif self._speaks_of(case):
-            self._made().feed(line, event)
-        else:
+        case = case_of(event)
+        if case is not None and self._worded.is_strange(event):
             self._unknown += 1
             self._first = self._first or (case, line)
-            if not self.logmap.foreign or speaks_of(case, self._words.labels):
-                # The mapping takes the log's word for the spec's. Whatever it was, to leave it out
-                # would accuse whoever was expected to do it. Another spec than the mapping's may
-                # not be about such events at all.
-                why = "an event that the spec has no word for"
-                gap = GapEvent(
-                    ts=event.ts,
-                    ts_lo=event.ts_lo,
-                    ts_hi=event.ts_hi,
-                    seq=event.seq,
-                    host=event.host,
-                    src=event.src,
-                    why=why,
-                )
-                self._made().feed(line, gap)
-
-    def _hides(self, case: Case) -> bool:
-        """Whether the spec takes it for a step that leaves nothing in a recording."""
-        words = self._words
-        return speaks_of(case, words.labels) and not speaks_of(case, words.recorded)
-
-    def _speaks_of(self, case: Case) -> bool:
-        if not speaks_of(case, self._words.labels):
-            return False
-        kind, name, detail = case
-        return kind != "status" or detail in self._words.states.get(name, (detail,))
+        told = self._worded.told(event)
+        if isinstance(told, GapEvent) or case_of(told) is not None:
+            self._made().feed(line, told)
 
     def _notes(self) -> tuple[str, ...]:
         """What the spec has no word for."""
         if self._first is None:
             return ()
         case, line = self._first
-        kind, name, detail = case
-        what = f"{kind} {name}({detail})" if kind == "status" else f"{kind} {name}"
         some = "1 event is none" if self._unknown == 1 else f"{self._unknown:,} events are none"
         then = "not judged"
-        if not self.logmap.foreign or speaks_of(case, self._words.labels):
+        if self._worded.is_lost(case):
             then = (
                 "the run may be in any state after it; a table of the mapping says what such a "
                 "word means, and `note` what the spec does not speak of"
             )
         first = "" if self._unknown == 1 else "first "
+        what = case_text(case)
         return (
             f"{some} that {self.system.name} has a word for ({first}`{what}`, line {line}): {then}",
         )

@@ -103,7 +103,10 @@ class EventMaker:
     def events(self, sighting: Sighting) -> Iterator[Event]:
         """The events of one line."""
         for told in sighting.reading.told:
-            yield from self._event(told, sighting)
+            for event in self._event(told, sighting):
+                # Counted when it is one: a number that is left out would be that of a lost line.
+                self._seq += 1
+                yield event
 
     def _event(self, told: Told, sighting: Sighting) -> Iterator[Event]:
         res = told.res if told.res is not None else sighting.res
@@ -273,10 +276,9 @@ class EventMaker:
     def _place(
         self, sighting: Sighting, res: str | None, known: _Known | None, told: Told
     ) -> dict[str, Any]:
-        self._seq += 1
         time_us = sighting.time_us
         place: dict[str, Any] = {
-            "seq": self._seq,
+            "seq": self._seq + 1,
             "host": sighting.host or self.host,
             "tid": _thread(sighting.tid),
             "res": res,
