@@ -56,6 +56,7 @@ SAID = f"error: {OF_2003}\nerror: {MISSING}\n"
 def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Two logs that can be read, `calls.log` with a violation, between and beside two others."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
     write(tmp_path, "a.log", STUCK)
     write(tmp_path, "old.log", OLD)
     write(tmp_path, "b.log", QUIET)

@@ -113,11 +113,12 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILT)
-def test_a_strict_log_with_a_line_that_cannot_be_read(how: str, strict: Court) -> None:
+@pytest.mark.parametrize(("first", "how"), list(enumerate(SPOILT)))
+def test_a_strict_log_with_a_line_that_cannot_be_read(first: int, how: str, strict: Court) -> None:
     lines = lines_of(1)
-    for at, line in enumerate(lines):
-        assert accused(strict, [*lines[:at], SPOILT[how](line), *lines[at + 1 :]]) == []
+    for at in range(first % 3, len(lines), 3):
+        spoilt = SPOILT[how](lines[at])
+        assert accused(strict, [*lines[:at], spoilt, *lines[at + 1 :]]) == []
 
 
 def test_a_strict_log_with_lines_in_the_wrong_order(strict: Court) -> None:
