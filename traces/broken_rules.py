@@ -40,6 +40,8 @@ class BrokenRules:
     ) -> None:
         self._engine = engine
         self._duties = engine.world.duties
+        # What happens without a line, whenever, is no better than what is not known.
+        self._unseen = bool(engine.setting.unseen)
         self.wording = wording
         self._recording = recording
         self._repairs = repairs
@@ -75,7 +77,8 @@ class BrokenRules:
             if bit not in unit.suspected:
                 unit.suspected[bit] = site
                 known = origin is not None and len(origin.node.items) == 1
-                unit.vague = unit.vague & ~(1 << bit) | (unit.partial and not known) << bit
+                vague = self._unseen or (unit.partial and not known)
+                unit.vague = unit.vague & ~(1 << bit) | vague << bit
         for bit in [one for one in unit.suspected if not node.some >> one & 1]:
             del unit.suspected[bit]
         if node.certain:

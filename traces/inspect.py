@@ -220,7 +220,7 @@ class Inspector:
                     unit.follower, either = innocent, trial.node.certain
                     trial, passed = stuck, False
                     break
-            if passed and self._shows_more(origin, trial):
+            while passed and self._shows_more(origin, trial):
                 found = self._first_shown(origin, trial) or self._window.first_after(now)
                 time, line = found or (now, 0)
                 at = min(time, now)
@@ -229,9 +229,13 @@ class Inspector:
                 unit.follower = shown
                 site = Site(line, unit.name, time, "the time before this line")
                 self.rules.inspect(unit, site, origin, SeenLine(line, at, at, "time"))
-                if at < now:
-                    self.pass_time(unit, now)
-            elif passed:
+                # Time may break further rules, which other lines show.
+                origin = unit.follower
+                trial = origin.copy()
+                passed = trial.advance(now, now)
+                if at == now:
+                    break
+            if passed:
                 unit.follower = trial
                 if unit.suspected:
                     site = Site(0, unit.name, now, "the time before this line")

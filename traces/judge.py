@@ -361,7 +361,11 @@ class Judge:
             # No line came after it that any unit could notice it by.
             recording.lacks(f"{self._missing}, and nothing follows")
         self._steady.release_all()
-        self._all.sweep(at_end=ending.ending == "complete")
+        whole = ending.ending == "complete"
+        self._all.sweep(at_end=whole, last=True)
+        for unit in self._all.everybody:
+            self._all.inspector.close(unit)
+        self._all.sweep(at_end=whole, last=True)  # time passes for those, too, that had a fault
         for unit in self._all.everybody:
             self._all.inspector.close(unit)
         if self._hosts.several and ending.ending != "complete" and not self._all.lossy:

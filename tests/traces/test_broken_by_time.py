@@ -94,3 +94,57 @@ def test_a_line_that_is_put_before_itself_is_at_another_time() -> None:
     ]  # fmt: skip
     (finding,) = findings(RHS, run)
     assert (finding.line, finding.rule, finding.repair) == (8, "P6", ("line 8 400ms earlier",))
+
+
+TWO_TIMES = """\
+spec times "two rules that time breaks one after the other"
+actors { host House }
+
+machine Door[i in 1..N] {
+  initial state Shut {
+    clock shut
+    by House: open -> Open
+  }
+  state Open {
+    by House: knock
+    by House: close -> Shut
+  }
+}
+
+rules Door {
+  rule Two "never shut for more than two seconds":
+    never in Shut and shut > 2s
+  rule Odd "not shut at odd times":
+    never in Shut and shut >= 3s and shut <= 4s
+}
+"""
+
+
+def test_after_one_rule_time_breaks_the_next() -> None:
+    """Nobody looked at the resource again after the first: the second was said to be kept."""
+    system = load_source(Source("times.sm", TWO_TIMES)).system
+    done = ((0, 2, "open"), (0, 1, "open"), (0, 2, "close"), (2.5, 1, "knock"), (9, 1, "knock"))
+    run = [
+        NamedEvent(ts=int(at * SECOND), seq=0, res=f"Door[{door}]", name=name)
+        for at, door, name in done
+    ]
+    told = [(one.line, one.rule, one.resource) for one in findings(system, run)]
+    assert told == [(5, "Two", "Door[2]"), (6, "Odd", "Door[2]")]
+
+
+def test_what_may_have_happened_without_a_line_is_told_where_that_is_certain() -> None:
+    """The line before which a call may have returned unseen, and broken nothing, was accused."""
+    run = [
+        *OPENED[:2], call(1000, "ResourceControl"), call(2000, "Terminate"),
+        answer(2100, "Terminate"), answer(3000, "ResourceControl"),
+    ]  # fmt: skip
+    header = msgspec.structs.replace(
+        HEADER, spec="rhs", complete=False, unseen=("return ResourceControl",)
+    )
+    judge = Judge(QUICK, header)
+    judge.feed_all(2, renumbered(run))
+    report = judge.finish(Finish("complete", len(run) + 2, len(run), ""))
+    assert [(one.line, one.rule, one.verdict) for one in report.findings] == [
+        (5, "M2", "violated"), (5, "D3[ResourceControl]", "inconclusive"), (7, None, "violated"),
+    ]  # fmt: skip
+    assert report.findings[2].unmet[-1] == "unless line 5 broke D3[ResourceControl]"
