@@ -307,10 +307,10 @@ class Gathering:
         slowest = self.hosts.slowest
         return None if slowest is None else slowest if at_end else slowest - 1
 
-    def sweep(self, *, at_end: bool = False, last: bool = False) -> None:
+    def sweep(self, *, at_end: bool = False, is_over: bool = False) -> None:
         """Bring every unit to the present, so that missed deadlines are noticed, and forget.
 
-        `at_end`: the recording is whole, so no host will tell more. `last`: no line follows. Until
+        `at_end`: the recording is whole, so no host will tell more. `is_over`: no line follows. Until
         when a host ran is known by its own lines: nobody is late by the clock of another.
         """
         if self.now is None:
@@ -340,7 +340,7 @@ class Gathering:
         self._dropped += len(self._log)
         self._shared_lines.clear()
         self._log.clear()
-        if not last:
+        if not is_over:
             self.window.clear()
 
     def in_own_time(self, unit: Unit, host: str, time: int, late: int) -> tuple[int, int]:

@@ -362,10 +362,10 @@ class Judge:
             recording.lacks(f"{self._missing}, and nothing follows")
         self._steady.release_all()
         whole = ending.ending == "complete"
-        self._all.sweep(at_end=whole, last=True)
+        self._all.sweep(at_end=whole, is_over=True)
         for unit in self._all.everybody:
             self._all.inspector.close(unit)
-        self._all.sweep(at_end=whole, last=True)  # time passes for those, too, that had a fault
+        self._all.sweep(at_end=whole, is_over=True)  # time passes for those, too, that had a fault
         for unit in self._all.everybody:
             self._all.inspector.close(unit)
         if self._hosts.several and ending.ending != "complete" and not self._all.lossy:
