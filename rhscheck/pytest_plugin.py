@@ -16,7 +16,7 @@ import pytest
 from rhscheck.pytest_marker import MARKER, Marked, read_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from typing import Any
 
     from rhscheck.recording import Recording
@@ -153,6 +153,7 @@ class Conformance:
 
 
 _CONFORMANCE = pytest.StashKey[Conformance]()
+_OUTCOME = pytest.StashKey[str]()  # of the test itself: failed if a part of it has failed
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -185,9 +186,15 @@ def pytest_fixture_setup(
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """After the test itself has passed: judge its traces and recordings."""
+    """After the test itself has passed: judge its traces and recordings.
+
+    A test of unittest comes here even if it failed or was skipped; pytest then reports that, not
+    what is raised here.
+    """
     made = item.stash.get(_CONFORMANCE, None)
     if made is None and item.get_closest_marker(MARKER) is None:
+        return
+    if item.stash.get(_OUTCOME, None) == "failed":
         return
     marked = read_markers(item)
     if made is not None:
@@ -202,10 +209,28 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         marked.refuse_idle()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Know whether the test itself has passed.
+
+    Its subtests are reported before it: if one has failed, so has the test.
+    """
+    report = yield
+    if call.when == "call" and item.stash.get(_OUTCOME, None) != "failed":
+        item.stash[_OUTCOME] = report.outcome
+    return report
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """After all fixtures of the test, in whatever order they ended: judge what they recorded."""
     made = item.stash.get(_CONFORMANCE, None)
+    passed = item.stash.get(_OUTCOME, None) == "passed"
+    for key in (_CONFORMANCE, _OUTCOME):  # the test may be run again
+        if key in item.stash:
+            del item.stash[key]
     if made is not None:
-        del item.stash[_CONFORMANCE]  # the test may be run again
+        made.passed = made.passed and passed
         made.after_teardown()

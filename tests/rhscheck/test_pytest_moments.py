@@ -191,3 +191,77 @@ def test_a_recording_ends_with_the_teardown_of_its_test(tmp_path: Path) -> None:
     found = run_project(tmp_path, LENT)
     assert found.outcomes == {"test_lends": "PASSED", "test_ends_with_the_module": "ERROR"}
     assert "recording-1.jsonl:3: Opened violated" in found.output
+
+
+UNITTEST = """
+import unittest
+
+import pytest
+
+pytestmark = pytest.mark.rhscheck(spec="store.sm")
+
+
+class TestHost(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def keep(self, conformance):
+        self.conformance = conformance
+
+    def test_skips(self):
+        self.skipTest("not here")
+
+    def test_fails(self):
+        self.conformance.recording().call("disk", "Read")
+        self.fail("by itself")
+
+    @unittest.expectedFailure
+    def test_fails_as_expected(self):
+        self.fail("by itself")
+
+    @unittest.expectedFailure
+    def test_passes_unexpectedly(self):
+        pass
+
+    def test_fails_in_a_part(self):
+        with self.subTest("part"):
+            self.fail("by itself")
+
+    def test_skips_a_part_and_conforms(self):
+        with self.subTest("part"):
+            self.skipTest("not here")
+        self.conformance.recording().call("disk", "Open")
+
+    def test_conforms(self):
+        self.conformance.recording().call("disk", "Open")
+
+    def test_breaks_a_rule(self):
+        self.conformance.recording().call("disk", "Read")
+
+    def test_records_nothing(self):
+        pass
+
+
+@pytest.mark.rhscheck("broken.jsonl")
+class TestMarked(unittest.TestCase):
+    def test_skips_beside_a_trace(self):
+        self.skipTest("not here")
+
+    def test_passes_beside_a_trace(self):
+        pass
+"""
+
+
+def test_a_test_of_unittest_is_judged_if_it_has_passed(tmp_path: Path) -> None:
+    found = run_project(tmp_path, UNITTEST)
+    assert found.outcomes == {
+        "test_fails": "FAILED",
+        "test_passes_unexpectedly": "FAILED",
+        "test_fails_in_a_part": "PASSED",  # of its part pytest says SUBFAILED
+        "test_skips_a_part_and_conforms": "PASSED",
+        "test_conforms": "PASSED",
+        "test_breaks_a_rule": "FAILED",
+        "test_records_nothing": "ERROR",
+        "test_passes_beside_a_trace": "FAILED",
+    }, found.output
+    assert "SUBFAILED[part] test_host.py::TestHost::test_fails_in_a_part" in found.output
+    assert "5 failed, 4 passed, 2 skipped, 1 xfailed, 1 error" in found.output
+    assert found.output.count("jsonl:2: Opened violated") == 2
