@@ -7,7 +7,7 @@ Like `pytest_plugin`, it is loaded in everybody's runs and imports nothing but p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MARKER = "rhscheck"
 _OPTIONS = ("traces", "spec", "settings", "require")
 _NOTHING = "did a pattern match no file?"
+_READ = pytest.StashKey[list[tuple[Iterator[object], tuple[object, ...]]]]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def read_markers(item: pytest.Item) -> Marked:
         for name in marker.kwargs:
             if name not in _OPTIONS:
                 misused(f"has no option {name}; it has: {', '.join(_OPTIONS)}")
-        for one in (*marker.args, *_named(marker.kwargs)):
+        for one in (*marker.args, *_named(marker.kwargs, item.config)):
             if not _is_path(one):
                 misused(f"takes names of traces, not {one!r}")
             traces.append(start.trace(one))
@@ -117,16 +118,27 @@ def _is_path(value: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(value, str | os.PathLike)
 
 
-def _named(said: Mapping[str, object]) -> tuple[object, ...]:
+def _named(said: Mapping[str, object], config: pytest.Config) -> tuple[object, ...]:
     """The traces of the option `traces`: one or several, but not none."""
     if "traces" not in said:
         return ()
     named = said["traces"]
     if _is_path(named) or not isinstance(named, Iterable):
         return (named,)
-    found = tuple(named)
+    found = _read_once(named, config) if isinstance(named, Iterator) else tuple(named)
     if not found:
         misused(f"has the option traces={named!r}, without any: {_NOTHING}")
+    return found
+
+
+def _read_once(named: Iterator[object], config: pytest.Config) -> tuple[object, ...]:
+    """All that `named` gave when it was read first: a marker is read more than once."""
+    read = config.stash.setdefault(_READ, [])
+    for one, found in read:
+        if one is named:
+            return found
+    found = tuple(named)
+    read.append((named, found))
     return found
 
 

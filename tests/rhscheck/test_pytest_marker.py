@@ -267,3 +267,57 @@ def test_arguments_of_a_wrong_type_are_refused(tmp_path: Path) -> None:
     assert f"{said} names of traces, not 3" in found.output
     assert "TypeError: a trace is named by a text or path, not ['good.jsonl']" in found.output
     assert "ValueError" not in found.output
+
+
+READ_ONCE = """
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.mark.rhscheck(traces=FOLDER.glob("good.json*"), spec="store.sm")
+class TestGood:
+    def test_first(self):
+        pass
+
+    def test_second(self):
+        pass
+
+    def test_records(self, conformance):
+        conformance.recording().call("disk", "Open")
+
+
+@pytest.mark.rhscheck(traces=(FOLDER / name for name in ["broken.jsonl"]), spec="store.sm")
+class TestBroken:
+    def test_broken(self):
+        pass
+
+    def test_broken_again(self):
+        pass
+
+
+@pytest.mark.rhscheck(traces=iter(()), spec="store.sm")
+class TestNone:
+    def test_none(self):
+        pass
+
+    def test_none_again(self):
+        pass
+"""
+
+
+def test_an_iterator_of_traces_holds_for_every_test(tmp_path: Path) -> None:
+    found = run_project(tmp_path, READ_ONCE)
+    assert found.outcomes == {
+        "test_first": "PASSED",
+        "test_second": "PASSED",
+        "test_records": "PASSED",
+        "test_broken": "FAILED",
+        "test_broken_again": "FAILED",
+        "test_none": "FAILED",
+        "test_none_again": "FAILED",
+    }, found.output
+    assert found.output.count("broken.jsonl:2: Opened violated") == 2
+    assert found.output.count("without any: did a pattern match no file?\n") == 2
