@@ -177,7 +177,10 @@ def conformance(request: pytest.FixtureRequest, tmp_path: Path) -> Conformance:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> None:
-    """Know of fixtures that may go on recording when the test itself is over."""
+    """Know of fixtures that may go on recording when the test itself is over.
+
+    Those that name it as an argument: pytest does not tell who asked by `getfixturevalue`.
+    """
     if FIXTURE in fixturedef.argnames:
         made = request.node.stash.get(_CONFORMANCE, None)
         if made is not None:

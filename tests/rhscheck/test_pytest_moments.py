@@ -120,6 +120,17 @@ def by_name(request):
 
 def test_teardown_of_a_fixture_that_asked_by_name(by_name):
     pass
+
+
+@pytest.fixture
+def closing_by_name(request):
+    run = request.getfixturevalue("conformance").recording(slack_us=0)
+    yield
+    run.call("disk", "Open", at_us=8)
+
+
+def test_nothing_before_a_teardown_that_asked_by_name(closing_by_name):
+    pass
 """
 
 
@@ -142,6 +153,7 @@ def test_what_is_recorded_is_judged_whenever_it_is_recorded(
         "test_nothing_is_recorded_in_the_teardown_either": "ERROR",
         "test_teardown_method": "ERROR",
         "test_teardown_of_a_fixture_that_asked_by_name": "ERROR",
+        "test_nothing_before_a_teardown_that_asked_by_name": "FAILED",
     }, found.output
     assert found.output.count("recording-1.jsonl:4: Opened violated") == 2
 
