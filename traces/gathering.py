@@ -310,8 +310,8 @@ class Gathering:
     def sweep(self, *, at_end: bool = False, is_over: bool = False) -> None:
         """Bring every unit to the present, so that missed deadlines are noticed, and forget.
 
-        `at_end`: the recording is whole, so no host will tell more. `is_over`: no line follows. Until
-        when a host ran is known by its own lines: nobody is late by the clock of another.
+        `at_end`: the recording is whole, so no host will tell more. `is_over`: no line follows.
+        Until when a host ran is known by its own lines: nobody is late by the clock of another.
         """
         if self.now is None:
             return
