@@ -163,3 +163,61 @@ def monitors_in_trace(*lines: str) -> list[str | None]:
     maker, reader = EventMaker(), LogReader(load_map("clusterlog"))
     read = reader.read(BytesIO("".join(lines).encode()))
     return [one.mon for sighting in read for one in maker.events(sighting)]
+
+
+# ---- what lies between ---------------------------------------------------------------------------
+MARKED = (
+    "rcm::RcmResource::HandleMonitorReply: Resource '{}' has crashed or deadlocked; marking it to "
+    "run in a separate monitor."
+)
+HOSTED = tuple(RHS.format(ONE, "20:00.000", ONLINE.format(name)) for name in "ab")
+
+
+def test_nothing_is_concluded_from_an_incident_across_missing_lines() -> None:
+    online = RHS.format(ONE, "25:00.000", TIMED_OUT.format("ONLINERESOURCE", "a"))
+    checked = RHS.format(ONE, "25:00.000", TIMED_OUT.format("ISALIVE", "a"))
+    failed = "Online for resource a failed."
+    ends = RHS.format(ONE, "{}", AND_ENDS.format("a"))
+    # The place of the later lines: behind a gap, or earlier.
+    for gap, time in (("...\n", "26:00.000"), ("", "21:00.000")):
+        at = 4 if gap else 3
+        before = (*HOSTED[:1], online, gap)
+        assert incidents(*before, RHS.format(ONE, time, failed)) == [
+            ("timed-out", "a", [2], []),
+            ("failed", "a", [at], []),
+        ]
+        assert incidents(*before, RCM.format(time, MARKED.format("a"))) == [
+            ("timed-out", "a", [2], []),
+            ("crashed", "a", [at], []),
+        ]
+        before = (*HOSTED, checked, gap)
+        restarted = RCM.format(time, RESTART.format("b"))
+        assert incidents(*before, RHS.format(ONE, time, DUMPED), restarted) == [
+            ("timed-out", "a", [3], []),
+            ("crashed", None, [at + 1, at + 2], ["a", "b"]),
+        ]
+        assert incidents(*before, restarted) == [("timed-out", "a", [3], [])]
+        assert incidents(*before, ends.format(time)) == [
+            ("timed-out", "a", [3], []),
+            ("timed-out", "a", [at + 1], ["b"]),
+        ]
+
+
+def test_a_process_that_ended_is_named_by_no_line_across_missing_lines() -> None:
+    dumped = RHS.format(ONE, "25:00.000", DUMPED)
+    for gap, time in (("...\n", "26:00.000"), ("", "21:00.000")):
+        assert incidents(*HOSTED, dumped, gap, RCM.format(time, MARKED.format("b"))) == [
+            ("crashed", None, [3], ["a", "b"]),
+            ("crashed", "b", [5 if gap else 4], []),
+        ]
+
+
+def test_a_process_that_was_ending_is_another_one_where_the_time_goes_back() -> None:
+    online = ONLINE.format("b")
+    lines = (
+        RHS.format(ONE, "20:00.000", online),
+        RHS.format(ONE, "25:00.000", DUMPED),
+        RHS.format(ONE, "21:00.000", online),
+    )
+    assert monitor_of_last(*lines) == "6656#2"
+    assert monitors_in_trace(*lines) == ["6656#1", "6656#1", "6656#2"]

@@ -19,7 +19,7 @@ from rhscheck.traces.audit.model import (
     Saying,
 )
 from rhscheck.traces.audit.monitors import Monitors
-from rhscheck.traces.logmap.dying import END_US
+from rhscheck.traces.logmap.dying import BACK_US, END_US
 from rhscheck.traces.logmap.reading import Sighting
 
 MAX_INCIDENTS: Final = 2_000
@@ -34,7 +34,6 @@ _LATE_US: Final = 3_600_000_000
 # What the DLL said counts as a likely cause for so long, or so many lines where there is no time.
 CAUSE_US: Final = 60_000_000
 CAUSE_LINES: Final = 200
-_BACK_US: Final = 1_000_000  # times may go back by so much within a recording
 SWEEP: Final = 1_000  # resources that said something, before the old ones are forgotten
 
 
@@ -54,7 +53,9 @@ class Incidents:
     _swept: int = 0  # resources that were left the last time
     _gone: Incident | None = None
     _of: dict[str, tuple[Incident, ...]] = field(default_factory=dict)  # the last of each resource
-    _border: int = 0  # a line: nothing is concluded from incidents before it to failures behind it
+    # The last of all to which later lines may belong, as may those of `_of`: all behind the last
+    # place where lines are missing or the time goes back.
+    _recent: list[Incident] = field(default_factory=list)
 
     def add(
         self,
@@ -155,7 +156,7 @@ class Incidents:
         then = latest.place.time_us
         if then is None or place.time_us is None:
             return latest if near(latest.place, place) else None
-        return latest if -_BACK_US <= place.time_us - then <= END_US else None
+        return latest if -BACK_US <= place.time_us - then <= END_US else None
 
     def stuck_call(
         self, resource: Resource, now: int | None, within_us: int = END_US
@@ -179,18 +180,18 @@ class Incidents:
             if one.kind in kinds and (ops is None or one.op in ops)
         ]
         found = known[-1] if known else None
-        if found is None or found.place.line < self._border:
+        if found is None:
             return None
         if found.last_us is None or place.time_us is None:
             return found if place.line - found.lines[-1].line <= CAUSE_LINES else None
-        return found if -_BACK_US <= place.time_us - found.last_us <= within_us else None
+        return found if -BACK_US <= place.time_us - found.last_us <= within_us else None
 
     def nameless_end(self, resource: Resource, now: int | None) -> Incident | None:
         """The end of a process by nobody knows whom, which may be that of the resource."""
         monitor = self.monitor_of(resource)
         found = [
             one
-            for one in self.found[-_RECENT:]
+            for one in self._recent
             if (one.kind, one.resource) == ("crashed", None)
             and not _is_over(one, now)
             and (monitor is None or one.monitor is None or one.monitor == monitor)
@@ -208,7 +209,7 @@ class Incidents:
     def was_ended_before(self, incident: Incident) -> bool:
         """Whether its monitor had ended by another one already."""
         monitor = incident.monitor
-        others = [one for one in self.found[-_RECENT:] if one is not incident and one.ended]
+        others = [one for one in self._recent if one is not incident and one.ended]
         return incident.ended is False and any(
             monitor is not None and one.monitor == monitor for one in others
         )
@@ -217,7 +218,7 @@ class Incidents:
         """The monitor of the resource; None: unknown, or it has ended before."""
         monitor = resource.monitor
         if monitor is not None and not self.monitors.lives(monitor):
-            ended = [one for one in self.found[-_RECENT:] if one.monitor == monitor]
+            ended = [one for one in self._recent if one.monitor == monitor]
             return monitor if ended else None
         return monitor
 
@@ -239,7 +240,7 @@ class Incidents:
     ) -> list[Incident]:
         """The incidents by which the monitor (of `resource`) may have ended."""
         found: dict[str | int, Incident] = {}
-        for one in self.found[-_RECENT:]:
+        for one in self._recent:
             old = _is_over(one, now)
             key = one.place.line if one.resource is None else one.resource
             itself = resource is not None and one.resource == resource.name
@@ -267,19 +268,18 @@ class Incidents:
                 kept = {name: said for name, said in self._said.items() if _counts(said[-1], here)}
                 self._said, self._swept = kept, len(kept)
 
-    def forget_sayings(self, line: int) -> None:
+    def forget(self) -> None:
         """What was said explains nothing that comes now, and what comes tells of nothing before."""
         self._nameless.clear()
         self._said.clear()
-        self._border = line
-
-    def forget(self) -> None:
-        """The log is over: nothing more belongs to anything."""
-        self.forget_sayings(0)
         self._of.clear()
+        self._recent.clear()
+        self._gone = None
 
     def _add(self, incident: Incident) -> None:
         self._keep(incident)
+        self._recent.append(incident)
+        del self._recent[:-_RECENT]
         if len(self.found) < MAX_INCIDENTS:
             self.found.append(incident)
         else:
@@ -335,4 +335,4 @@ def _counts(saying: Saying, here: Place) -> bool:
         return True
     if said.time_us is None:
         return False
-    return here.time_us is None or here.time_us - said.time_us <= CAUSE_US + _BACK_US
+    return here.time_us is None or here.time_us - said.time_us <= CAUSE_US + BACK_US

@@ -212,19 +212,19 @@ class Story:
             self.backwards.append(place)
         if self.latest_us is None or (self.now is not None and self.now > self.latest_us):
             self.latest_us = self.now
-        self._forget(place.line)
+        self._forget()
         self.now = place.time_us
 
     def gap(self, place: Place) -> None:
         """Lines are missing here."""
         if len(self.gaps) < MAX_GAPS:
             self.gaps.append(place)
-        self._forget(place.line)
+        self._forget()
 
-    def _forget(self, line: int) -> None:
+    def _forget(self) -> None:
         """Of every resource: what is open, pending, or was said; it is done when it is next met."""
         self._era += 1
-        self.troubles.forget_sayings(line)
+        self.troubles.forget()
         self.monitors.forget_dying()
 
     def _resource(self, name: str) -> Resource | None:

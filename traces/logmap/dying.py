@@ -14,6 +14,7 @@ from rhscheck.traces.logmap.language import Told
 
 # Writing a dump takes a while.
 END_US: Final = 600_000_000
+BACK_US: Final = 1_000_000  # times may go back by so much within a recording
 RECOVERED: Final = "RCM recovers a monitor process"
 MADE: Final = "RCM has made a monitor process"
 RESTARTED: Final = "its monitor has ended"
@@ -42,7 +43,7 @@ class Dying:
         since = self._since[pid]
         # Without times only RCM says when it is gone: that another process has its number already
         # is the bolder claim.
-        if since is None or time_us is None or time_us - since <= END_US:
+        if since is None or time_us is None or -BACK_US <= time_us - since <= END_US:
             return True
         del self._since[pid]
         return False
