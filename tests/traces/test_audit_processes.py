@@ -165,6 +165,80 @@ def monitors_in_trace(*lines: str) -> list[str | None]:
     return [one.mon for sighting in read for one in maker.events(sighting)]
 
 
+# ---- what has ended, and was replaced ------------------------------------------------------------
+EVENT_1146 = (
+    "00000fe4.00001a10::2024/05/06-10:{} DBG   The cluster Resource Hosting Subsystem (RHS) "
+    "process was terminated and will be restarted. This is typical.\n"
+)
+RECOVERS = "rcm::RcmMonitor::RecoverProcess: Recovering monitor process {} / 0x1"
+DENIED = "RhsCall::Perform_NativeEH: ERROR_ACCESS_DENIED(5)' because of 'x'."
+
+
+def test_a_process_that_ends_later_did_not_end_by_a_call_whose_process_was_replaced() -> None:
+    lines = (
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        RHS.format(TWO, "00:00.000", ONLINE.format("c")),
+        RHS.format(ONE, "01:00.000", TIMED_OUT.format("ISALIVE", "a")),
+        RHS.format(ONE, "01:05.000", DUMPED),
+        RCM.format("01:06.000", MARKED.format("a")),
+        RCM.format("01:07.000", RECOVERS.format(6656)),
+        EVENT_1146.format("01:07.000"),
+        RCM.format("01:08.000", RESTART.format("a")),
+        RCM.format("01:08.000", REOPENED.format("a")),
+    )
+    of_a = ("timed-out", "a", [3, 4, 5, 6, 7, 8], [])
+    event, restarted = EVENT_1146.format("09:00.000"), RCM.format("09:01.000", RESTART.format("c"))
+    assert incidents(*lines, event, restarted) == [of_a, ("crashed", None, [10, 11], ["c"])]
+    recovers = RCM.format("09:00.000", RECOVERS.format(6912))
+    assert incidents(*lines, recovers, restarted) == [of_a, ("crashed", None, [10, 11], ["c"])]
+    # That of the same resource, too, and even if all that was told is that it was opened again.
+    marked = RCM.format("09:00.000", MARKED.format("a"))
+    assert incidents(*lines, marked) == [of_a, ("crashed", "a", [10], [])]
+    assert incidents(*lines[:4], lines[-1], event, restarted) == [
+        ("timed-out", "a", [3, 4], []),
+        ("crashed", None, [6, 7], ["c"]),
+    ]
+    # It is the same end as long as its lines are near, and as nothing says that it is over.
+    near = EVENT_1146.format("02:07.000")
+    assert incidents(*lines, near) == [("timed-out", "a", [3, 4, 5, 6, 7, 8, 10], [])]
+    assert incidents(*lines[:4], event) == [("timed-out", "a", [3, 4, 5], [])]
+
+
+def test_a_crash_that_was_replaced_is_not_the_next_one() -> None:
+    assert incidents(
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        EVENT_1146.format("01:00.000"),
+        RCM.format("01:01.000", RESTART.format("a")),
+        EVENT_1146.format("02:01.000"),
+        EVENT_1146.format("03:02.000"),
+        RCM.format("03:03.000", MARKED.format("a")),
+    ) == [("crashed", None, [2, 3, 4], ["a"]), ("crashed", "a", [5, 6], [])]
+
+
+def test_an_error_that_rhs_met_ends_no_process_if_no_line_says_that_it_ended() -> None:
+    lines = (
+        RHS.format(ONE, "00:00.000", ONLINE.format("a")),
+        RHS.format(TWO, "00:00.000", ONLINE.format("c")),
+        RHS.format(ONE, "01:00.000", DENIED),
+    )
+    met = ("exception", None, [3], [])
+    for time in ("01:30.000", "09:00.000"):
+        event, restarted = EVENT_1146.format(time), RCM.format(time, RESTART.format("c"))
+        assert incidents(*lines, event, restarted) == [met, ("crashed", None, [4, 5], ["c"])]
+        assert incidents(*lines, RCM.format(time, RESTART.format("a"))) == [met]
+    dumped = RHS.format(ONE, "{}", DUMPED)
+    restarted = RCM.format("09:01.000", RESTART.format("a"))
+    assert incidents(*lines, dumped.format("02:00.000"), restarted) == [
+        ("exception", None, [3, 4, 5], ["a"])
+    ]
+    assert incidents(*lines, dumped.format("02:00.001"), restarted) == [
+        met,
+        ("crashed", None, [4, 5], ["a"]),
+    ]
+    other = RHS.format(TWO, "01:30.000", DUMPED)
+    assert incidents(*lines, other) == [met, ("crashed", None, [4], ["c"])]
+
+
 # ---- what lies between ---------------------------------------------------------------------------
 MARKED = (
     "rcm::RcmResource::HandleMonitorReply: Resource '{}' has crashed or deadlocked; marking it to "

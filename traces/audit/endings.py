@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from rhscheck.traces.audit.incidents import CAUSE_US, near, prove
+from rhscheck.traces.audit.incidents import CAUSE_US, near, prove, replace
 from rhscheck.traces.audit.model import Incident, Place, Resource
 from rhscheck.traces.audit.usual import add_entry, forget_open, leave
 from rhscheck.traces.logmap.dying import SERVICE_GONE, process_in
@@ -133,6 +133,7 @@ def restarts(
     latest = troubles.ended_by(resource, troubles.monitor_of(resource), story.now)
     if latest is not None:
         prove(latest, sighting)
+        replace(latest, story.now)
         if resource.name != latest.resource:
             latest.lost(resource.name)
     reopens(story, told, resource, place, sighting)
@@ -145,6 +146,7 @@ def reopens(
     if resource is not None:
         story.monitors.heed(told, resource)
         story.monitors.replace(resource)
+        story.troubles.replaced(resource, story.now)
         forget_open(resource)
 
 
@@ -167,6 +169,10 @@ def marks(
     latest = troubles.latest(("timed-out", "crashed"), resource, story.now)
     if latest is not None and latest.ended is False and not near(latest.place, place):
         latest = None
+    if latest is None:
+        latest = troubles.latest(("exception",), resource, story.now)
+        if latest is not None and not near(latest.place, place):
+            latest = None
     nameless = troubles.nameless_end(resource, story.now)
     what, why = _MARKED
     if nameless is not None and (latest is None or latest.place.line < nameless.place.line):
@@ -196,7 +202,10 @@ def recovers(
     pid = process_in(told.text("detail"))
     monitor, hosted = story.monitors.end(pid, place.time_us, at_once=True)
     story.monitors.heed(told, None)
-    _lose(story, told, None, place, hosted, _cause(story, monitor, _RECOVERED, place, sighting))
+    cause = _cause(story, monitor, _RECOVERED, place, sighting)
+    if cause is not None:
+        replace(cause, story.now)
+    _lose(story, told, None, place, hosted, cause)
 
 
 def is_made(
@@ -211,4 +220,6 @@ def is_terminated(
 ) -> None:
     """The event log says that a process has ended, not which."""
     if not story.troubles.explained(place, sighting):
-        _cause(story, None, _TERMINATED, place, sighting)
+        cause = _cause(story, None, _TERMINATED, place, sighting)
+        if cause is not None:
+            replace(cause, story.now)

@@ -138,6 +138,8 @@ class Incidents:
         """The last incident of these kinds of the resource that a line may belong to."""
         for incident in reversed(self._of.get(resource.name, ())):
             if incident.kind in kinds:
+                if _is_replaced(incident, now):
+                    return None
                 if now is not None and incident.place.time_us is not None:
                     return incident if now - incident.place.time_us < _LATE_US else None
                 return incident
@@ -194,6 +196,7 @@ class Incidents:
             for one in self._recent
             if (one.kind, one.resource) == ("crashed", None)
             and not _is_over(one, now)
+            and not _is_replaced(one, now)
             and (monitor is None or one.monitor is None or one.monitor == monitor)
         ]
         return found[0] if len(found) == 1 else None
@@ -241,10 +244,21 @@ class Incidents:
         """The incidents by which the monitor (of `resource`) may have ended."""
         found: dict[str | int, Incident] = {}
         for one in self._recent:
-            old = _is_over(one, now)
+            old = _is_over(one, now) or _is_replaced(one, now)
             key = one.place.line if one.resource is None else one.resource
             itself = resource is not None and one.resource == resource.name
             if one.kind not in ("timed-out", "crashed", "exception") or old or (one.ended is False):
+                continue
+            if one.kind == "exception" and not one.ended:
+                # RHS may go on, if no line says soon that this very process has ended.
+                soon = not _is_over(one, now, CAUSE_US)
+                if (
+                    resource is None
+                    and monitor is not None
+                    and soon
+                    and one.monitor in (None, monitor)
+                ):
+                    found[key] = one
                 continue
             if monitor is None or one.monitor is None:
                 # Nobody says in which process it was: there must be a line that one has ended.
@@ -253,6 +267,12 @@ class Incidents:
             elif monitor == one.monitor:
                 found[key] = one
         return list(found.values())
+
+    def replaced(self, resource: Resource, now: int | None) -> None:
+        """RCM says that the resource is in another process: so is whoever lost the same one."""
+        for one in self._recent:
+            if one.ended and one.concerns(resource.name) and not _is_over(one, now):
+                replace(one, now)
 
     # ---- what was said before ------------------------------------------------------------------
     def note_saying(self, resource: Resource | None, pid: int | None, saying: Saying) -> None:
@@ -319,6 +339,18 @@ def _is_over(incident: Incident, now: int | None, within_us: int = END_US) -> bo
     """Whether its last line is too long ago for more to belong to it."""
     last = incident.place.time_us if incident.last_us is None else incident.last_us
     return last is not None and now is not None and now - last > within_us
+
+
+def replace(incident: Incident, now: int | None) -> None:
+    """RCM has another process in place of the one that ended by it, if that is not long known."""
+    if not _is_replaced(incident, now):
+        incident.replaced_us = now
+
+
+def _is_replaced(incident: Incident, now: int | None) -> bool:
+    """Whether RCM has long had another process in its place: what ends now is not the old one."""
+    since = incident.replaced_us
+    return since is not None and now is not None and now - since > CAUSE_US
 
 
 def near(earlier: Place, later: Place) -> bool:

@@ -96,6 +96,7 @@ class Incident(msgspec.Struct):
     `since_seen`: there is a line that says so, written by whoever was called.
     `op`: the call that was not back in time, or the operation that failed. `ended`: whether its
     monitor ended by it, None: no line says so. `last_us`: the time of the last line that proves it.
+    `replaced_us`: the time of the last line that says that another monitor is there in its place.
     """
 
     kind: IncidentKind
@@ -113,6 +114,7 @@ class Incident(msgspec.Struct):
     op: str | None = None
     ended: bool | None = None
     last_us: int | None = None
+    replaced_us: int | None = None
     _lost: set[str] = msgspec.field(default_factory=set)
 
     def lost(self, resource: str) -> None:
@@ -120,6 +122,10 @@ class Incident(msgspec.Struct):
         if resource not in self._lost:
             self._lost.add(resource)
             self.collateral.append(resource)
+
+    def concerns(self, resource: str) -> bool:
+        """Whether the resource's monitor ended by it."""
+        return resource == self.resource or resource in self._lost
 
     def found(self, resource: str) -> None:
         """What seemed to be another resource is the one that it is about."""
