@@ -239,6 +239,24 @@ def test_an_error_that_rhs_met_ends_no_process_if_no_line_says_that_it_ended() -
     assert incidents(*lines, other) == [met, ("crashed", None, [4], ["c"])]
 
 
+def test_nothing_that_goes_wrong_in_a_process_that_is_ending_has_ended_it() -> None:
+    broken = "RhsCall::Perform_NativeEH: STATUS_ACCESS_VIOLATION(5)' because of 'x'"
+    for text, kind, name in (
+        (TIMED_OUT.format("ARBITRATE", "b"), "timed-out", "b"),
+        (broken, "exception", None),
+        (DENIED, "exception", None),
+    ):
+        assert incidents(
+            *(RHS.format(ONE, "00:00.000", ONLINE.format(one)) for one in "abc"),
+            RHS.format(ONE, "01:00.000", TIMED_OUT.format("ISALIVE", "a")),
+            RHS.format(ONE, "01:01.000", DUMPED),
+            RHS.format(ONE, "01:05.000", text),
+            RHS.format(ONE, "01:06.000", DUMPED),
+            RCM.format("01:07.000", RESTART.format("c")),
+            RCM.format("01:08.000", RESTART.format("a")),
+        ) == [("timed-out", "a", [4, 5, 7, 8, 9], ["b", "c"]), (kind, name, [6], [])]
+
+
 # ---- what lies between ---------------------------------------------------------------------------
 MARKED = (
     "rcm::RcmResource::HandleMonitorReply: Resource '{}' has crashed or deadlocked; marking it to "

@@ -258,6 +258,7 @@ def _other_timeout(
         _WAITED,
         sighting,
         call.capitalize(),
+        ended=_ended_before(story, resource, sighting),
     )
     story.troubles.stuck(incident, None, told.get("late_ms"))
 
@@ -306,6 +307,7 @@ def _met_error(
         None,
         "the line does not say whether the DLL was called at all",
         sighting,
+        ended=_ended_before(story, resource, sighting),
     )
 
 
@@ -320,6 +322,7 @@ def _exception(
         "DLL",
         "an entry point must handle its own exceptions",
         sighting,
+        ended=_ended_before(story, resource, sighting),
     )
 
 
@@ -327,6 +330,13 @@ def _quorum_lost(
     story: Story, told: Told, resource: Resource | None, place: Place, sighting: Sighting
 ) -> None:
     story.troubles.service_gone(place, sighting)
+
+
+def _ended_before(story: Story, resource: Resource | None, sighting: Sighting) -> bool | None:
+    """False: the process was ending before, so it did not end by this; None: it was not."""
+    monitors = story.monitors
+    monitor = monitors.name(sighting.pid or 0) if resource is None else resource.monitor
+    return False if monitors.is_dying(monitor) else None
 
 
 def _error(told: Told) -> str:
