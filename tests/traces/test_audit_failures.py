@@ -47,6 +47,7 @@ WORKER = (
     "resource online.\n"
 )
 BY_STATUS = "the DLL reported it by its status"
+EITHER = "the DLL reported it, or reported no end in time: the line does not say which"
 REPLIED = "RHS told RCM so; its own line, which may say why, is not here"
 
 # Kind, resource, blame, what, why, lines of evidence.
@@ -111,6 +112,18 @@ def test_a_failure_behind_a_status_is_of_that_however_late_it_is_told() -> None:
     ) == [("failed", "a", "DLL", "Online failed", BY_STATUS, [1, 2])]
 
 
+def test_a_resource_that_failed_by_itself_is_no_reason_of_a_failed_operation() -> None:
+    what = "it reported by its status that it has failed"
+    for old, op in (("Online", "Offline"), ("Offline", "Online"), ("OfflinePending", "Online")):
+        first, second = said(
+            RHS.format(ONE, "00:00.000", STATUS.format(old)),
+            RHS.format(ONE, "00:01.000", FAILED.format(op)),
+        )
+        expected = "Offline failed" if old == "OfflinePending" else what
+        assert first == ("failed", "a", "DLL", expected, BY_STATUS, [1])
+        assert second == ("failed", "a", "DLL", f"{op} failed", EITHER, [2])
+
+
 def test_a_worker_that_fails_and_the_online_that_fails_by_it_are_one() -> None:
     dll = "the DLL itself says so"
     what = "Online failed in the DLL's worker (error 123)"
@@ -136,9 +149,8 @@ def test_an_error_that_rcm_is_told_of_is_a_failure_of_nobody_in_particular() -> 
     assert said(reply) == [("failed", "a", None, "Offline failed", REPLIED, [1])]
     # The line of RHS, which is of another process, may stand behind it.
     failed = RHS.format(ONE, "00:00.999", FAILED.format("Offline"))
-    either = "the DLL reported it, or reported no end in time: the line does not say which"
-    assert said(reply, failed) == [("failed", "a", "DLL", "Offline failed", either, [1, 2])]
-    assert said(failed, reply) == [("failed", "a", "DLL", "Offline failed", either, [1, 2])]
+    assert said(reply, failed) == [("failed", "a", "DLL", "Offline failed", EITHER, [1, 2])]
+    assert said(failed, reply) == [("failed", "a", "DLL", "Offline failed", EITHER, [1, 2])]
 
 
 def test_a_failure_that_rcm_is_told_of_and_nobody_else() -> None:

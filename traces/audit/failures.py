@@ -133,7 +133,8 @@ def why_failed(story: Story, told: Told, resource: Resource, place: Place) -> tu
 def _is_cause(told: Told, op: str) -> bool:
     """Whether the line shows by itself that the DLL is behind the failure that the next tells."""
     if told.kind == "status":
-        return told.target == "failure" and (failing_op(told, None) or op) == op
+        # What fails by itself, as its old state says, fails by no operation.
+        return told.target == "failure" and (not told.source or failing_op(told, None) == op)
     return told.kind == "return" and told.op == op and is_error(told) and not told.inferred
 
 
