@@ -105,6 +105,24 @@ def test_the_second_attempt_that_fails_within_a_minute_is_another_failure() -> N
     assert [one[-1] for one in said(lines[0], "...\n", lines[1])] == [[1], [3]]
 
 
+def test_what_fails_again_when_it_has_succeeded_is_another_failure() -> None:
+    failed = RHS.format(ONE, "00:0{}.000", FAILED.format("Online"))
+    first, again = failed.format(1), failed.format(3)
+    online = RHS.format(ONE, "00:02.000", ONLINE.format("a"))
+    offline = RCM.format("00:02.000", REPLY.format("OFFLINERESOURCE", 0))
+    assert [one[-1] for one in said(first, online, again)] == [[1], [3]]
+    assert [one[-1] for one in said(first, offline, again)] == [[1, 3]]
+    reply = RCM.format("00:0{}.000", REPLY)
+    first = reply.format(1, "ONLINERESOURCE", 5018)
+    online, again = (reply.format(at, "ONLINERESOURCE", code) for at, code in ((2, 0), (3, 5018)))
+    assert [one[-1] for one in said(first, online, again)] == [[1], [3]]
+    checked = RHS.format(ONE, "00:0{}.000", UNHEALTHY)
+    notified = reply.format(2, "FAILURENOTIFICATION", 1)
+    online = RHS.format(ONE, "00:03.000", ONLINE.format("a"))
+    told = (checked.format(1), notified, online, checked.format(4), notified.replace(":02", ":05"))
+    assert [one[-1] for one in said(*told)] == [[1, 2], [4, 5]]
+
+
 def test_a_failure_behind_a_status_is_of_that_however_late_it_is_told() -> None:
     assert said(
         RHS.format(ONE, "00:00.000", STATUS.format("OnlinePending")),

@@ -249,7 +249,10 @@ def same_timeout(story: Story, resource: Resource, op: str, place: Place) -> Inc
 
 
 def _asked_since(resource: Resource, op: str, incident: Incident) -> bool:
-    """Whether the operation was begun again since the last line of the incident."""
+    """Whether the operation was begun again since the last line of the incident.
+
+    Then it was, too, if it has succeeded since.
+    """
     last, shown = incident.lines[-1].line, resource.recent
     for at in range(len(shown) - SHOWN, -1, -SHOWN):
         what = shown[at + SHOWN - 1]
@@ -257,7 +260,7 @@ def _asked_since(resource: Resource, op: str, incident: Incident) -> bool:
         again = what.last_line if isinstance(what, Entry) else None
         if (cast(int, shown[at]) if again is None else again) <= last:
             return False
-        if _asks_for(told, op):
+        if _asks_for(told, op) or _succeeded(told, op):
             return True
     return False
 
@@ -272,3 +275,9 @@ def _asks_for(told: Told, op: str) -> bool:
             return told.text("what") == f"RCM asks for {op}"
         case _:
             return False
+
+
+def _succeeded(told: Told, op: str) -> bool:
+    """Whether RHS says so; what the DLL says of a call that was given up, it may say too late."""
+    by_rhs = told.kind == "ends" or (told.kind == "return" and told.inferred)
+    return by_rhs and told.op == op and not told.rc
