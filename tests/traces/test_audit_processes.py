@@ -34,6 +34,19 @@ CREATED = "Created monitor process {} / 0x1"
 REOPENED = "rcm::RcmResource::ReattachToMonitorProcess: ({}, Online)"
 AND_ENDS = "Resource {} handling deadlock. Cleaning current operation and terminating RHS process."
 SAYS = "{}.00001b10::2024/05/06-10:{} WARN  [RES] Physical Disk <{}>: {}\n"
+EVENT_1146 = (
+    "00000fe4.00001a10::2024/05/06-10:{} DBG   The cluster Resource Hosting Subsystem (RHS) "
+    "process was terminated and will be restarted. This is typical.\n"
+)
+RECOVERS = "rcm::RcmMonitor::RecoverProcess: Recovering monitor process {} / 0x1"
+DENIED = "RhsCall::Perform_NativeEH: ERROR_ACCESS_DENIED(5)' because of 'x'."
+MARKED = (
+    "rcm::RcmResource::HandleMonitorReply: Resource '{}' has crashed or deadlocked; marking it to "
+    "run in a separate monitor."
+)
+HOSTED = tuple(RHS.format(ONE, "20:00.000", ONLINE.format(name)) for name in "ab")
+
+Told = tuple[str, str | None, list[int], list[str]]
 
 
 def test_a_resource_that_was_moved_does_not_lose_the_process_that_it_was_in() -> None:
@@ -166,14 +179,6 @@ def monitors_in_trace(*lines: str) -> list[str | None]:
 
 
 # ---- what has ended, and was replaced ------------------------------------------------------------
-EVENT_1146 = (
-    "00000fe4.00001a10::2024/05/06-10:{} DBG   The cluster Resource Hosting Subsystem (RHS) "
-    "process was terminated and will be restarted. This is typical.\n"
-)
-RECOVERS = "rcm::RcmMonitor::RecoverProcess: Recovering monitor process {} / 0x1"
-DENIED = "RhsCall::Perform_NativeEH: ERROR_ACCESS_DENIED(5)' because of 'x'."
-
-
 def test_a_process_that_ends_later_did_not_end_by_a_call_whose_process_was_replaced() -> None:
     lines = (
         RHS.format(ONE, "00:00.000", ONLINE.format("a")),
@@ -186,7 +191,7 @@ def test_a_process_that_ends_later_did_not_end_by_a_call_whose_process_was_repla
         RCM.format("01:08.000", RESTART.format("a")),
         RCM.format("01:08.000", REOPENED.format("a")),
     )
-    of_a = ("timed-out", "a", [3, 4, 5, 6, 7, 8], [])
+    of_a: Told = ("timed-out", "a", [3, 4, 5, 6, 7, 8], [])
     event, restarted = EVENT_1146.format("09:00.000"), RCM.format("09:01.000", RESTART.format("c"))
     assert incidents(*lines, event, restarted) == [of_a, ("crashed", None, [10, 11], ["c"])]
     recovers = RCM.format("09:00.000", RECOVERS.format(6912))
@@ -221,7 +226,7 @@ def test_an_error_that_rhs_met_ends_no_process_if_no_line_says_that_it_ended() -
         RHS.format(TWO, "00:00.000", ONLINE.format("c")),
         RHS.format(ONE, "01:00.000", DENIED),
     )
-    met = ("exception", None, [3], [])
+    met: Told = ("exception", None, [3], [])
     for time in ("01:30.000", "09:00.000"):
         event, restarted = EVENT_1146.format(time), RCM.format(time, RESTART.format("c"))
         assert incidents(*lines, event, restarted) == [met, ("crashed", None, [4, 5], ["c"])]
@@ -258,13 +263,6 @@ def test_nothing_that_goes_wrong_in_a_process_that_is_ending_has_ended_it() -> N
 
 
 # ---- what lies between ---------------------------------------------------------------------------
-MARKED = (
-    "rcm::RcmResource::HandleMonitorReply: Resource '{}' has crashed or deadlocked; marking it to "
-    "run in a separate monitor."
-)
-HOSTED = tuple(RHS.format(ONE, "20:00.000", ONLINE.format(name)) for name in "ab")
-
-
 def test_nothing_is_concluded_from_an_incident_across_missing_lines() -> None:
     online = RHS.format(ONE, "25:00.000", TIMED_OUT.format("ONLINERESOURCE", "a"))
     checked = RHS.format(ONE, "25:00.000", TIMED_OUT.format("ISALIVE", "a"))
