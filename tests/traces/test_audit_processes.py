@@ -244,6 +244,20 @@ def test_an_error_that_rhs_met_ends_no_process_if_no_line_says_that_it_ended() -
     assert incidents(*lines, other) == [met, ("crashed", None, [4], ["c"])]
 
 
+def test_an_exception_of_a_resource_that_rcm_marks_soon_ended_its_process() -> None:
+    thrown = event("note", {"what": "an exception in an entry point", "detail": "x", "res": "a"})
+    crashed = "crashed or deadlocked: marked to run in a separate monitor"
+    marked = event("note", {"what": crashed, "res": "a"})
+    for seconds, kinds in ((60, ["exception"]), (61, ["exception", "crashed"])):
+        story = Story()
+        reading = Reading((thrown,), "ERR", "[RHS] x", None)
+        story.take(Sighting(1, 0, 0, 6656, None, reading))
+        reading = Reading((marked,), "WARN", "[RCM] x", None)
+        story.take(Sighting(2, 0, seconds * 1_000_000, 4068, None, reading))
+        assert [one.kind for one in story.incidents] == kinds
+        assert [one.ended for one in story.incidents][-1] is True
+
+
 def test_nothing_that_goes_wrong_in_a_process_that_is_ending_has_ended_it() -> None:
     broken = "RhsCall::Perform_NativeEH: STATUS_ACCESS_VIOLATION(5)' because of 'x'"
     for text, kind, name in (
